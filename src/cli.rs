@@ -1,0 +1,142 @@
+//! The command line: what can be asked of the program, and nothing of how it is done.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A virtual waiting room and gateway, with the booking and payment core behind it.
+///
+/// Without a command everything starts in one process on embedded defaults, with a demo sale.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Where the settings come from. Precedence: flag, then environment, then file, then default.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsArgs {
+    /// Settings file; without it `vestibule.toml` in this folder is read if it is there
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of the databases, the journal, the keys and the operator's password
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// One setting, by its name in the file: --set listen.door=127.0.0.1:9000 (may be repeated)
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the front door alone: the line, the meter, and the proxy to the core
+    WaitingRoom,
+    /// Run the core alone: catalogue, holds, orders and payments (HTTP and gRPC)
+    Core,
+    /// Run the sandbox payment provider alone
+    Sandbox,
+    /// Check the settings and say what is wrong, without starting anything
+    Validate,
+    /// See and change rooms on a running front door
+    #[command(subcommand)]
+    Room(RoomCommand),
+    /// Send visitors through the door and report what they met
+    Simulate(SimulateArgs),
+    /// Check this machine and what the settings point at
+    Doctor,
+    /// Ask a running process whether it is ready (for container health checks)
+    Healthcheck,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to print it for
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What can be asked of a room.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoomCommand {
+    /// All rooms, a line each
+    List,
+    /// One room, with every number
+    Show {
+        /// The room's name
+        room: String,
+    },
+    /// Change a room; it takes effect within a second and is kept over a restart
+    Set(RoomSetArgs),
+    /// Let people in again
+    Open {
+        /// The room's name
+        room: String,
+    },
+    /// Keep everybody in line: nobody is called, nobody loses a place
+    Pause {
+        /// The room's name
+        room: String,
+        /// What the queue page tells the visitors meanwhile
+        #[arg(long)]
+        message: Option<String>,
+    },
+}
+
+/// The changes `room set` can make.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct RoomSetArgs {
+    /// The room's name
+    #[arg(group = "target")]
+    pub(crate) room: String,
+    /// People to let in per minute
+    #[arg(long, value_name = "PER_MINUTE")]
+    pub(crate) rate: Option<u32>,
+    /// People that may be let in at one instant after a quiet time
+    #[arg(long)]
+    pub(crate) burst: Option<u32>,
+    /// What the queue page tells the visitors ("" takes it away)
+    #[arg(long)]
+    pub(crate) message: Option<String>,
+}
+
+/// What `simulate` sends through the door.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// How many visitors come
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) visitors: u32,
+    /// Seconds over which they arrive
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=3600))]
+    pub(crate) over: u32,
+    /// The part that leaves before its turn, 0 to 1
+    #[arg(long, default_value_t = 0.1, value_parser = part)]
+    pub(crate) leave: f64,
+    /// Room to join
+    #[arg(long, default_value = "demo")]
+    pub(crate) room: String,
+    /// Front door; default: the address in the settings
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Protected path that each admitted visitor opens once
+    #[arg(long, default_value = "/screenings/lighthouse-1900/seats")]
+    pub(crate) path: String,
+    /// Stop after this many seconds whatever happens
+    #[arg(long, default_value_t = 1_800, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) limit: u32,
+    /// Seed of the arrivals and of who leaves
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}

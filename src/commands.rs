@@ -1,0 +1,49 @@
+//! What the command line does beside serving: each talks to a running process or checks something, and prints.
+#![expect(clippy::print_stdout, reason = "printing is what a command is for")]
+
+pub(crate) mod doctor;
+pub(crate) mod healthcheck;
+pub(crate) mod room;
+pub(crate) mod simulate;
+pub(crate) mod validate;
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+
+use crate::failure::Down;
+
+/// A server that a command asks has this long to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A client for short questions.
+fn client() -> Result<Client> {
+    Ok(Client::builder().timeout(ANSWER_WITHIN).build()?)
+}
+
+/// Sends a request; a server that cannot be reached is told with the setting that names it.
+async fn send(request: RequestBuilder, setting: &str) -> Result<Response> {
+    let (client, request) = request.build_split();
+    let request = request?;
+    let url = request.url().clone();
+    client.execute(request).await.map_err(|error| {
+        let error = anyhow::Error::from(error.without_url());
+        Down(format!("nothing answers at {url}: {error:#}. Is Vestibule running there? ({setting})")).into()
+    })
+}
+
+/// The JSON of an answer; a problem becomes its own sentence.
+async fn json(response: Response) -> Result<Value> {
+    let status = response.status();
+    let body: Value = response.json().await.unwrap_or(Value::Null);
+    if status.is_success() {
+        return Ok(body);
+    }
+    let said = |name: &str| body.get(name).and_then(Value::as_str);
+    match said("detail").or_else(|| said("title")) {
+        Some(sentence) => bail!("{sentence} ({})", status.as_u16()),
+        None => bail!("the server answered {status}"),
+    }
+}

@@ -1,0 +1,71 @@
+//! The core as a role: database, sweeper, pages and JSON behind the entry-token layer, and gRPC.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use gateway_core::{Catalogue, Core, OpenError, Secrets};
+use tokio::net::TcpListener;
+use waiting_room::{Door, EntryLayer, EntryVerifier};
+
+use super::patience::{Tried, until_open};
+use super::{Process, entry_keys};
+use crate::telemetry::request::Server;
+
+/// Starts the core. `door` is the door in the same process, if there is one.
+pub(super) async fn start(
+    process: &mut Process,
+    http: TcpListener,
+    grpc: TcpListener,
+    door: Option<&Door>,
+) -> Result<()> {
+    let core = open(process).await?;
+    let demo = &process.config.settings.demo;
+    if demo.seed {
+        let mut catalogue = Catalogue::demo((process.clock)());
+        for sale in &mut catalogue.sales {
+            (sale.hold_ms, sale.pay_ms) = (demo.hold_ms, demo.pay_ms);
+        }
+        core.seed(&catalogue).await?;
+    }
+    let checked = core.clone();
+    process.readiness.add("database", move || {
+        let core = checked.clone();
+        async move { core.check().await }
+    });
+
+    let verifier = Arc::new(EntryVerifier::new());
+    entry_keys::provide(process, &verifier, door)?;
+    let rooms = &process.config.settings.waiting_room.rooms;
+    let gate = EntryLayer::new(verifier, rooms, process.clock.clone())?;
+    process.serve_router(Server::Core, http, core.router().layer(gate));
+    process.serve_router(Server::CoreGrpc, grpc, core.grpc());
+
+    let stop = process.stop.clone();
+    process.tasks.spawn(async move { core.run(stop).await });
+    Ok(())
+}
+
+async fn open(process: &Process) -> Result<Core> {
+    let settings = &process.config.settings;
+    let secrets = || -> Result<Secrets> {
+        Ok(Secrets {
+            customer_key: process.keys.symmetric("customer.key")?,
+            webhook_secret: process.keys.symmetric("webhook.key")?,
+            processor_key: process.keys.symmetric("processor.key")?,
+        })
+    };
+    let patience = Duration::from_millis(settings.start.patience_ms);
+    until_open("core.database_url", patience, &process.stop, || async {
+        let secrets = match secrets() {
+            Ok(secrets) => secrets,
+            Err(error) => return Tried::Refused(error),
+        };
+        match Core::open(settings.core.clone(), secrets, process.clock.clone()).await {
+            Ok(core) => Tried::Open(core),
+            Err(OpenError::Unreachable(reason)) => Tried::Unreachable(reason),
+            Err(error) => Tried::Refused(error.into()),
+        }
+    })
+    .await
+}

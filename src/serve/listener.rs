@@ -1,0 +1,187 @@
+//! The one accept loop: every server of the program runs in it, with its time limits, size limits and drain.
+//!
+//! `axum::serve` is deliberately not used: it sets no header timeout and no cap on connections.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Open connections of one server. Two descriptors a visitor must fit under the usual limit of 20,000 open files.
+const CONNECTIONS_MAX: usize = 8_000;
+/// A client has this long for all of its request's headers; who sends them drop by drop is cut off.
+const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// A connection has this long until its first request, which covers the time before hyper knows the protocol.
+const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// Headers of a request, in number. The design's limit (DESIGN 5).
+const HEADERS_MAX: usize = 64;
+/// Headers of a request, in bytes. The design's limit (DESIGN 5).
+const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// Requests in flight on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 100;
+/// An HTTP/2 connection is asked for a sign of life this often.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// After a refused `accept` (out of descriptors, most often) the loop waits before it tries again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Requests under way have this long to finish when the program stops: within the five seconds that a stop may take.
+const DRAIN_WITHIN: Duration = Duration::from_secs(4);
+
+/// Serves `answer` on `listener` until `stop`, then lets what is under way finish.
+pub(crate) async fn serve<A, F>(listener: TcpListener, stop: CancellationToken, answer: A)
+where
+    A: Fn(Request<Body>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connection(stream, peer, answer.clone(), graceful.watcher());
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still under way at the end of the drain and were cut off");
+    }
+}
+
+async fn connection<A, F>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    answer: A,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    A: Fn(Request<Body>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    // Answers are small and often the last thing on their connection: waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let spoken = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&spoken);
+    let service = service_fn(move |request: Request<Incoming>| {
+        heard.store(true, Ordering::Relaxed);
+        let answering = answer(request.map(Body::new), peer);
+        async move { Ok::<_, std::convert::Infallible>(answering.await) }
+    });
+    let builder = builder();
+    let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = tokio::time::sleep(FIRST_REQUEST_WITHIN) => {
+            if !spoken.load(Ordering::Relaxed) {
+                tracing::debug!("a connection that sent no request in time was closed");
+                return;
+            }
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEADER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX as u32)
+        .keep_alive_interval(PING_EVERY);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn start(delay: Duration) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, stop.clone(), move |_request, _peer| async move {
+            tokio::time::sleep(delay).await;
+            Response::new(Body::from("here"))
+        }));
+        (address, stop, server)
+    }
+
+    async fn talk(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_finished_after_the_stop() {
+        let (address, stop, server) = start(Duration::from_millis(300)).await;
+        let client =
+            tokio::spawn(async move { talk(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stop.cancel();
+        assert!(client.await.unwrap().ends_with("here"));
+        server.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err(), "nobody new gets in after the stop");
+    }
+
+    #[tokio::test]
+    async fn too_many_headers_are_refused() {
+        let (address, _stop, _server) = start(Duration::ZERO).await;
+        let many: String = (0..65).map(|n| format!("X-{n}: 1\r\n")).collect();
+        let answer = talk(address, &format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        let long = "x".repeat(HEADER_BYTES_MAX);
+        let answer = talk(address, &format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn headers_that_trickle_are_cut_off() {
+        let (address, _stop, _server) = start(Duration::ZERO).await;
+        let started = Instant::now();
+        let answer = talk(address, "GET / HTTP/1.1\r\nHost: a\r\nX-Slow").await;
+        assert!(!answer.contains("here"), "{answer}");
+        assert!(started.elapsed() < FIRST_REQUEST_WITHIN, "cut off by the header timeout");
+    }
+}

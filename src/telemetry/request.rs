@@ -1,0 +1,126 @@
+//! One id for a request through both servers, and one log line when it is answered.
+
+use std::future::Future;
+use std::time::Instant;
+
+use axum::body::Body;
+use http::{HeaderName, HeaderValue, Request, Response};
+use metrics::histogram;
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// Carries the id from client to door to core and back.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A longer id from outside is replaced: it would only fill logs.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Which server answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Server {
+    Door,
+    Core,
+    CoreGrpc,
+    Sandbox,
+    Operator,
+}
+
+impl Server {
+    /// The name in logs and metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Door => "door",
+            Self::Core => "core",
+            Self::CoreGrpc => "core_grpc",
+            Self::Sandbox => "sandbox",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Answers within a span that names the request, and logs the outcome. The query is left out: it may hold what
+/// a customer typed.
+pub(crate) async fn traced<F>(
+    server: Server,
+    mut request: Request<Body>,
+    answer: impl FnOnce(Request<Body>) -> F,
+) -> Response<Body>
+where
+    F: Future<Output = Response<Body>>,
+{
+    let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(new_id);
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let span = tracing::info_span!(
+        "request",
+        server = server.name(),
+        request_id = id.to_str().unwrap_or_default(),
+        method = %request.method(),
+        path = request.uri().path(),
+    );
+    let started = Instant::now();
+    async move {
+        let mut response = answer(request).await;
+        let took = started.elapsed();
+        histogram!("vestibule_request_seconds", "server" => server.name(), "status" => class(response.status()))
+            .record(took.as_secs_f64());
+        tracing::info!(target: "vestibule::request", status = response.status().as_u16(), took_us = took.as_micros() as u64, "answered");
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn is_sane(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    !bytes.is_empty()
+        && bytes.len() <= REQUEST_ID_BYTES_MAX
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+fn new_id() -> HeaderValue {
+    let mut text = [0_u8; uuid::fmt::Simple::LENGTH];
+    let text = Uuid::now_v7().simple().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+const fn class(status: http::StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn id_for(inbound: Option<&str>) -> (String, String) {
+        let mut request = Request::new(Body::empty());
+        if let Some(inbound) = inbound {
+            request.headers_mut().insert(REQUEST_ID, HeaderValue::from_str(inbound).unwrap());
+        }
+        let response = traced(Server::Door, request, |request| async move {
+            let seen = request.headers()[REQUEST_ID].clone();
+            let mut response = Response::new(Body::empty());
+            response.headers_mut().insert("seen", seen);
+            response
+        })
+        .await;
+        let text = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        (text("seen"), text("x-request-id"))
+    }
+
+    #[tokio::test]
+    async fn a_sane_id_is_carried_on_and_an_odd_one_replaced() {
+        assert_eq!(id_for(Some("order-17.a_B")).await, ("order-17.a_B".to_owned(), "order-17.a_B".to_owned()));
+        for odd in ["", "has space", "a\"b", &"x".repeat(65)] {
+            let (seen, answered) = id_for(Some(odd)).await;
+            assert_ne!(seen, odd);
+            assert_eq!(seen, answered);
+        }
+        assert_eq!(id_for(None).await.0.len(), 32);
+    }
+}

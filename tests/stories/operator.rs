@@ -1,0 +1,88 @@
+//! The operator: live numbers, a rate that takes effect within a second, by CLI and API, with readable refusals.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{App, House, read, said, until, vestibule};
+
+const SLOW: &[&str] = &["waiting_room.rooms.demo.rate_per_minute=1", "waiting_room.rooms.demo.burst=1"];
+
+#[tokio::test]
+async fn the_cli_turns_the_rate_and_it_takes_effect_within_a_second() {
+    let house = House::new();
+    let running = house.start(SLOW);
+    App::new(&running.door).join().await;
+    let mut waiting = App::new(&running.door);
+    waiting.join().await;
+    assert!(waiting.entry.is_none());
+
+    let address = format!("listen.operator={}", running.operator.trim_start_matches("http://"));
+    let set = vestibule(house.path(), &["room", "set", "demo", "--rate", "6000", "--set", &address]);
+    assert!(set.status.success(), "{}", said(&set));
+    let changed = Instant::now();
+    until("the new rate is told", || async { waiting.poll().await.1["rate_per_minute"] == 6_000 }).await;
+    assert!(changed.elapsed() < Duration::from_secs(1), "took {:?}", changed.elapsed());
+    waiting.enter().await;
+
+    let list = vestibule(house.path(), &["room", "list", "--set", &address]);
+    let listed = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(listed.contains("demo") && listed.contains("6000"), "{listed}");
+}
+
+#[tokio::test]
+async fn a_paused_room_calls_nobody_and_tells_why() {
+    let house = House::new();
+    let running = house.start(SLOW);
+    App::new(&running.door).join().await;
+    running.set_room(&json!({ "state": "paused", "message": "Back at eight.", "rate_per_minute": 60_000 })).await;
+    let mut app = App::new(&running.door);
+    app.join().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (_, facts) = app.poll().await;
+    assert_eq!((&facts["state"], &facts["message"]), (&json!("paused"), &json!("Back at eight.")), "{facts}");
+    running.set_room(&json!({ "state": "open" })).await;
+    app.enter().await;
+}
+
+#[tokio::test]
+async fn the_admin_api_wants_the_password_and_refuses_nonsense_in_words() {
+    let house = House::new();
+    let running = house.start(SLOW);
+    let room = format!("{}/api/rooms/demo", running.operator);
+    let client = Client::new();
+    assert_eq!(client.get(&room).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let wrong = client.get(&room).bearer_auth("wrong").send().await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+    for nonsense in [json!({ "rate_per_minute": -1 }), json!({ "rate_per_minute": 2_000_000 }), json!({ "rtae": 5 })] {
+        let change = client.patch(&room).bearer_auth(running.operator_password()).json(&nonsense);
+        let (status, problem) = read(change).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{nonsense}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("rate_per_minute")), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn health_and_metrics_stand_on_the_operators_listener_only() {
+    let house = House::new();
+    let running = house.start(&[]);
+    App::new(&running.door).join().await;
+    let get = async |url: String| reqwest::get(url).await.unwrap();
+    assert_eq!(get(format!("{}/healthz", running.operator)).await.status(), StatusCode::OK);
+    let ready: Value = get(format!("{}/readyz", running.operator)).await.json().await.unwrap();
+    assert_eq!(ready["ready"], true, "{ready}");
+    let metrics = get(format!("{}/metrics", running.operator)).await.text().await.unwrap();
+    for name in ["vestibule_request_seconds", "vestibule_tickets_issued_total"] {
+        assert!(metrics.contains(name), "{name} in {metrics}");
+    }
+    for outside in [&running.door, &running.core] {
+        let body = get(format!("{outside}/metrics")).await.text().await.unwrap();
+        assert!(!body.contains("vestibule_request_seconds"), "no metrics on {outside}");
+    }
+    let healthy = vestibule(
+        house.path(),
+        &["healthcheck", "--set", &format!("listen.operator={}", running.operator.trim_start_matches("http://"))],
+    );
+    assert!(healthy.status.success(), "{}", said(&healthy));
+}

@@ -1,0 +1,92 @@
+//! Starting wrongly: each answer is a sentence that helps, and the exit code says of what kind.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use crate::harness::{House, said, vestibule};
+
+#[test]
+fn a_wrong_key_in_the_file_names_the_file_the_key_and_the_right_one() {
+    let house = House::new();
+    fs::write(house.path().join("vestibule.toml"), "[waiting_room]\nstroe = \"memory\"\n").unwrap();
+    let output = vestibule(house.path(), &[]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = said(&output);
+    assert!(
+        said.contains("vestibule.toml") && said.contains("stroe") && said.contains("did you mean `store`?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_taken_port_names_the_setting() {
+    let house = House::new();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("listen.door={}", holder.local_addr().unwrap());
+    let output = vestibule(house.path(), &["--set", &address]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said(&output).contains("listen.door"), "{}", said(&output));
+}
+
+#[test]
+fn a_store_or_database_that_is_not_there_is_tried_again_then_named() {
+    let house = House::new();
+    let free: Vec<String> = ["door", "core", "core_grpc", "sandbox", "operator"]
+        .iter()
+        .flat_map(|name| ["--set".to_owned(), format!("listen.{name}=127.0.0.1:0")])
+        .collect();
+    for (setting, wrong) in [
+        ("waiting_room.store", "waiting_room.store=redis://127.0.0.1:9/0"),
+        ("core.database_url", "core.database_url=mysql://nobody:secret@127.0.0.1:9/core"),
+    ] {
+        let mut arguments: Vec<&str> = free.iter().map(String::as_str).collect();
+        arguments.extend(["--set", "start.patience_ms=1500", "--set", wrong]);
+        let started = Instant::now();
+        let output = vestibule(house.path(), &arguments);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains(setting) && said.contains("trying again"), "{said}");
+        assert!(!said.contains("secret"), "a password is never printed: {said}");
+        assert!(started.elapsed().as_millis() >= 1_500, "it was tried for the time that was set");
+    }
+}
+
+#[test]
+fn settings_can_be_checked_without_starting() {
+    let house = House::new();
+    let good = vestibule(house.path(), &["validate"]);
+    assert!(good.status.success() && String::from_utf8_lossy(&good.stdout).contains("valid"));
+    let bad = vestibule(house.path(), &["validate", "--set", "listen.door=nowhere"]);
+    assert_eq!(bad.status.code(), Some(3));
+    let usage = vestibule(house.path(), &["rooom"]);
+    assert_eq!(usage.status.code(), Some(2));
+    assert!(said(&usage).contains("room"), "{}", said(&usage));
+}
+
+#[test]
+fn secrets_are_made_private_and_the_password_is_shown_once() {
+    let house = House::new();
+    let running = house.start(&[]);
+    let password = running.operator_password();
+    assert!(password.len() >= 20);
+    for file in ["keys/ticket.key", "keys/entry-ed25519.pk8", "keys/customer.key", "operator-password"] {
+        let mode = fs::metadata(house.path().join("data").join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    assert!(running.logged().iter().all(|line| !line.contains(&password)), "never in a log");
+    drop(running);
+    assert_eq!(house.start(&[]).operator_password(), password);
+}
+
+#[test]
+fn help_and_completions_are_there() {
+    let house = House::new();
+    let help = String::from_utf8(vestibule(house.path(), &["--help"]).stdout).unwrap();
+    for word in ["waiting-room", "core", "room", "simulate", "validate", "doctor", "--config"] {
+        assert!(help.contains(word), "{word} in {help}");
+    }
+    let completions = vestibule(house.path(), &["completions", "bash"]);
+    assert!(String::from_utf8_lossy(&completions.stdout).contains("vestibule"));
+}
