@@ -2,8 +2,9 @@
 //! snapshot or request; the visitor API fills it.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+use super::asset::{STYLE, version};
 use askama::Template;
 
 /// The page one waits on.
@@ -61,6 +62,26 @@ impl QueueState {
             Self::OneMoment => "one_moment",
         }
     }
+
+    /// The heading. The page's script says the same words.
+    pub(crate) const fn headline(self) -> &'static str {
+        match self {
+            Self::Waiting => "You are in line",
+            Self::Called => "You are next",
+            Self::Paused => "The line is paused",
+            Self::OneMoment => "One moment, please",
+        }
+    }
+
+    /// The sentence under it.
+    pub(crate) const fn lead(self) -> &'static str {
+        match self {
+            Self::Waiting => "People are let in at a steady pace, so that the shop works for everybody inside.",
+            Self::Called => "Stay here: the door opens for you in a moment.",
+            Self::Paused => "Nobody is let in for now. Your place is kept, and the line goes on from where it stands.",
+            Self::OneMoment => "We cannot see the line just now. Your place is kept; this page tries again by itself.",
+        }
+    }
 }
 
 /// An expected wait.
@@ -108,6 +129,48 @@ impl QueuePage {
         waited.saturating_mul(1000) / waited.saturating_add(left).max(1)
     }
 
+    /// The expected wait in words.
+    pub(crate) fn eta_said(&self) -> String {
+        match (self.state, self.eta) {
+            (QueueState::Called, _) => "a few seconds".to_owned(),
+            (QueueState::Waiting, Some(wait)) => wait_said(wait),
+            (QueueState::Waiting | QueueState::Paused | QueueState::OneMoment, _) => "not known".to_owned(),
+        }
+    }
+
+    /// How many are let in.
+    pub(crate) fn rate_said(&self) -> String {
+        if self.state == QueueState::Paused {
+            return "nobody for now".to_owned();
+        }
+        format!("{} a minute", thousands(u64::from(self.rate_per_minute)))
+    }
+
+    /// What is left to sell.
+    pub(crate) fn left_said(&self) -> String {
+        self.remaining.map(|left| format!("about {}", count(left.free))).unwrap_or_default()
+    }
+
+    /// What one should know before waiting on: empty, unless more people wait than there is to sell.
+    pub(crate) fn hint(&self) -> String {
+        match self.remaining {
+            None => String::new(),
+            Some(Left { free: ..=0, held: ..=0 }) => "Everything is sold. You can stay, but there may be nothing left \
+                 when it is your turn."
+                .to_owned(),
+            Some(Left { free: ..=0, held }) => format!(
+                "Nothing is free at this moment. {} in other people's baskets; some of it may come back.",
+                if held == 1 { "One is".to_owned() } else { format!("{} are", count(held)) }
+            ),
+            Some(Left { free, .. }) if u64::try_from(free).unwrap_or(0) <= self.ahead => format!(
+                "About {} left, and about {} people before you. There may be nothing left when it is your turn.",
+                count(free),
+                thousands(self.ahead)
+            ),
+            Some(_) => String::new(),
+        }
+    }
+
     /// Seconds until a browser without scripts should look again.
     pub(crate) fn refresh_s(&self) -> i64 {
         ((self.poll_after_ms.max(0) + 999) / 1000).max(2)
@@ -127,6 +190,24 @@ pub(crate) fn wait_said(wait: Wait) -> String {
 
 fn minutes_up(ms: i64) -> i64 {
     (ms.max(0) + 59_999) / 60_000
+}
+
+fn count(n: i64) -> String {
+    thousands(u64::try_from(n).unwrap_or(0))
+}
+
+/// A length of time in whole minutes: `15 minutes`.
+pub(crate) fn minutes(ms: i64) -> String {
+    match minutes_up(ms) {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// The time of day in UTC, `19:42:07`: what is shown until the script knows the visitor's zone.
+pub(crate) fn utc_time(at_ms: i64) -> String {
+    let seconds = at_ms.div_euclid(1000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// `1234567` → `1,234,567`.
