@@ -1,0 +1,10 @@
+//! What stands between the visitor's request and the upstream: header hygiene and forwarding. Decides nothing about
+//! who may pass; forwarding takes the proof that somebody else did.
+
+mod forward;
+mod header;
+mod origin;
+
+pub(crate) use forward::Upstream;
+pub(crate) use header::inspect;
+pub(crate) use origin::{Origin, Trust};
