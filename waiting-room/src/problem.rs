@@ -162,6 +162,16 @@ impl Problem {
         self.code
     }
 
+    /// What went wrong in a few words.
+    pub(crate) fn title(&self) -> &'static str {
+        self.code.row().3
+    }
+
+    /// What to do about it.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The answer; `request_id` is the one that was sent on, or would have been.
     pub(crate) fn respond(self, request_id: Option<&str>) -> Response<Body> {
         let (name, status, retry, title) = self.code.row();

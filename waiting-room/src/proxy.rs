@@ -4,7 +4,9 @@
 mod forward;
 mod header;
 mod origin;
+mod site;
 
-pub(crate) use forward::Upstream;
+pub(crate) use forward::{Passage, Upstream};
 pub(crate) use header::inspect;
 pub(crate) use origin::{Origin, Trust};
+pub(crate) use site::is_cross_site;

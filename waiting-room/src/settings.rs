@@ -3,10 +3,50 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
+
+use crate::line::{RoomInitial, RoomState, check_room_name};
+use crate::store;
+
+/// Milliseconds since 1970, never going backwards.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Why the front door cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A setting or a key cannot be used; it will not get better by waiting.
+    #[error("settings of the waiting room: {0}")]
+    Settings(String),
+    /// The line's store does not answer; it may later.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The line's store cannot be used as it is.
+    #[error(transparent)]
+    Store(store::OpenError),
+}
+
+impl From<store::OpenError> for OpenError {
+    fn from(error: store::OpenError) -> OpenError {
+        match error {
+            store::OpenError::Unreachable(_) => OpenError::Unreachable(error.to_string()),
+            store::OpenError::Address(_) => OpenError::Settings(error.to_string()),
+            store::OpenError::Unsafe(_)
+            | store::OpenError::InUse(_)
+            | store::OpenError::Damaged { .. }
+            | store::OpenError::File { .. } => OpenError::Store(error),
+        }
+    }
+}
+
+impl From<BadSetting> for OpenError {
+    fn from(bad: BadSetting) -> OpenError {
+        OpenError::Settings(bad.to_string())
+    }
+}
 
 /// Settings of the front door. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -91,16 +131,8 @@ impl Default for RoomSettings {
     }
 }
 
-/// Highest rate a room accepts, per minute.
-pub(crate) const RATE_PER_MINUTE_MAX: u32 = 1_000_000;
-/// Largest burst a room accepts: one minute of the highest rate.
-pub(crate) const BURST_MAX: u32 = 1_000_000;
-/// Shortest and longest session in milliseconds: a second, and a week.
-const SESSION_MS: std::ops::RangeInclusive<i64> = 1_000..=7 * 24 * 3_600 * 1_000;
 /// Rooms of one door: each costs a tick every 250 ms.
 const ROOMS_MAX: usize = 64;
-/// Longest room name: it is part of cookie names and store keys.
-const ROOM_NAME_BYTES_MAX: usize = 40;
 const ROOM_TITLE_BYTES_MAX: usize = 200;
 const UPSTREAM_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=600_000;
 const BODY_BYTES_CEILING: u64 = 1024 * 1024 * 1024;
@@ -166,30 +198,25 @@ impl Settings {
 
 impl RoomSettings {
     fn check(&self, name: &str) -> Result<(), BadSetting> {
-        let field = |field: &str| format!("rooms.{name}.{field}");
-        if !is_room_name(name) {
-            return Err(bad(format!("rooms.{name}"), "a room name is 1 to 40 of a-z, 0-9 and `-`"));
+        if let Err(invalid) = check_room_name(name) {
+            return Err(bad(format!("rooms.{name}"), invalid.to_string()));
         }
         if self.title.is_empty() || self.title.len() > ROOM_TITLE_BYTES_MAX {
-            return Err(bad(field("title"), "must have 1 to 200 bytes"));
+            return Err(bad(format!("rooms.{name}.title"), "must have 1 to 200 bytes"));
         }
-        if !(1..=RATE_PER_MINUTE_MAX).contains(&self.rate_per_minute) {
-            return Err(bad(field("rate_per_minute"), "must be between 1 and 1000000"));
-        }
-        if self.burst > BURST_MAX {
-            return Err(bad(field("burst"), "must be at most 1000000"));
-        }
-        if !SESSION_MS.contains(&self.session_ms) {
-            return Err(bad(field("session_ms"), "must be between one second and one week"));
-        }
-        Ok(())
+        self.initial().check().map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
     }
-}
 
-/// Whether a text can be the name of a room: safe in cookie names, paths, store keys and metric labels.
-pub(crate) fn is_room_name(name: &str) -> bool {
-    let safe = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.len() <= ROOM_NAME_BYTES_MAX && name.bytes().all(safe)
+    /// The values that the line of this room begins with.
+    pub(crate) fn initial(&self) -> RoomInitial {
+        RoomInitial {
+            rate_per_minute: self.rate_per_minute,
+            burst: self.burst,
+            session_ms: self.session_ms,
+            state: RoomState::Open,
+            message: String::new(),
+        }
+    }
 }
 
 /// A network in CIDR notation, or one address.

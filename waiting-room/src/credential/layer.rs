@@ -16,8 +16,7 @@ use tower::{Layer, Service};
 use super::{EntryRefused, EntryVerifier, entry_token};
 use crate::path::{CanonicalPath, Rules};
 use crate::problem::{Code, Problem};
-use crate::settings::RoomSettings;
-use crate::{Clock, OpenError};
+use crate::settings::{Clock, OpenError, RoomSettings};
 
 /// Lets open paths through and asks for an entry token everywhere else. Wrap any service of the upstream with it.
 #[derive(Clone)]

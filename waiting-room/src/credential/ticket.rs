@@ -11,7 +11,7 @@ const KEY_ID_BYTES: usize = 4;
 const MAC_BYTES: usize = 32;
 /// epoch, lane, number, issued_at_ms
 const FIXED_BYTES: usize = 8 + 1 + 8 + 8;
-/// Longest text that is looked at; a ticket for the longest room name has 158 characters.
+/// Longest text that is looked at; one for the longest room name has 190 characters.
 const TEXT_BYTES_MAX: usize = 256;
 
 /// One place in the line of one room.
@@ -49,7 +49,7 @@ impl TicketKeys {
         let mut bytes = Vec::with_capacity(2 + KEY_ID_BYTES + ticket.room.len() + FIXED_BYTES + MAC_BYTES);
         bytes.push(KIND_TICKET);
         bytes.extend_from_slice(&self.id);
-        // Room names have at most 40 bytes (see settings), so the length fits.
+        // Room names have at most 64 bytes, so the length fits.
         bytes.push(u8::try_from(ticket.room.len()).unwrap_or(u8::MAX));
         bytes.extend_from_slice(ticket.room.as_bytes());
         bytes.extend_from_slice(&ticket.epoch.to_be_bytes());
@@ -148,7 +148,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_minted_is_read_back(
-            room in "[a-z0-9-]{1,40}", epoch: u64, lane: u8, number: u64, issued_at_ms: i64, secret: [u8; 32],
+            room in "[a-z0-9-]{1,64}", epoch: u64, lane: u8, number: u64, issued_at_ms: i64, secret: [u8; 32],
         ) {
             let keys = TicketKeys::new(&secret);
             let ticket = Ticket { room: room.clone(), epoch, lane, number, issued_at_ms };
