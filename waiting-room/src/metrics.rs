@@ -142,3 +142,94 @@ pub(crate) fn operator_login(login: Login) {
     };
     counter!(OPERATOR_LOGINS, "outcome" => outcome).increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    use super::*;
+    use crate::line::{RoomState, Session};
+
+    /// Remembers which metrics were touched, and with which labels.
+    #[derive(Default)]
+    struct Notebook(Mutex<BTreeSet<(String, &'static str)>>, Mutex<BTreeSet<String>>);
+
+    impl Notebook {
+        fn note(&self, key: &Key, kind: &'static str) {
+            self.0.lock().unwrap().insert((key.name().to_owned(), kind));
+            self.1.lock().unwrap().extend(key.labels().map(|label| label.key().to_owned()));
+        }
+    }
+
+    impl Recorder for Notebook {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.note(key, "counter");
+            Counter::noop()
+        }
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.note(key, "gauge");
+            Gauge::noop()
+        }
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            self.note(key, "histogram");
+            Histogram::noop()
+        }
+    }
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            version: 1,
+            epoch: 1,
+            issued: 1,
+            cursor: 1,
+            called_waiting: 0,
+            admitted: 0,
+            admitted_last_minute: 0,
+            rate_per_minute: 1,
+            burst: 1,
+            state: RoomState::Open,
+            message: String::new(),
+            at_ms: 0,
+        }
+    }
+
+    #[test]
+    fn the_table_is_what_is_recorded() {
+        let notebook = Notebook::default();
+        metrics::with_local_recorder(&notebook, || {
+            joined("demo", 1);
+            let session = Session { number: 1, id: String::new(), expires_in_ms: 1 };
+            claimed("demo", &Claimed::Admitted(session));
+            verdict(Seen::Own);
+            problem(Code::Waiting);
+            forwarded(Duration::from_millis(1));
+            line("demo", &snapshot());
+            store_up("demo", false);
+            operator_changed("demo");
+            operator_login(Login::Accepted);
+        });
+        let kind = |kind| match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let table: BTreeSet<_> = TABLE.iter().map(|&(name, of, _)| (name.to_owned(), kind(of))).collect();
+        assert_eq!(notebook.0.into_inner().unwrap(), table);
+        let labels: Vec<String> = notebook.1.into_inner().unwrap().into_iter().collect();
+        assert_eq!(labels, ["code", "outcome", "room", "verdict", "way"]);
+    }
+
+    #[test]
+    fn names_say_what_they_are() {
+        for (name, kind, help) in TABLE {
+            assert!(name.starts_with("vestibule_") && !help.is_empty());
+            assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");
+        }
+    }
+}

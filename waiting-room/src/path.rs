@@ -3,11 +3,11 @@
 
 mod open;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use http::uri::PathAndQuery;
 
-pub(crate) use open::{BadRule, Rules};
+pub(crate) use open::Rules;
 
 /// Longest path and query in bytes; longer ones are refused, as upstreams differ in what they would cut off.
 pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;

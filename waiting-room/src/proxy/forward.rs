@@ -13,11 +13,13 @@ use http_body_util::{LengthLimitError, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
 
 use super::Origin;
 use super::header::{cleanse_request, strip_hop_by_hop};
 use crate::credential::ENTRY_HEADER;
 use crate::door::Admitted;
+use crate::metrics;
 use crate::path::CanonicalPath;
 use crate::problem::{Code, Problem};
 
@@ -75,8 +77,12 @@ impl Upstream {
             return Err(self.too_large());
         }
         let request = self.dress(admitted, passage, parts, body)?;
+        let began = Instant::now();
         match tokio::time::timeout(self.timeout, self.client.request(request)).await {
-            Ok(Ok(response)) => Ok(undress(response)),
+            Ok(Ok(response)) => {
+                metrics::forwarded(began.elapsed());
+                Ok(undress(response))
+            }
             Ok(Err(error)) => Err(self.explain(&error)),
             Err(_) => Err(Problem::new(Code::UpstreamTimeout, "The shop took too long; it may still have done it.")),
         }
@@ -145,7 +151,7 @@ fn undress(response: Response<hyper::body::Incoming>) -> Response<Body> {
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 fn chain(error: &(dyn StdError + 'static)) -> String {
