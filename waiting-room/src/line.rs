@@ -22,6 +22,19 @@ pub use answer::{Claimed, Joined, Session, Snapshot};
 pub(crate) use decide::effect_of;
 pub(crate) use effect::{Effect, Entry};
 pub(crate) use machine::Line;
+
+/// The rules' numbers, for a store that runs the rules elsewhere.
+pub(crate) mod rule {
+    pub(crate) use super::{
+        clock::STEP_MS_MAX,
+        decide::{COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
+        machine::NUMBER_MAX,
+        meter::UNITS_PER_PERSON,
+        presence::{CALL_SLOT_MS, EXPECTED_MS},
+        session::REPEAT_MS,
+        tally::SECONDS,
+    };
+}
 pub use room::{
     BURST_MAX, Invalid, MESSAGE_BYTES_MAX, RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, RoomChange, RoomInitial,
     RoomState, SESSION_MS_MAX, burst_for, check_room_name,

@@ -1,7 +1,20 @@
 //! Where lines live: the trait `LineStore` and what can go wrong. Rules of the line are not here but in `line`.
 
-use crate::line::{Claimed, Invalid, Joined, RoomChange, RoomInitial, Snapshot};
+mod group;
+mod memory;
+mod redis;
+
+pub use self::{group::GroupedStore, memory::MemoryStore, redis::RedisStore};
+
+use crate::{
+    Clock,
+    line::{Claimed, Invalid, Joined, RoomChange, RoomInitial, Snapshot},
+};
 use futures_util::future::BoxFuture;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The most numbers one `join` takes and one `claim` asks for: bounds the time a call holds the store.
 pub const GROUP_MAX: usize = 1_024;
@@ -56,4 +69,61 @@ pub enum StoreError {
     /// A value is out of range. Nothing happened.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It did not answer. It may later: the one error worth a retry.
+    #[error("the line's store cannot be reached: {0}")]
+    Unreachable(String),
+    /// The address is none of `memory`, `redis://host:port/db`, `redis+cluster://host:port,host:port`.
+    #[error("not a store address: {0}")]
+    Address(String),
+    /// The server answers but must not be used as it is set up.
+    #[error("the line's store is set up unsafely: {0}")]
+    Unsafe(String),
+    /// Another process has the journal open.
+    #[error("{} is locked: another process uses this journal directory", .0.display())]
+    InUse(PathBuf),
+    /// The journal was changed by someone else, or its disk is failing. Nothing was written to it.
+    #[error("{} is damaged at byte {offset}: {reason}; restore it from a backup, or move it away to begin anew", path.display())]
+    Damaged {
+        /// The journal file.
+        path: PathBuf,
+        /// Where the first unreadable record begins.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The journal cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// Opens the store at `address` with joins and claims grouped: `memory` (journalled in `journal_dir`, timed by
+/// `clock`), `redis://host:port/db` or `redis+cluster://host:port,host:port` (timed by the server).
+///
+/// # Errors
+/// [`OpenError::Unreachable`] may pass; the others need someone to change something.
+pub async fn open(address: &str, journal_dir: &Path, clock: Clock) -> Result<Arc<dyn LineStore>, OpenError> {
+    let store: Arc<dyn LineStore> = match address {
+        "memory" => Arc::new(MemoryStore::open(journal_dir, clock)?),
+        _ => Arc::new(RedisStore::open(address).await?),
+    };
+    Ok(Arc::new(GroupedStore::new(store)))
+}
+
+/// Whether a call's size is allowed.
+fn check_size(field: &'static str, size: usize) -> Result<(), StoreError> {
+    if (1..=GROUP_MAX).contains(&size) {
+        Ok(())
+    } else {
+        Err(Invalid { field, range: format!("1 to {GROUP_MAX}") }.into())
+    }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The longest step the line's time takes at once, in milliseconds. It is stepped by every operation and by the tick
 /// four times a second, so a longer gap means that the store was down or that the wall clock jumped ahead; neither may
 /// bank budget or make called people look absent.
-const STEP_MS_MAX: i64 = 2_000;
+pub(crate) const STEP_MS_MAX: i64 = 2_000;
 
 /// A wall-clock reading and the line's time at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

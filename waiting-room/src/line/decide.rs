@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 
 /// How far ahead people are called, in milliseconds of budget: long enough that the budget finds someone who is there
 /// even when half of the called are not, short enough that the called do not wait long.
-const COVER_MS: u64 = 6_000;
+pub(crate) const COVER_MS: u64 = 6_000;
 /// The soonest a called person is asked to come again, in milliseconds: bounds the calls of one impatient client.
-const RETRY_MS_MIN: u64 = 50;
+pub(crate) const RETRY_MS_MIN: u64 = 50;
 /// The latest, in milliseconds: being next should not feel like waiting.
-const RETRY_MS_MAX: u64 = 1_000;
+pub(crate) const RETRY_MS_MAX: u64 = 1_000;
 
 /// The verdict on one claim, before it is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

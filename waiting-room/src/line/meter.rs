@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What one person costs: the milliseconds of a minute.
-const UNITS_PER_PERSON: u64 = 60_000;
+pub(crate) const UNITS_PER_PERSON: u64 = 60_000;
 
 /// Unspent budget and when it was last filled. It begins empty: a line whose store was lost must not burst again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

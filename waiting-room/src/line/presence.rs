@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 
 /// How long a called person holds others up, in milliseconds. One who is there asks within two seconds of the call;
 /// one who does not is passed over, and may still go in ahead of everyone not yet called.
-const EXPECTED_MS: i64 = 6_000;
+pub(crate) const EXPECTED_MS: i64 = 6_000;
 /// Calls within this time count as one, in milliseconds: bounds the list to `EXPECTED_MS / CALL_SLOT_MS + 1` entries.
-const CALL_SLOT_MS: i64 = 250;
+pub(crate) const CALL_SLOT_MS: i64 = 250;
 
 /// One call: the numbers `first ..= last`, of whom `expected` have not gone in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// The seconds that count as the last minute: also the bound of the list.
-const SECONDS: i64 = 60;
+pub(crate) const SECONDS: i64 = 60;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
