@@ -28,6 +28,8 @@ pub(crate) struct SeatRow {
     pub(crate) row: String,
     /// `Stalls`
     pub(crate) section: String,
+    /// Of its first seat; shown beside the section's name.
+    pub(crate) price: Price,
     pub(crate) cells: Vec<Cell>,
     /// Whether another section begins with this row: drawn with its name and a gap.
     pub(crate) starts_section: bool,
@@ -119,6 +121,7 @@ pub(crate) fn rows(mut seats: Vec<Seat>) -> Vec<SeatRow> {
             rows.push(SeatRow {
                 row: seat.row.clone(),
                 section: seat.section.clone(),
+                price: seat.price.clone(),
                 cells: Vec::new(),
                 starts_section,
             });
