@@ -1,7 +1,7 @@
 // A line chart over the last minutes, as SVG. It knows nothing of rooms: give it points, and it draws them.
 
 const SVG = "http://www.w3.org/2000/svg";
-const LEFT = 46, RIGHT = 8, TOP = 10, BOTTOM = 22;    // px around the plot
+const LEFT = 46, RIGHT = 8, TOP = 16, BOTTOM = 22;    // px around the plot
 
 function node(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
@@ -31,7 +31,7 @@ export function chart(svg, series, windowMs) {
     const width = svg.clientWidth, height = svg.clientHeight;
     if (width === 0 || points.length === 0) return;
     const now = points.at(-1).t;
-    const { top, step } = scale(Math.max(1, ...points.flatMap((point) => series.map(({ key }) => point[key]))));
+    const { top, step } = scale(1.08 * Math.max(1, ...points.flatMap((point) => series.map(({ key }) => point[key]))));
     const x = (t) => LEFT + (width - LEFT - RIGHT) * (1 - (now - t) / windowMs);
     const y = (value) => height - BOTTOM - (height - TOP - BOTTOM) * (value / top);
     const parts = [];
@@ -60,7 +60,7 @@ export function chart(svg, series, windowMs) {
     const text = [new Date(near.t).toLocaleTimeString(), ...series.map(({ key, name }) => `${name} ${near[key].toLocaleString("en")}`)].join("  ");
     return [
       node("line", { class: "hair", x1: at, x2: at, y1: TOP, y2: svg.clientHeight - BOTTOM }),
-      node("text", { class: "tip", x: Math.min(Math.max(at, LEFT + 90), width - 90), y: TOP + 4, "text-anchor": "middle" }, text),
+      node("text", { class: "tip", x: Math.min(Math.max(at, LEFT + 90), width - 90), y: TOP - 1, "text-anchor": "middle" }, text),
     ];
   }
 

@@ -75,7 +75,7 @@ impl Room {
         if self.paused { "0, paused".to_owned() } else { thousands(u64::from(self.rate_per_minute)) }
     }
 
-    /// The expected wait, to the second.
+    /// The expected wait.
     pub(crate) fn eta_said(&self) -> String {
         match self.eta_ms {
             _ if self.paused => "paused".to_owned(),
@@ -95,12 +95,13 @@ impl Room {
     }
 }
 
-/// A length of time to the second: `4 min 20 s`.
+/// A length of time, to the second where that matters: `4 min 20 s`, `21 min`.
 fn span(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
     match seconds {
         ..60 => format!("{seconds} s"),
-        60..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
+        60..600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        600..7200 => format!("{} min", (seconds + 30) / 60),
         7200.. => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
 }
