@@ -111,7 +111,7 @@ fn hall() -> Vec<Seat> {
                 number,
                 column,
                 section: section.to_owned(),
-                wheelchair: r == 3 && (place < 3 || place > 14),
+                wheelchair: r == 3 && !(3..=14).contains(&place),
                 price: euro(amount),
                 state,
                 mine: row == 'G' && number == 8,
