@@ -186,7 +186,7 @@ fn rows_are_as_wide_as_the_hall() {
     assert!(rows.iter().all(|row| row.cells.len() == 18));
     let gaps = |row: &super::seats::SeatRow| row.cells.iter().filter(|cell| matches!(cell, Cell::Gap)).count();
     assert_eq!(rows.iter().map(gaps).collect::<Vec<_>>(), [6, 6, 6, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 6]);
-    assert_eq!(rows.iter().filter(|row| row.starts_section).count(), 3);
+    assert_eq!(rows.iter().filter(|row| row.starts_block).count(), 3);
 }
 
 #[test]
