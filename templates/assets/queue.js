@@ -124,12 +124,12 @@ function again() {
     past = JSON.parse(sessionStorage.getItem("reloads") || "[]").filter((t) => Date.now() - t < RELOADS_MS);
     sessionStorage.setItem("reloads", JSON.stringify([...past, Date.now()]));
   } catch { /* no storage: then no guard */ }
+  gone = true;
   if (past.length >= RELOADS_MAX) {
     state("one_moment");
     set("lead", "Your place could not be kept. Please allow cookies for this site, then reload the page.");
     return;
   }
-  gone = true;
   location.reload();
 }
 
