@@ -1,1 +1,21 @@
-//! stub
+//! The front door: a line with signed places, a metered way in, and the proxy behind it.
+//! It knows nothing of booking.
+
+mod credential;
+mod door;
+mod facade;
+pub mod line;
+pub mod metrics;
+mod operator;
+mod path;
+mod problem;
+mod proxy;
+mod settings;
+mod stock;
+pub mod store;
+mod visitor;
+
+pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, new_entry_key};
+pub use facade::{Door, Secrets};
+pub use settings::{Clock, OpenError, RoomSettings, Settings};
+pub use stock::Remaining;

@@ -1,0 +1,46 @@
+//! What a visitor carries: the ticket (a place in line) and the entry token (the way in), their keys, and the layer
+//! that asks for entry in front of whatever stands behind the door. Knows nothing of places and rates.
+
+mod entry;
+mod jwks;
+mod layer;
+mod ticket;
+mod verifier;
+
+pub(crate) use entry::{EntryGrant, EntrySigner};
+pub use entry::new_entry_key;
+pub use jwks::BadKeys;
+pub use layer::{EntryGate, EntryLayer};
+pub(crate) use ticket::{Ticket, TicketKeys};
+pub(crate) use verifier::EntryRefused;
+pub use verifier::EntryVerifier;
+
+/// Header in which an app sends its entry token, and in which the door passes a verified one on.
+pub(crate) const ENTRY_HEADER: &str = "x-entry-token";
+
+/// Name of the cookie with a room's ticket.
+pub(crate) fn ticket_cookie(room: &str) -> String {
+    format!("vestibule_ticket_{room}")
+}
+
+/// Name of the cookie with a room's entry token.
+pub(crate) fn entry_cookie(room: &str) -> String {
+    format!("vestibule_entry_{room}")
+}
+
+/// The value of a cookie. The first one of a name counts, as it does for browsers with a longer path.
+pub(crate) fn cookie<'a>(headers: &'a http::HeaderMap, name: &str) -> Option<&'a str> {
+    let pairs = headers.get_all(http::header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    pairs.flat_map(|text| text.split(';')).find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        (key.trim() == name).then(|| value.trim())
+    })
+}
+
+/// The entry token of a request: the header of apps before the cookie of browsers.
+pub(crate) fn entry_token<'a>(headers: &'a http::HeaderMap, room: &str) -> Option<&'a str> {
+    match headers.get(ENTRY_HEADER) {
+        Some(value) => value.to_str().ok(),
+        None => cookie(headers, &entry_cookie(room)),
+    }
+}

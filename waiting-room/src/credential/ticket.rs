@@ -1,0 +1,165 @@
+//! Tickets: a signed place in line, kept by the visitor. HMAC-SHA256 over a length-delimited binary form, about a
+//! microsecond to check. Says nothing about whether the place has been called: that is the line's business.
+
+use aws_lc_rs::{digest, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// First byte of a ticket. Another kind of credential must never verify as a ticket, so each has its own.
+const KIND_TICKET: u8 = 1;
+const KEY_ID_BYTES: usize = 4;
+const MAC_BYTES: usize = 32;
+/// epoch, lane, number, issued_at_ms
+const FIXED_BYTES: usize = 8 + 1 + 8 + 8;
+/// Longest text that is looked at; one for the longest room name has 190 characters.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// One place in the line of one room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) room: String,
+    /// Which life of the line the number belongs to; a line that was lost or drained starts a new one.
+    pub(crate) epoch: u64,
+    pub(crate) lane: u8,
+    /// The number in the order of arrival, from 1.
+    pub(crate) number: u64,
+    pub(crate) issued_at_ms: i64,
+}
+
+/// The keys that sign and verify tickets. Knows how to hold one key; the key id in the ticket allows for more.
+pub(crate) struct TicketKeys {
+    id: [u8; KEY_ID_BYTES],
+    key: hmac::Key,
+}
+
+impl TicketKeys {
+    pub(crate) fn new(secret: &[u8]) -> TicketKeys {
+        let mut id = [0; KEY_ID_BYTES];
+        // The id is public; a hash of the key with a prefix of its own tells nothing about the key.
+        let mut named = b"vestibule ticket key id".to_vec();
+        named.extend_from_slice(secret);
+        for (to, from) in id.iter_mut().zip(digest::digest(&digest::SHA256, &named).as_ref()) {
+            *to = *from;
+        }
+        TicketKeys { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+    }
+
+    /// Signs a ticket; the text is safe in cookies, headers and JSON.
+    pub(crate) fn mint(&self, ticket: &Ticket) -> String {
+        let mut bytes = Vec::with_capacity(2 + KEY_ID_BYTES + ticket.room.len() + FIXED_BYTES + MAC_BYTES);
+        bytes.push(KIND_TICKET);
+        bytes.extend_from_slice(&self.id);
+        // Room names have at most 64 bytes, so the length fits.
+        bytes.push(u8::try_from(ticket.room.len()).unwrap_or(u8::MAX));
+        bytes.extend_from_slice(ticket.room.as_bytes());
+        bytes.extend_from_slice(&ticket.epoch.to_be_bytes());
+        bytes.push(ticket.lane);
+        bytes.extend_from_slice(&ticket.number.to_be_bytes());
+        bytes.extend_from_slice(&ticket.issued_at_ms.to_be_bytes());
+        let tag = hmac::sign(&self.key, &bytes);
+        bytes.extend_from_slice(tag.as_ref());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The ticket, if it is one of ours for this room. There is one answer to everything else: nothing is learnt
+    /// from why a forgery failed.
+    pub(crate) fn verify(&self, text: &str, room: &str) -> Option<Ticket> {
+        if text.len() > TEXT_BYTES_MAX {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (signed, tag) = bytes.split_last_chunk::<MAC_BYTES>()?;
+        hmac::verify(&self.key, signed, tag).ok()?;
+        let ticket = read(signed, self.id)?;
+        (ticket.room == room).then_some(ticket)
+    }
+}
+
+fn read(signed: &[u8], id: [u8; KEY_ID_BYTES]) -> Option<Ticket> {
+    let (&kind, rest) = signed.split_first()?;
+    let (&key_id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>()?;
+    let (&length, rest) = rest.split_first()?;
+    let (room, rest) = rest.split_at_checked(usize::from(length))?;
+    let (&epoch, rest) = rest.split_first_chunk::<8>()?;
+    let (&lane, rest) = rest.split_first()?;
+    let (&number, rest) = rest.split_first_chunk::<8>()?;
+    let (&issued_at_ms, rest) = rest.split_first_chunk::<8>()?;
+    if kind != KIND_TICKET || key_id != id || !rest.is_empty() {
+        return None;
+    }
+    Some(Ticket {
+        room: String::from_utf8(room.to_vec()).ok()?,
+        epoch: u64::from_be_bytes(epoch),
+        lane,
+        number: u64::from_be_bytes(number),
+        issued_at_ms: i64::from_be_bytes(issued_at_ms),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ticket() -> Ticket {
+        Ticket { room: "demo".to_owned(), epoch: 3, lane: 0, number: 48_211, issued_at_ms: 1_764_000_000_000 }
+    }
+
+    #[test]
+    fn every_change_of_one_bit_is_refused() {
+        let keys = TicketKeys::new(&[7; 32]);
+        let text = keys.mint(&ticket());
+        for index in 0..text.len() * 8 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[index / 8] ^= 1 << (index % 8);
+            if let Ok(changed) = String::from_utf8(bytes) {
+                assert_eq!(keys.verify(&changed, "demo"), None, "bit {index}");
+            }
+        }
+        for length in 0..text.len() {
+            assert_eq!(keys.verify(&text[..length], "demo"), None, "cut to {length}");
+        }
+        assert_eq!(keys.verify(&format!("{text}A"), "demo"), None);
+        assert_eq!(keys.verify(&format!("{text}="), "demo"), None);
+    }
+
+    #[test]
+    fn another_room_or_key_is_refused() {
+        let keys = TicketKeys::new(&[7; 32]);
+        let text = keys.mint(&ticket());
+        assert_eq!(keys.verify(&text, "other"), None);
+        assert_eq!(TicketKeys::new(&[8; 32]).verify(&text, "demo"), None);
+    }
+
+    #[test]
+    fn another_kind_is_refused_even_with_a_good_signature() {
+        let keys = TicketKeys::new(&[7; 32]);
+        let bytes = URL_SAFE_NO_PAD.decode(keys.mint(&ticket())).unwrap();
+        for (index, value) in [(0, 2), (1, bytes[1] ^ 1)] {
+            let mut signed = bytes[..bytes.len() - MAC_BYTES].to_vec();
+            signed[index] = value;
+            let tag = hmac::sign(&keys.key, &signed);
+            signed.extend_from_slice(tag.as_ref());
+            assert_eq!(keys.verify(&URL_SAFE_NO_PAD.encode(signed), "demo"), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_minted_is_read_back(
+            room in "[a-z0-9-]{1,64}", epoch: u64, lane: u8, number: u64, issued_at_ms: i64, secret: [u8; 32],
+        ) {
+            let keys = TicketKeys::new(&secret);
+            let ticket = Ticket { room: room.clone(), epoch, lane, number, issued_at_ms };
+            let text = keys.mint(&ticket);
+            prop_assert!(text.len() <= TEXT_BYTES_MAX);
+            prop_assert_eq!(keys.verify(&text, &room), Some(ticket));
+        }
+
+        #[test]
+        fn noise_is_refused(text in "[A-Za-z0-9_-]{0,200}") {
+            prop_assert_eq!(TicketKeys::new(&[7; 32]).verify(&text, "demo"), None);
+        }
+    }
+}

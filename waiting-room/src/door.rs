@@ -1,0 +1,14 @@
+//! Who may pass: the verdict for one request, the proof that forwarding consumes, and what a node knows of each room.
+//! Renders nothing and forwards nothing.
+
+mod gate;
+mod pass;
+mod room;
+mod verdict;
+mod wait;
+
+pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
+pub(crate) use pass::Admitted;
+pub(crate) use room::{Room, Rooms};
+pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable};
+pub(crate) use wait::{Eta, eta};

@@ -1,0 +1,36 @@
+//! The proof that a request may be forwarded. Only this file can make one, and each way to make one does the check
+//! itself, so that nobody can forget it.
+
+use http::Method;
+
+use crate::credential::{EntryRefused, EntryVerifier};
+use crate::path::{CanonicalPath, Rules};
+
+/// Proof that a request may pass: [`Upstream::forward`](crate::proxy::Upstream::forward) consumes it.
+pub(crate) struct Admitted {
+    /// The verified token that goes along, so that what stands behind can verify it too.
+    token: Option<String>,
+}
+
+impl Admitted {
+    /// The way in of visitors: a token that holds for this room now.
+    pub(super) fn by_token(
+        verifier: &EntryVerifier,
+        token: &str,
+        room: &str,
+        now_ms: i64,
+    ) -> Result<Admitted, EntryRefused> {
+        verifier.verify(token, room, now_ms)?;
+        Ok(Admitted { token: Some(token.to_owned()) })
+    }
+
+    /// The way of paths that are open to everybody. No token goes along: nobody has looked at it.
+    pub(super) fn by_rule(rules: &Rules, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
+        rules.is_open(method, path).then_some(Admitted { token: None })
+    }
+
+    /// The token to send along.
+    pub(crate) fn into_token(self) -> Option<String> {
+        self.token
+    }
+}

@@ -1,0 +1,207 @@
+//! What this node knows of a room, and its calls to the line: joins, claims, the tick, the operator's changes. Every
+//! reply refreshes the snapshot that polls are answered from; a failure only says "store away".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use crate::line::{Claimed, RoomChange, Session, Snapshot};
+use crate::metrics;
+use crate::settings::RoomSettings;
+use crate::store::{LineStore, StoreError};
+
+/// How often a node moves the line on and refreshes its snapshot.
+const TICK_EVERY: Duration = Duration::from_millis(250);
+/// A store that has not answered by then is away, as far as this request is concerned.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A number that was just drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Joining {
+    pub(crate) epoch: u64,
+    pub(crate) number: u64,
+    /// Set if the room was calm: in at once.
+    pub(crate) session: Option<Session>,
+}
+
+/// The answer to somebody who asks to go in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entered {
+    In(Session),
+    /// The place is kept; ask again after so many milliseconds, if the line said so.
+    NotYet(Option<u64>),
+    Spent,
+    /// The line has never given out this number in this epoch.
+    Unknown,
+}
+
+/// One room of this node.
+pub(crate) struct Room {
+    name: String,
+    settings: RoomSettings,
+    store: Arc<dyn LineStore>,
+    snapshot: ArcSwap<Snapshot>,
+    store_ok: AtomicBool,
+}
+
+impl Room {
+    /// Begins the room, or finds it as it was.
+    async fn open(name: &str, settings: &RoomSettings, store: Arc<dyn LineStore>) -> Result<Room, StoreError> {
+        let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
+        Ok(Room {
+            name: name.to_owned(),
+            settings: settings.clone(),
+            store,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            store_ok: AtomicBool::new(true),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn title(&self) -> &str {
+        &self.settings.title
+    }
+
+    pub(crate) fn session_ms(&self) -> i64 {
+        self.settings.session_ms
+    }
+
+    /// The line as this node last saw it. Costs no call.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Whether the last call to the store was answered.
+    pub(crate) fn store_ok(&self) -> bool {
+        self.store_ok.load(Ordering::Relaxed)
+    }
+
+    /// Draws a number.
+    pub(super) async fn join(&self) -> Result<Joining, StoreError> {
+        let joined = self.keep(in_time(self.store.join(&self.name, 1)).await, |joined| &joined.snapshot)?;
+        metrics::joined(&self.name, joined.admitted.len());
+        let session = joined.admitted.into_iter().find(|session| session.number == joined.first);
+        Ok(Joining { epoch: joined.snapshot.epoch, number: joined.first, session })
+    }
+
+    /// Asks to go in with a number of an epoch.
+    pub(super) async fn claim(&self, epoch: u64, number: u64) -> Result<Entered, StoreError> {
+        let answer = in_time(self.store.claim(&self.name, &[number])).await;
+        let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
+        let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
+        metrics::claimed(&self.name, &claimed);
+        if snapshot.epoch != epoch {
+            return Ok(Entered::Unknown);
+        }
+        Ok(match claimed {
+            Claimed::Admitted(session) => Entered::In(session),
+            Claimed::NotCalled => Entered::NotYet(None),
+            Claimed::NoBudget { retry_after_ms } => Entered::NotYet(u64::try_from(retry_after_ms).ok()),
+            Claimed::Spent => Entered::Spent,
+            Claimed::Unknown => Entered::Unknown,
+        })
+    }
+
+    /// Gives a number up.
+    pub(crate) async fn leave(&self, number: u64) -> Result<(), StoreError> {
+        self.keep(in_time(self.store.leave(&self.name, number)).await, |snapshot| snapshot).map(drop)
+    }
+
+    /// Changes what an operator may change; the answer is the line after it.
+    pub(crate) async fn change(&self, change: &RoomChange) -> Result<Snapshot, StoreError> {
+        self.keep(in_time(self.store.change(&self.name, change)).await, |snapshot| snapshot)
+    }
+
+    /// Moves the line on.
+    pub(crate) async fn tick(&self) -> Result<Snapshot, StoreError> {
+        let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
+        metrics::line(&self.name, &snapshot);
+        Ok(snapshot)
+    }
+
+    async fn run(&self, stop: &CancellationToken) {
+        let mut every = tokio::time::interval(TICK_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = every.tick() => {
+                    // The outcome is in the snapshot and in `store_ok`; `keep` has logged a change.
+                    let _ = self.tick().await;
+                }
+            }
+        }
+    }
+
+    /// Learns from a reply, or from its absence.
+    fn keep<T>(&self, reply: Result<T, StoreError>, snapshot: impl Fn(&T) -> &Snapshot) -> Result<T, StoreError> {
+        match &reply {
+            Ok(answer) => {
+                self.learn(snapshot(answer).clone());
+                self.store_is(true, "");
+            }
+            Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => self.store_is(false, &error.to_string()),
+            Err(StoreError::Busy | StoreError::Full | StoreError::Invalid(_)) => {}
+        }
+        reply
+    }
+
+    fn learn(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        // Replies overtake each other; the younger one stays.
+        self.snapshot.rcu(|old| if snapshot.supersedes(old) { Arc::clone(&snapshot) } else { Arc::clone(old) });
+    }
+
+    fn store_is(&self, ok: bool, why: &str) {
+        if self.store_ok.swap(ok, Ordering::Relaxed) != ok {
+            metrics::store_up(&self.name, ok);
+            if ok {
+                tracing::info!(room = self.name, "the line's store is back");
+            } else {
+                tracing::error!(room = self.name, why, "the line's store is away; nobody is let in");
+            }
+        }
+    }
+}
+
+async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {
+    let late = |_| Err(StoreError::Unreachable(format!("no answer within {} ms", STORE_TIMEOUT.as_millis())));
+    tokio::time::timeout(STORE_TIMEOUT, answer).await.unwrap_or_else(late)
+}
+
+/// The rooms of this node by name.
+pub(crate) struct Rooms(BTreeMap<String, Room>);
+
+impl Rooms {
+    /// Opens all rooms of the settings.
+    pub(crate) async fn open(
+        settings: &BTreeMap<String, RoomSettings>,
+        store: &Arc<dyn LineStore>,
+    ) -> Result<Rooms, StoreError> {
+        let mut rooms = BTreeMap::new();
+        for (name, room) in settings {
+            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store)).await?);
+        }
+        Ok(Rooms(rooms))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Room> {
+        self.0.get(name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Room> {
+        self.0.values()
+    }
+
+    /// Moves all lines on until stopped.
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
+        futures_util::future::join_all(self.iter().map(|room| room.run(stop))).await;
+    }
+}

@@ -1,0 +1,146 @@
+//! How long it takes and when to ask again: pure functions of distance and rate. Promises nothing: a range, or
+//! nothing at all.
+
+use crate::line::{RoomState, Snapshot};
+
+/// How far reality may be from the plain quotient, in percent either way: people leave the line, and the rate moves.
+const ETA_SPREAD_PERCENT: u64 = 20;
+/// The cursor moves in steps, so even the shortest wait has this much play, in milliseconds.
+const ETA_PLAY_MS: u64 = 2_000;
+
+/// Shortest and longest time between two polls of somebody who waits, in milliseconds.
+const POLL_MS_MIN: u64 = 2_000;
+const POLL_MS_MAX: u64 = 60_000;
+/// Who is called, or will be within a few seconds, asks about once a second.
+const POLL_NEAR_MS: u64 = 1_000;
+/// Somebody with this much time left counts as near the front, in milliseconds.
+const NEAR_MS: u64 = 5_000;
+/// A poll comes after this part of the time that is left, so that the page is seldom surprised.
+const POLL_PART: u64 = 10;
+/// While nothing moves nobody needs to ask often, in milliseconds.
+const POLL_STILL_MS: u64 = 10_000;
+/// Polls are spread by up to this many percent, so that they do not come in waves.
+const JITTER_PERCENT: u64 = 25;
+
+/// An expected wait in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Eta {
+    pub(crate) low_ms: u64,
+    pub(crate) high_ms: u64,
+}
+
+/// Where somebody stands, as the node's snapshot knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The number drawn.
+    pub(crate) number: u64,
+    /// People in front who have not been called.
+    pub(crate) ahead: u64,
+    pub(crate) called: bool,
+}
+
+impl Place {
+    pub(crate) fn of(number: u64, snapshot: &Snapshot) -> Place {
+        Place { number, ahead: snapshot.ahead_of(number), called: snapshot.is_called(number) }
+    }
+
+    /// People who go in before: those in front, and those who were called and have not gone in yet.
+    fn people(self, snapshot: &Snapshot) -> u64 {
+        if self.called { 0 } else { self.ahead.saturating_add(snapshot.called_waiting) }
+    }
+}
+
+/// Time until `people` have gone in and the next may, as a range; nothing while nobody is let in.
+pub(crate) fn eta(people: u64, snapshot: &Snapshot) -> Option<Eta> {
+    let plain_ms = plain_ms(people, snapshot)?;
+    let spread_ms = (plain_ms / 100).saturating_mul(ETA_SPREAD_PERCENT).saturating_add(ETA_PLAY_MS);
+    Some(Eta { low_ms: plain_ms.saturating_sub(spread_ms), high_ms: plain_ms.saturating_add(spread_ms) })
+}
+
+/// The wait of somebody at a place.
+pub(crate) fn eta_of(place: Place, snapshot: &Snapshot) -> Option<Eta> {
+    eta(place.people(snapshot), snapshot)
+}
+
+/// When to ask again, in milliseconds. `jitter` is a random number; equal inputs give equal answers.
+pub(crate) fn poll_after_ms(place: Place, snapshot: &Snapshot, jitter: u64) -> u64 {
+    let base_ms = match plain_ms(place.people(snapshot), snapshot) {
+        None => POLL_STILL_MS,
+        Some(left_ms) if left_ms <= NEAR_MS => POLL_NEAR_MS,
+        Some(left_ms) => (left_ms / POLL_PART).clamp(POLL_MS_MIN, POLL_MS_MAX),
+    };
+    // Spread downwards from the longest time, so that the bounds hold with jitter too.
+    let spread_ms = base_ms / 100 * JITTER_PERCENT;
+    base_ms.saturating_sub(jitter % spread_ms.max(1)).max(POLL_NEAR_MS / 2)
+}
+
+fn plain_ms(people: u64, snapshot: &Snapshot) -> Option<u64> {
+    let rate = u64::from(snapshot.rate_per_minute);
+    match snapshot.state {
+        RoomState::Open if rate > 0 => Some(people.saturating_mul(60_000) / rate),
+        RoomState::Open | RoomState::Paused => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn snapshot(issued: u64, cursor: u64, rate_per_minute: u32) -> Snapshot {
+        Snapshot {
+            version: 1,
+            epoch: 1,
+            issued,
+            cursor,
+            called_waiting: 0,
+            admitted: 0,
+            admitted_last_minute: 0,
+            rate_per_minute,
+            burst: 1,
+            state: RoomState::Open,
+            message: String::new(),
+            at_ms: 0,
+        }
+    }
+
+    #[test]
+    fn the_range_lies_around_the_quotient() {
+        let line = snapshot(1_000, 100, 60);
+        let place = Place::of(401, &line);
+        assert_eq!(place, Place { number: 401, ahead: 300, called: false });
+        assert_eq!(eta_of(place, &line), Some(Eta { low_ms: 238_000, high_ms: 362_000 }));
+        assert_eq!(eta_of(Place::of(100, &line), &line), Some(Eta { low_ms: 0, high_ms: 2_000 }));
+    }
+
+    #[test]
+    fn a_paused_room_promises_nothing() {
+        let line = Snapshot { state: RoomState::Paused, ..snapshot(10, 0, 60) };
+        let place = Place::of(10, &line);
+        assert_eq!(eta_of(place, &line), None);
+        assert!((7_500..=10_000).contains(&poll_after_ms(place, &line, 12_345)));
+    }
+
+    #[test]
+    fn polls_come_closer_towards_the_front() {
+        let line = snapshot(1_000_000, 0, 600);
+        let after = |number| poll_after_ms(Place::of(number, &line), &line, 0);
+        assert_eq!([1, 51, 300, 3_000, 30_000, 1_000_000].map(after), [1_000, 1_000, 2_990, 29_990, 60_000, 60_000]);
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_hold_for_whatever_comes(
+            number: u64, issued: u64, cursor: u64, called_waiting: u64, rate in 0u32..=1_000_000, jitter: u64,
+        ) {
+            let line = Snapshot { called_waiting, ..snapshot(issued, cursor, rate) };
+            let place = Place::of(number, &line);
+            let after = poll_after_ms(place, &line, jitter);
+            prop_assert!((POLL_NEAR_MS / 2..=POLL_MS_MAX).contains(&after));
+            if let Some(eta) = eta_of(place, &line) {
+                prop_assert!(eta.low_ms <= eta.high_ms);
+            }
+        }
+    }
+}

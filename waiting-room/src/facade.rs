@@ -1,0 +1,207 @@
+//! The front door as the binary uses it: everything put together, and the one `match` that a request goes through.
+//! Owns no listener and no clock.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::credential::{EntrySigner, EntryVerifier, TicketKeys};
+use crate::door::{Arrival, Gate, Rooms, Verdict};
+use crate::metrics::{self, Seen};
+use crate::path::{CanonicalPath, PathRefused, Rules};
+use crate::problem::{Code, Problem};
+use crate::proxy::{Origin, Passage, Trust, Upstream, inspect};
+use crate::settings::{Clock, OpenError, Settings};
+use crate::stock::{Remaining, Stock};
+use crate::store::{self, LineStore, StoreError};
+use crate::visitor::{self, Visit};
+use crate::operator;
+
+/// Shortest key that signs tickets, in bytes: the strength of the signature itself.
+const TICKET_KEY_BYTES_MIN: usize = 32;
+
+/// The keys of a front door. All nodes of one door have the same.
+pub struct Secrets {
+    /// Signs tickets: at least 32 random bytes.
+    pub ticket_key: Vec<u8>,
+    /// Signs entry tokens: an Ed25519 key in PKCS#8 form, as [`new_entry_key`](crate::new_entry_key) makes one.
+    pub entry_key_pkcs8: Vec<u8>,
+}
+
+/// The front door. Cheap to clone; all clones are the same door.
+#[derive(Clone)]
+pub struct Door(Arc<House>);
+
+struct House {
+    gate: Gate,
+    upstream: Upstream,
+    trust: Trust,
+    stock: Stock,
+    page_status: StatusCode,
+    store_kind: &'static str,
+}
+
+impl Door {
+    /// Checks settings and keys, connects to the line's store and finds or begins all rooms. `journal_dir` is where
+    /// the memory store keeps its journal.
+    ///
+    /// # Errors
+    /// [`OpenError::Unreachable`] may pass by itself; the others need somebody to change something.
+    pub async fn open(
+        settings: Settings,
+        secrets: Secrets,
+        clock: Clock,
+        journal_dir: PathBuf,
+    ) -> Result<Door, OpenError> {
+        settings.check()?;
+        let store = store::open(&settings.store, &journal_dir, Arc::clone(&clock)).await?;
+        Door::with_store(&settings, &secrets, clock, &store).await
+    }
+
+    async fn with_store(
+        settings: &Settings,
+        secrets: &Secrets,
+        clock: Clock,
+        store: &Arc<dyn LineStore>,
+    ) -> Result<Door, OpenError> {
+        settings.check()?;
+        let refuse = |error: &dyn std::fmt::Display| OpenError::Settings(error.to_string());
+        if secrets.ticket_key.len() < TICKET_KEY_BYTES_MIN {
+            return Err(OpenError::Settings(format!("the ticket key needs at least {TICKET_KEY_BYTES_MIN} bytes")));
+        }
+        let signer = EntrySigner::new(&secrets.entry_key_pkcs8).map_err(|bad| refuse(&bad))?;
+        let verifier = EntryVerifier::from_jwks(&signer.jwks()).map_err(|bad| refuse(&bad))?;
+        let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
+        let rooms = Rooms::open(&settings.rooms, store).await.map_err(|error| match error {
+            StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
+            StoreError::NoRoom(_) | StoreError::Full | StoreError::Invalid(_) => refuse(&error),
+        })?;
+        let timeout = Duration::from_millis(settings.upstream_timeout_ms);
+        Ok(Door(Arc::new(House {
+            gate: Gate::new(rules, rooms, TicketKeys::new(&secrets.ticket_key), signer, verifier, clock),
+            upstream: Upstream::new(settings.upstream_authority()?, timeout, settings.body_bytes_max),
+            trust: Trust::new(settings.trusted()?),
+            stock: Stock::default(),
+            page_status: settings.status()?,
+            store_kind: if settings.store == "memory" { "memory" } else { "redis" },
+        })))
+    }
+
+    /// Answers one request of a visitor. Always answers; `peer` is the other end of the connection.
+    pub async fn answer(&self, request: Request<Body>, peer: SocketAddr) -> Response<Body> {
+        let door = &*self.0;
+        let (parts, body) = request.into_parts();
+        let origin = Origin::of(&parts, peer, &door.trust);
+        let (method, headers) = (parts.method.clone(), parts.headers.clone());
+        let visit = Visit {
+            gate: &door.gate,
+            stock: &door.stock,
+            origin: &origin,
+            method: &method,
+            headers: &headers,
+            path: None,
+            page_status: door.page_status,
+        };
+        match inspect(&parts).and_then(|()| canonical(&parts)) {
+            Ok(path) => door.decide(Visit { path: Some(&path), ..visit }, &path, parts, body).await,
+            Err(problem) => {
+                metrics::verdict(Seen::Refuse);
+                visitor::refusal(visit, problem)
+            }
+        }
+    }
+
+    /// The operator's side: admin API, dashboard and live events. To be served on a listener of its own.
+    pub fn operator(&self, password: String) -> axum::Router {
+        operator::router(self.clone(), &password)
+    }
+
+    /// Moves the lines on and keeps this node's view of them fresh, until stopped.
+    pub async fn run(&self, stop: CancellationToken) {
+        self.0.gate.rooms.run(&stop).await;
+    }
+
+    /// Listens to what is left to sell, by sale; a sale belongs to the room of the same name.
+    pub fn watch_remaining(&self, remaining: watch::Receiver<BTreeMap<String, Remaining>>) {
+        self.0.stock.watch(remaining);
+    }
+
+    /// Whether this node can let people in.
+    ///
+    /// # Errors
+    /// Says in words what is missing. The queue page stays up all the same.
+    pub async fn check(&self) -> Result<(), String> {
+        for room in self.0.gate.rooms.iter() {
+            room.tick().await.map_err(|error| format!("room {}: {error}", room.name()))?;
+        }
+        Ok(())
+    }
+
+    /// Public keys of entry tokens as a JSON Web Key Set, for whatever stands behind.
+    pub fn jwks(&self) -> String {
+        self.0.gate.jwks()
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(crate) fn stock(&self) -> &Stock {
+        &self.0.stock
+    }
+
+    pub(crate) fn store_kind(&self) -> &'static str {
+        self.0.store_kind
+    }
+}
+
+impl House {
+    /// The whole front door on one screen.
+    async fn decide(&self, visit: Visit<'_>, path: &CanonicalPath, parts: Parts, body: Body) -> Response<Body> {
+        let arrival = Arrival { method: visit.method, path, headers: visit.headers };
+        match self.gate.verdict(&arrival).await {
+            Verdict::Own => {
+                metrics::verdict(Seen::Own);
+                visitor::own(visit, path.own().unwrap_or_default()).await
+            }
+            Verdict::Pass(admitted, room, grant) => {
+                metrics::verdict(Seen::Pass);
+                let passage = Passage { path, origin: visit.origin };
+                let response = match self.upstream.forward(admitted, passage, parts, body).await {
+                    Ok(response) => response,
+                    Err(problem) => visitor::refusal(visit, problem),
+                };
+                // Also on a failure: the visitor must not lose an entry to an upstream that stumbled.
+                visitor::keep(response, visit, room, &grant)
+            }
+            Verdict::Wait(room, standing, grant) => {
+                metrics::verdict(Seen::Wait);
+                visitor::waiting(visit, room, &standing, &grant)
+            }
+            Verdict::Refuse(problem) => {
+                metrics::verdict(Seen::Refuse);
+                visitor::refusal(visit, problem)
+            }
+        }
+    }
+}
+
+fn canonical(parts: &Parts) -> Result<CanonicalPath, Problem> {
+    let refuse = |refused: PathRefused| {
+        let code = if refused == PathRefused::TooLong { Code::UriTooLong } else { Code::PathRefused };
+        Problem::new(code, format!("Not accepted here: {refused}."))
+    };
+    let raw = parts.uri.path_and_query().ok_or_else(|| refuse(PathRefused::NotAbsolute))?;
+    CanonicalPath::parse(raw).map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! The whole front door over real connections: a real listener in front, a real upstream behind, a real store.
+
+mod forward;
+mod harness;
+mod journey;
+mod operator;
+mod outage;
+mod smuggling;

@@ -1,0 +1,41 @@
+//! The line: who is next, and how many may go in. Pure: `now` is an argument; no socket, clock, thread or file.
+//!
+//! Numbers start at 1 and are given out in order. `cursor` is the highest number that has been called, so a number
+//! is called if `number <= cursor`, and `number - cursor - 1` people stand before one that is not. The meter alone
+//! decides how many called people go in, and a bit per number makes every entry single-use.
+
+mod answer;
+mod clock;
+mod decide;
+mod effect;
+mod machine;
+mod meter;
+mod presence;
+mod room;
+mod session;
+mod spent;
+mod tally;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use answer::{Claimed, Joined, Session, Snapshot};
+pub(crate) use decide::effect_of;
+pub(crate) use effect::{Effect, Entry};
+pub(crate) use machine::Line;
+
+/// The rules' numbers, for a store that runs the rules elsewhere.
+pub(crate) mod rule {
+    pub(crate) use super::{
+        clock::STEP_MS_MAX,
+        decide::{COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
+        machine::NUMBER_MAX,
+        meter::UNITS_PER_PERSON,
+        presence::{CALL_SLOT_MS, EXPECTED_MS},
+        session::REPEAT_MS,
+        tally::SECONDS,
+    };
+}
+pub use room::{
+    BURST_MAX, Invalid, MESSAGE_BYTES_MAX, RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, RoomChange, RoomInitial,
+    RoomState, SESSION_MS_MAX, burst_for, check_room_name,
+};

@@ -1,0 +1,97 @@
+//! What the line answers: plain values that the door turns into words. No decisions.
+
+use super::room::RoomState;
+
+/// The line as one moment sees it. Nodes keep the last one and answer polls from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Grows with every change of the line; the passing of time alone does not change it.
+    pub version: u64,
+    /// When this line began, epoch milliseconds. A line begun anew, after its store was lost, has another epoch, so
+    /// that an old ticket is never taken for a new one with the same number.
+    pub epoch: u64,
+    /// The highest number given out; 0 = none.
+    pub issued: u64,
+    /// The highest number called; never above `issued`.
+    pub cursor: u64,
+    /// People called a short while ago who have not gone in. Those called longer ago are still called, not counted.
+    pub called_waiting: u64,
+    /// People who went in since the line began.
+    pub admitted: u64,
+    /// People who went in during the last 60 s.
+    pub admitted_last_minute: u64,
+    /// People per minute.
+    pub rate_per_minute: u32,
+    /// People that may go in at the same instant (never 0: the one in force).
+    pub burst: u32,
+    /// Open or paused.
+    pub state: RoomState,
+    /// Words of the operator for the queue page; may be empty.
+    pub message: String,
+    /// The store's clock at this answer, epoch milliseconds. For display only.
+    pub at_ms: i64,
+}
+
+impl Snapshot {
+    /// Whether this one replaces `other`: replies may overtake each other on the way.
+    pub fn supersedes(&self, other: &Snapshot) -> bool {
+        (self.epoch, self.version) >= (other.epoch, other.version)
+    }
+
+    /// People not called yet and people called a short while ago who have not gone in.
+    pub fn waiting(&self) -> u64 {
+        self.issued.saturating_sub(self.cursor).saturating_add(self.called_waiting)
+    }
+
+    /// Whether this number may claim.
+    pub fn is_called(&self, number: u64) -> bool {
+        number <= self.cursor
+    }
+
+    /// How many people stand before this number; 0 when it is called. Never grows (invariant W7).
+    pub fn ahead_of(&self, number: u64) -> u64 {
+        number.saturating_sub(self.cursor).saturating_sub(1)
+    }
+}
+
+/// A way in that was given to one number, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The number that went in.
+    pub number: u64,
+    /// Unique within the room: derived from epoch and number, so a repeated claim has the same one (the token's `jti`).
+    pub id: String,
+    /// How long it lasts from now, milliseconds: a duration, so that clocks need not agree. A repeated claim gets
+    /// what is left.
+    pub expires_in_ms: i64,
+}
+
+/// The numbers given to a group of arrivals: `first .. first + count`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The first number; the others follow without a gap.
+    pub first: u64,
+    /// Sessions of the first `admitted.len()` numbers: they went in at once because the room was calm.
+    pub admitted: Vec<Session>,
+    /// The line after it.
+    pub snapshot: Snapshot,
+}
+
+/// The answer to one claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// In. Also for a repeat within 30 s: the same session.
+    Admitted(Session),
+    /// The cursor has not reached this number.
+    NotCalled,
+    /// Called, but the meter is empty in this instant, or the room is paused ([`Snapshot::state`] tells): the place
+    /// is kept.
+    NoBudget {
+        /// When it is worth asking again, milliseconds from now, at most one second.
+        retry_after_ms: i64,
+    },
+    /// Went in before (more than 30 s ago), or left the line.
+    Spent,
+    /// This number was never given out in this epoch.
+    Unknown,
+}

@@ -1,0 +1,94 @@
+//! What happened to the line: the outcome of a decision, small enough to be written down before it is answered.
+//! Applying one decides nothing, so a journal stays readable when rules change.
+
+use super::{machine::Line, room::RoomChange};
+use serde::{Deserialize, Serialize};
+
+/// One change of the line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Effect {
+    /// `count` people got the next numbers; the first `admitted` of them went in at once.
+    Joined { count: u64, admitted: u64 },
+    /// These called numbers went in.
+    Claimed { numbers: Vec<u64> },
+    /// The cursor moved.
+    Called { up_to: u64 },
+    /// An operator changed something.
+    Changed(RoomChange),
+    /// Sessions last this long from now on.
+    SessionMs(i64),
+    /// This number was given up.
+    Left { number: u64 },
+}
+
+/// An effect and the clock at it: what a journal keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) wall_ms: i64,
+    pub(crate) line_ms: i64,
+    pub(crate) effect: Effect,
+}
+
+impl Line {
+    /// Puts an effect in force: at once after its decision, or from a journal.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        self.clock.wall_ms = entry.wall_ms;
+        self.clock.line_ms = self.clock.line_ms.max(entry.line_ms);
+        self.pass_time();
+        self.version += 1;
+        match &entry.effect {
+            Effect::Joined { count, admitted } => self.apply_joined(*count, *admitted),
+            Effect::Claimed { numbers } => {
+                numbers.iter().for_each(|&number| self.calls.done(number));
+                self.enter(numbers.iter().copied());
+            }
+            Effect::Called { up_to } => self.apply_called(*up_to),
+            Effect::Changed(change) => self.apply_changed(change),
+            Effect::SessionMs(session_ms) => self.session_ms = *session_ms,
+            Effect::Left { number } => {
+                if self.spent.insert(*number) {
+                    self.calls.done(*number);
+                }
+            }
+        }
+    }
+
+    fn apply_joined(&mut self, count: u64, admitted: u64) {
+        let first = self.issued + 1;
+        self.issued += count;
+        if admitted > 0 {
+            self.cursor = self.issued.min(first + admitted - 1);
+            self.enter(first..first + admitted);
+        }
+    }
+
+    fn apply_called(&mut self, up_to: u64) {
+        let (first, last) = (self.cursor + 1, up_to.min(self.issued));
+        if first <= last {
+            let expected = last + 1 - first - self.spent.count(first, last);
+            self.calls.call(self.clock.line_ms, first, last, expected);
+            self.cursor = last;
+        }
+    }
+
+    fn apply_changed(&mut self, change: &RoomChange) {
+        let old = (self.rate_per_minute, self.burst, self.state, self.message.clone());
+        self.rate_per_minute = change.rate_per_minute.unwrap_or(old.0);
+        self.burst = change.burst.unwrap_or(old.1);
+        self.state = change.state.unwrap_or(old.2);
+        self.message = change.message.clone().unwrap_or(old.3);
+        self.meter.limit(self.burst_in_force());
+    }
+
+    fn enter(&mut self, numbers: impl Iterator<Item = u64>) {
+        let mut people = 0;
+        for number in numbers {
+            self.spent.insert(number);
+            self.recent.enter(number, self.clock.line_ms);
+            people += 1;
+        }
+        self.meter.spend(people);
+        self.tally.add(self.clock.line_ms, people);
+    }
+}

@@ -1,0 +1,114 @@
+//! The state of one line and the passing of its time. What may happen is in `decide`, what happened in `effect`.
+
+use super::{
+    answer::{Session, Snapshot},
+    clock::LineClock,
+    effect::{Effect, Entry},
+    meter::Meter,
+    presence::Calls,
+    room::{RoomInitial, RoomState, burst_for},
+    session::Recent,
+    spent::Spent,
+    tally::Tally,
+};
+use serde::{Deserialize, Serialize};
+
+/// The highest number a line gives out: where the bitmap of the largest store ends.
+pub(crate) const NUMBER_MAX: u64 = u32::MAX as u64;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(super) epoch: u64,
+    pub(super) version: u64,
+    pub(super) clock: LineClock,
+    pub(super) issued: u64,
+    pub(super) cursor: u64,
+    pub(super) rate_per_minute: u32,
+    /// As set; 0 follows the rate.
+    pub(super) burst: u32,
+    pub(super) session_ms: i64,
+    pub(super) state: RoomState,
+    pub(super) message: String,
+    pub(super) meter: Meter,
+    pub(super) calls: Calls,
+    pub(super) tally: Tally,
+    pub(super) recent: Recent,
+    pub(super) spent: Spent,
+}
+
+impl Line {
+    /// A line that begins now, with nobody in it and an empty meter.
+    pub(crate) fn begin(now_ms: i64, initial: &RoomInitial) -> Line {
+        let mut line = Line {
+            epoch: now_ms.max(1).unsigned_abs(),
+            version: 1,
+            clock: LineClock::begin(now_ms),
+            issued: 0,
+            cursor: 0,
+            rate_per_minute: initial.rate_per_minute,
+            burst: initial.burst,
+            session_ms: initial.session_ms,
+            state: initial.state,
+            message: initial.message.clone(),
+            meter: Meter::begin(now_ms),
+            calls: Calls::default(),
+            tally: Tally::default(),
+            recent: Recent::default(),
+            spent: Spent::default(),
+        };
+        line.pass_time();
+        line
+    }
+
+    /// Brings the line up to `now_ms`, epoch milliseconds. To be called before every decision; harmless at any time.
+    pub(crate) fn settle(&mut self, now_ms: i64) {
+        self.clock = self.clock.step(now_ms);
+        self.pass_time();
+    }
+
+    /// What time alone does. Two steps do the same as one long one, so a journal need not record ticks that changed
+    /// nothing.
+    pub(super) fn pass_time(&mut self) {
+        let line_ms = self.clock.line_ms;
+        let rate_per_minute = match self.state {
+            RoomState::Open => self.rate_per_minute,
+            RoomState::Paused => 0,
+        };
+        self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
+        self.calls.forget(line_ms);
+        self.recent.rotate(line_ms);
+        self.tally.forget(line_ms);
+    }
+
+    pub(super) fn burst_in_force(&self) -> u32 {
+        if self.burst == 0 { burst_for(self.rate_per_minute) } else { self.burst }
+    }
+
+    /// The effect with the clock it belongs to.
+    pub(crate) fn entry(&self, effect: Effect) -> Entry {
+        Entry { wall_ms: self.clock.wall_ms, line_ms: self.clock.line_ms, effect }
+    }
+
+    pub(super) fn session(&self, number: u64, entered_at_ms: i64) -> Session {
+        Session::derive(self.epoch, number, self.clock.line_ms - entered_at_ms, self.session_ms)
+    }
+
+    /// The line as it is at the last [`Line::settle`].
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            version: self.version,
+            epoch: self.epoch,
+            issued: self.issued,
+            cursor: self.cursor,
+            called_waiting: self.calls.expected(),
+            admitted: self.tally.total,
+            admitted_last_minute: self.tally.last_minute(),
+            rate_per_minute: self.rate_per_minute,
+            burst: self.burst_in_force(),
+            state: self.state,
+            message: self.message.clone(),
+            at_ms: self.clock.wall_ms,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! All metrics of this crate on one page: the table, and one function per event. Labels are closed sets and room
+//! names; nothing about a visitor is ever a label.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+
+use crate::line::{Claimed, Snapshot};
+use crate::problem::Code;
+
+/// What a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// A value that goes up and down.
+    Gauge,
+    /// A distribution; the unit is in the name.
+    Histogram,
+}
+
+const TICKETS: &str = "vestibule_tickets_issued_total";
+const ADMITTED: &str = "vestibule_admitted_total";
+const CLAIMS: &str = "vestibule_claims_total";
+const REQUESTS: &str = "vestibule_door_requests_total";
+const PROBLEMS: &str = "vestibule_door_problems_total";
+const UPSTREAM_SECONDS: &str = "vestibule_upstream_seconds";
+const WAITING: &str = "vestibule_line_waiting";
+const ISSUED: &str = "vestibule_line_issued";
+const CURSOR: &str = "vestibule_line_cursor";
+const RATE: &str = "vestibule_line_rate_per_minute";
+const STORE_UP: &str = "vestibule_store_up";
+const OPERATOR_CHANGES: &str = "vestibule_operator_changes_total";
+const OPERATOR_LOGINS: &str = "vestibule_operator_logins_total";
+
+/// Every metric: name, kind, help. The exporter describes them from here, and so does the README.
+pub const TABLE: [(&str, Kind, &str); 13] = [
+    (TICKETS, Kind::Counter, "Numbers given out by this node, by room"),
+    (ADMITTED, Kind::Counter, "Entries given by this node, by room and way (calm, claim)"),
+    (CLAIMS, Kind::Counter, "Requests to go in, by room and outcome; a repeated answer counts as admitted"),
+    (REQUESTS, Kind::Counter, "Requests at the door, by verdict (own, pass, wait, refuse)"),
+    (PROBLEMS, Kind::Counter, "Problems answered at the door, by code"),
+    (UPSTREAM_SECONDS, Kind::Histogram, "Time until the upstream began to answer, in seconds"),
+    (WAITING, Kind::Gauge, "People in line, by room"),
+    (ISSUED, Kind::Gauge, "Highest number given out, by room"),
+    (CURSOR, Kind::Gauge, "Highest number called, by room"),
+    (RATE, Kind::Gauge, "People let in per minute, as set, by room"),
+    (STORE_UP, Kind::Gauge, "1 while the line's store answers this node, by room"),
+    (OPERATOR_CHANGES, Kind::Counter, "Changes by operators, by room"),
+    (OPERATOR_LOGINS, Kind::Counter, "Attempts to log in as operator, by outcome (accepted, refused, throttled)"),
+];
+
+/// The verdicts as a label.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Seen {
+    Own,
+    Pass,
+    Wait,
+    Refuse,
+}
+
+/// The outcomes of a login as a label.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Login {
+    Accepted,
+    Refused,
+    Throttled,
+}
+
+/// Somebody drew a number, and perhaps went straight in.
+pub(crate) fn joined(room: &str, admitted: usize) {
+    counter!(TICKETS, "room" => room.to_owned()).increment(1);
+    if admitted > 0 {
+        counter!(ADMITTED, "room" => room.to_owned(), "way" => "calm").increment(1);
+    }
+}
+
+/// Somebody asked to go in.
+pub(crate) fn claimed(room: &str, claimed: &Claimed) {
+    let outcome = match claimed {
+        Claimed::Admitted(_) => "admitted",
+        Claimed::NotCalled => "not_called",
+        Claimed::NoBudget { .. } => "no_budget",
+        Claimed::Spent => "spent",
+        Claimed::Unknown => "unknown",
+    };
+    counter!(CLAIMS, "room" => room.to_owned(), "outcome" => outcome).increment(1);
+    if matches!(claimed, Claimed::Admitted(_)) {
+        counter!(ADMITTED, "room" => room.to_owned(), "way" => "claim").increment(1);
+    }
+}
+
+/// A request got its verdict.
+pub(crate) fn verdict(seen: Seen) {
+    let verdict = match seen {
+        Seen::Own => "own",
+        Seen::Pass => "pass",
+        Seen::Wait => "wait",
+        Seen::Refuse => "refuse",
+    };
+    counter!(REQUESTS, "verdict" => verdict).increment(1);
+}
+
+/// A problem was answered.
+pub(crate) fn problem(code: Code) {
+    counter!(PROBLEMS, "code" => code.as_str()).increment(1);
+}
+
+/// The upstream began to answer.
+pub(crate) fn forwarded(took: Duration) {
+    histogram!(UPSTREAM_SECONDS).record(took.as_secs_f64());
+}
+
+/// The line as a tick saw it.
+pub(crate) fn line(room: &str, snapshot: &Snapshot) {
+    // Gauges are floating point; counts of people stay far below where that loses ones.
+    #[expect(clippy::cast_precision_loss, reason = "counts of people stay far below 2^53")]
+    let set = |name: &'static str, value: u64| gauge!(name, "room" => room.to_owned()).set(value as f64);
+    set(WAITING, snapshot.waiting());
+    set(ISSUED, snapshot.issued);
+    set(CURSOR, snapshot.cursor);
+    set(RATE, u64::from(snapshot.rate_per_minute));
+    set(STORE_UP, 1);
+}
+
+/// The line's store went away or came back.
+pub(crate) fn store_up(room: &str, up: bool) {
+    gauge!(STORE_UP, "room" => room.to_owned()).set(if up { 1.0 } else { 0.0 });
+}
+
+/// An operator changed a room.
+pub(crate) fn operator_changed(room: &str) {
+    counter!(OPERATOR_CHANGES, "room" => room.to_owned()).increment(1);
+}
+
+/// Somebody tried to log in as operator.
+pub(crate) fn operator_login(login: Login) {
+    let outcome = match login {
+        Login::Accepted => "accepted",
+        Login::Refused => "refused",
+        Login::Throttled => "throttled",
+    };
+    counter!(OPERATOR_LOGINS, "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    use super::*;
+    use crate::line::{RoomState, Session};
+
+    /// Remembers which metrics were touched, and with which labels.
+    #[derive(Default)]
+    struct Notebook(Mutex<BTreeSet<(String, &'static str)>>, Mutex<BTreeSet<String>>);
+
+    impl Notebook {
+        fn note(&self, key: &Key, kind: &'static str) {
+            self.0.lock().unwrap().insert((key.name().to_owned(), kind));
+            self.1.lock().unwrap().extend(key.labels().map(|label| label.key().to_owned()));
+        }
+    }
+
+    impl Recorder for Notebook {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.note(key, "counter");
+            Counter::noop()
+        }
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.note(key, "gauge");
+            Gauge::noop()
+        }
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            self.note(key, "histogram");
+            Histogram::noop()
+        }
+    }
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            version: 1,
+            epoch: 1,
+            issued: 1,
+            cursor: 1,
+            called_waiting: 0,
+            admitted: 0,
+            admitted_last_minute: 0,
+            rate_per_minute: 1,
+            burst: 1,
+            state: RoomState::Open,
+            message: String::new(),
+            at_ms: 0,
+        }
+    }
+
+    #[test]
+    fn the_table_is_what_is_recorded() {
+        let notebook = Notebook::default();
+        metrics::with_local_recorder(&notebook, || {
+            joined("demo", 1);
+            let session = Session { number: 1, id: String::new(), expires_in_ms: 1 };
+            claimed("demo", &Claimed::Admitted(session));
+            verdict(Seen::Own);
+            problem(Code::Waiting);
+            forwarded(Duration::from_millis(1));
+            line("demo", &snapshot());
+            store_up("demo", false);
+            operator_changed("demo");
+            operator_login(Login::Accepted);
+        });
+        let kind = |kind| match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let table: BTreeSet<_> = TABLE.iter().map(|&(name, of, _)| (name.to_owned(), kind(of))).collect();
+        assert_eq!(notebook.0.into_inner().unwrap(), table);
+        let labels: Vec<String> = notebook.1.into_inner().unwrap().into_iter().collect();
+        assert_eq!(labels, ["code", "outcome", "room", "verdict", "way"]);
+    }
+
+    #[test]
+    fn names_say_what_they_are() {
+        for (name, kind, help) in TABLE {
+            assert!(name.starts_with("vestibule_") && !help.is_empty());
+            assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");
+        }
+    }
+}

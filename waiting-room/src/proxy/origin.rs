@@ -1,0 +1,103 @@
+//! Who sent the request, by which way: peer address, scheme, host and request id, believing only trusted hops.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{HOST, HeaderName};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use uuid::Uuid;
+
+use crate::settings::Network;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id that is kept from outside.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Longest chain of addresses that is kept from a trusted hop, in bytes: about forty addresses.
+const CHAIN_BYTES_MAX: usize = 1024;
+
+/// The hops whose `X-Forwarded-*` headers are believed; by default none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trust(Vec<Network>);
+
+impl Trust {
+    pub(crate) fn new(networks: Vec<Network>) -> Trust {
+        Trust(networks)
+    }
+
+    fn believes(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Where a request came from, as the upstream is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    chain: String,
+    host: HeaderValue,
+    https: bool,
+    request_id: String,
+}
+
+impl Origin {
+    /// Reads the origin of an inspected request.
+    pub(crate) fn of(parts: &Parts, peer: SocketAddr, trust: &Trust) -> Origin {
+        let headers = &parts.headers;
+        let trusted = trust.believes(peer.ip());
+        let peer = peer.ip().to_canonical().to_string();
+        let chain = match trusted.then(|| chain(headers)).flatten() {
+            Some(before) => format!("{before}, {peer}"),
+            None => peer,
+        };
+        let authority = || parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        let host = headers.get(HOST).cloned().or_else(authority).unwrap_or(HeaderValue::from_static(""));
+        let https = trusted && headers.get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
+        Origin { chain, host, https, request_id: request_id(headers) }
+    }
+
+    /// Whether the visitor's own connection is encrypted, so that cookies may be marked `Secure`.
+    pub(crate) fn https(&self) -> bool {
+        self.https
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Tells the upstream, in place of what was said from outside.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        if let Ok(chain) = HeaderValue::from_str(&self.chain) {
+            headers.insert(FORWARDED_FOR, chain);
+        }
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if self.https { "https" } else { "http" }));
+        headers.insert(FORWARDED_HOST, self.host.clone());
+        headers.insert(HOST, self.host.clone());
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+    }
+}
+
+/// The addresses that trusted hops report, if they are addresses at all.
+fn chain(headers: &HeaderMap) -> Option<String> {
+    let values: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok()).collect::<Option<_>>()?;
+    let text = values.join(", ");
+    let addresses = text.split(',').all(|part| part.trim().parse::<IpAddr>().is_ok());
+    (addresses && text.len() <= CHAIN_BYTES_MAX).then_some(text)
+}
+
+/// The id from outside if it is harmless in logs and headers, otherwise one of our own.
+fn request_id(headers: &HeaderMap) -> String {
+    let mut given = headers.get_all(REQUEST_ID).iter();
+    let sane = |id: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.bytes().all(plain)
+    };
+    match (given.next().and_then(|value| value.to_str().ok()).filter(sane), given.next()) {
+        (Some(id), None) => id.to_owned(),
+        _ => Uuid::now_v7().to_string(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Where lines live: the trait `LineStore` and what can go wrong. Rules of the line are not here but in `line`.
+
+mod group;
+mod memory;
+mod redis;
+
+pub use self::{group::GroupedStore, memory::MemoryStore, redis::RedisStore};
+
+use crate::{
+    Clock,
+    line::{Claimed, Invalid, Joined, RoomChange, RoomInitial, Snapshot},
+};
+use futures_util::future::BoxFuture;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The most numbers one `join` takes and one `claim` asks for: bounds the time a call holds the store.
+pub const GROUP_MAX: usize = 1_024;
+
+/// The future of a store's answer: boxed, so that the trait can be used as `dyn LineStore`.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// The one boundary between the door and the line. All implementations pass one contract suite.
+///
+/// Every operation is atomic and may be called by any number of nodes at the same time. An operation that answered
+/// is kept: `kill -9` afterwards does not undo it. One that failed with [`StoreError::Unreachable`] may have taken
+/// effect: a repeated `join` burns numbers, a repeated `claim` gets the same session.
+pub trait LineStore: Send + Sync {
+    /// Begins the room with `initial` if the store has no such room; otherwise only `initial.session_ms` is taken
+    /// over. To be called for each room before anything else.
+    fn ensure<'a>(&'a self, room: &'a str, initial: &'a RoomInitial) -> Answer<'a, Snapshot>;
+
+    /// Gives out the next `count` numbers (1 ..= [`GROUP_MAX`]); lets the first ones in at once if the room is calm
+    /// (nobody waits) and the meter allows.
+    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined>;
+
+    /// Asks to go in with these numbers (at most [`GROUP_MAX`]); answers in their order. The only way in besides the
+    /// calm `join`.
+    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)>;
+
+    /// Calls the next people if it is time. Any node may call it at any time; the door does every 250 ms. It never
+    /// passes `issued`.
+    fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot>;
+
+    /// Changes what an operator may change, for all nodes, from now on.
+    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot>;
+
+    /// Gives this number up: it can no longer claim and holds nobody up. A session that it already has goes on.
+    fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot>;
+}
+
+/// What went wrong, by what the caller can do about it. It never lets anybody in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store did not answer, or not in time. Try later; the effect is unknown.
+    #[error("the line's store cannot be reached: {0}")]
+    Unreachable(String),
+    /// Too many calls are queued before this one. Nothing happened; try later.
+    #[error("too many calls are waiting for the line's store")]
+    Busy,
+    /// No such room: `ensure` was not called.
+    #[error("the store has no room \"{0}\"")]
+    NoRoom(String),
+    /// The room has given out all its numbers.
+    #[error("the room has no numbers left")]
+    Full,
+    /// A value is out of range. Nothing happened.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It did not answer. It may later: the one error worth a retry.
+    #[error("the line's store cannot be reached: {0}")]
+    Unreachable(String),
+    /// The address is none of `memory`, `redis://host:port/db`, `redis+cluster://host:port,host:port`.
+    #[error("not a store address: {0}")]
+    Address(String),
+    /// The server answers but must not be used as it is set up.
+    #[error("the line's store is set up unsafely: {0}")]
+    Unsafe(String),
+    /// Another process has the journal open.
+    #[error("{} is locked: another process uses this journal directory", .0.display())]
+    InUse(PathBuf),
+    /// The journal was changed by someone else, or its disk is failing. Nothing was written to it.
+    #[error("{} is damaged at byte {offset}: {reason}; restore it from a backup, or move it away to begin anew", path.display())]
+    Damaged {
+        /// The journal file.
+        path: PathBuf,
+        /// Where the first unreadable record begins.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The journal cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// Opens the store at `address` with joins and claims grouped: `memory` (journalled in `journal_dir`, timed by
+/// `clock`), `redis://host:port/db` or `redis+cluster://host:port,host:port` (timed by the server).
+///
+/// # Errors
+/// [`OpenError::Unreachable`] may pass; the others need someone to change something.
+pub async fn open(address: &str, journal_dir: &Path, clock: Clock) -> Result<Arc<dyn LineStore>, OpenError> {
+    let store: Arc<dyn LineStore> = match address {
+        "memory" => Arc::new(MemoryStore::open(journal_dir, clock)?),
+        _ => Arc::new(RedisStore::open(address).await?),
+    };
+    Ok(Arc::new(GroupedStore::new(store)))
+}
+
+/// Whether a call's size is allowed.
+fn check_size(field: &'static str, size: usize) -> Result<(), StoreError> {
+    if (1..=GROUP_MAX).contains(&size) {
+        Ok(())
+    } else {
+        Err(Invalid { field, range: format!("1 to {GROUP_MAX}") }.into())
+    }
+}

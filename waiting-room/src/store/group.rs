@@ -1,0 +1,198 @@
+//! Joins and claims that queued while the previous call was under way become one call. Nobody lingers: a lone call
+//! goes out at once, alone. It decides nothing about the line.
+
+use super::{Answer, GROUP_MAX, LineStore, StoreError, check_size};
+use crate::line::{Claimed, Joined, RoomChange, RoomInitial, Snapshot};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+
+/// Calls that may queue for one room. At [`GROUP_MAX`] a group this is 64 round trips: who would wait longer is told
+/// to come again.
+const QUEUE_MAX: usize = 65_536;
+
+/// A store whose joins and claims are grouped, by one task a room.
+pub struct GroupedStore {
+    inner: Arc<dyn LineStore>,
+    // A std mutex: never held across an `.await`. Entries are made by `ensure` only, so they are as many as rooms.
+    queues: Mutex<HashMap<String, mpsc::Sender<Call>>>,
+}
+
+enum Call {
+    Join { count: u32, reply: oneshot::Sender<Result<Joined, StoreError>> },
+    Claim { numbers: Vec<u64>, reply: oneshot::Sender<ClaimReply> },
+}
+
+type ClaimReply = Result<(Vec<Claimed>, Snapshot), StoreError>;
+
+impl GroupedStore {
+    /// Groups the joins and claims of `inner`.
+    pub fn new(inner: Arc<dyn LineStore>) -> GroupedStore {
+        GroupedStore { inner, queues: Mutex::default() }
+    }
+
+    fn send(&self, room: &str, call: Call) -> Result<(), StoreError> {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.get(room).ok_or_else(|| StoreError::NoRoom(room.to_owned()))?;
+        queue.try_send(call).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Closed(_) => stopped(),
+        })
+    }
+
+    /// Must run inside a Tokio runtime: it starts the room's task if there is none. The task ends with the store.
+    fn start(&self, room: &str) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.get(room).is_none_or(mpsc::Sender::is_closed) {
+            let (queue, calls) = mpsc::channel(QUEUE_MAX);
+            queues.insert(room.to_owned(), queue);
+            tokio::spawn(run(Arc::clone(&self.inner), room.to_owned(), calls));
+        }
+    }
+}
+
+impl LineStore for GroupedStore {
+    fn ensure<'a>(&'a self, room: &'a str, initial: &'a RoomInitial) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            let snapshot = self.inner.ensure(room, initial).await?;
+            self.start(room);
+            Ok(snapshot)
+        })
+    }
+
+    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
+        Box::pin(async move {
+            check_size("count", count as usize)?;
+            let (reply, answer) = oneshot::channel();
+            self.send(room, Call::Join { count, reply })?;
+            answer.await.unwrap_or_else(|_| Err(stopped()))
+        })
+    }
+
+    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+        Box::pin(async move {
+            check_size("numbers", numbers.len())?;
+            let (reply, answer) = oneshot::channel();
+            self.send(room, Call::Claim { numbers: numbers.to_vec(), reply })?;
+            answer.await.unwrap_or_else(|_| Err(stopped()))
+        })
+    }
+
+    fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot> {
+        self.inner.tick(room)
+    }
+
+    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+        self.inner.change(room, change)
+    }
+
+    fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
+        self.inner.leave(room, number)
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unreachable("the room's task has stopped".to_owned())
+}
+
+/// What goes out as one call.
+#[derive(Default)]
+struct Group {
+    joins: Vec<(u32, oneshot::Sender<Result<Joined, StoreError>>)>,
+    claims: Vec<(Vec<u64>, oneshot::Sender<ClaimReply>)>,
+    people: usize,
+}
+
+impl Group {
+    /// Takes a call, or gives it back when it does not fit any more. One whose caller is gone is dropped: its number
+    /// would be waited for in vain.
+    fn take(&mut self, call: Call) -> Option<Call> {
+        let (people, gone) = match &call {
+            Call::Join { count, reply } => (*count as usize, reply.is_closed()),
+            Call::Claim { numbers, reply } => (numbers.len(), reply.is_closed()),
+        };
+        if gone {
+            return None;
+        }
+        if self.people + people > GROUP_MAX {
+            return Some(call);
+        }
+        self.people += people;
+        match call {
+            Call::Join { count, reply } => self.joins.push((count, reply)),
+            Call::Claim { numbers, reply } => self.claims.push((numbers, reply)),
+        }
+        None
+    }
+}
+
+async fn run(store: Arc<dyn LineStore>, room: String, mut calls: mpsc::Receiver<Call>) {
+    let mut held_back = None;
+    loop {
+        let first = match held_back.take() {
+            Some(call) => call,
+            None => match calls.recv().await {
+                Some(call) => call,
+                None => return,
+            },
+        };
+        let mut group = Group::default();
+        held_back = group.take(first);
+        while held_back.is_none()
+            && let Ok(call) = calls.try_recv()
+        {
+            held_back = group.take(call);
+        }
+        let Group { joins, claims, .. } = group;
+        tokio::join!(join(&*store, &room, joins), claim(&*store, &room, claims));
+    }
+}
+
+/// One join for all; everyone gets numbers in the order of arrival.
+async fn join(store: &dyn LineStore, room: &str, callers: Vec<(u32, oneshot::Sender<Result<Joined, StoreError>>)>) {
+    let count: u32 = callers.iter().map(|(count, _)| count).sum();
+    if count == 0 {
+        return;
+    }
+    match store.join(room, count).await {
+        Ok(Joined { mut first, admitted, snapshot }) => {
+            let mut admitted = admitted.into_iter();
+            for (count, reply) in callers {
+                let admitted = admitted.by_ref().take(count as usize).collect();
+                // A caller that is gone by now has lost a number, and holds nobody up for long.
+                let _ = reply.send(Ok(Joined { first, admitted, snapshot: snapshot.clone() }));
+                first += u64::from(count);
+            }
+        }
+        Err(error) => callers.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
+    }
+}
+
+/// One claim for all, lowest number first and each number once.
+async fn claim(store: &dyn LineStore, room: &str, callers: Vec<(Vec<u64>, oneshot::Sender<ClaimReply>)>) {
+    let mut numbers: Vec<u64> = callers.iter().flat_map(|(numbers, _)| numbers).copied().collect();
+    if numbers.is_empty() {
+        return;
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    match store.claim(room, &numbers).await {
+        Ok((answers, snapshot)) => {
+            let answers: BTreeMap<u64, Claimed> = numbers.into_iter().zip(answers).collect();
+            for (numbers, reply) in callers {
+                let mine = numbers.iter().map(|number| answers.get(number).cloned().unwrap_or(Claimed::Unknown));
+                // A caller that is gone by now asks again, and gets the same session.
+                let _ = reply.send(Ok((mine.collect(), snapshot.clone())));
+            }
+        }
+        Err(error) => callers.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! How calls are put together and answers taken apart, against a store that can be held still.
+
+use super::*;
+use crate::line::{Session, tests::Model};
+use tokio::sync::Semaphore;
+
+/// A line that answers a join or claim only when it is given a permit, and writes down what it was asked.
+struct Slow {
+    model: Mutex<Model>,
+    permits: Semaphore,
+    asked: Mutex<Vec<String>>,
+    fails: bool,
+}
+
+impl Slow {
+    fn new(fails: bool) -> Arc<Slow> {
+        let initial = RoomInitial { rate_per_minute: 60_000, ..RoomInitial::default() };
+        let mut model = Model::begin(0, &initial);
+        model.tick(1_000); // a full budget: 1,000 people
+        Arc::new(Slow { model: Mutex::new(model), permits: Semaphore::new(0), asked: Mutex::default(), fails })
+    }
+
+    async fn ask(&self, what: String) -> Result<(), StoreError> {
+        self.asked.lock().expect("unpoisoned").push(what);
+        self.permits.acquire().await.expect("open").forget();
+        if self.fails { Err(StoreError::Unreachable("pulled out".to_owned())) } else { Ok(()) }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("unpoisoned").clone()
+    }
+}
+
+impl LineStore for Slow {
+    fn ensure<'a>(&'a self, _: &'a str, initial: &'a RoomInitial) -> Answer<'a, Snapshot> {
+        Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").ensure(1_000, initial)) })
+    }
+    fn join<'a>(&'a self, _: &'a str, count: u32) -> Answer<'a, Joined> {
+        Box::pin(async move {
+            self.ask(format!("join {count}")).await?;
+            Ok(self.model.lock().expect("unpoisoned").join(1_000, count))
+        })
+    }
+    fn claim<'a>(&'a self, _: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+        Box::pin(async move {
+            self.ask(format!("claim {numbers:?}")).await?;
+            Ok(self.model.lock().expect("unpoisoned").claim(1_000, numbers))
+        })
+    }
+    fn tick<'a>(&'a self, _: &'a str) -> Answer<'a, Snapshot> {
+        Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").tick(1_000)) })
+    }
+    fn change<'a>(&'a self, _: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+        Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").change(1_000, change)) })
+    }
+    fn leave<'a>(&'a self, _: &'a str, number: u64) -> Answer<'a, Snapshot> {
+        Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").leave(1_000, number)) })
+    }
+}
+
+async fn grouped(slow: &Arc<Slow>) -> Arc<GroupedStore> {
+    let store = Arc::new(GroupedStore::new(Arc::<Slow>::clone(slow)));
+    store.ensure("demo", &RoomInitial { rate_per_minute: 60_000, ..RoomInitial::default() }).await.expect("ensured");
+    store
+}
+
+/// Lets every other task run until it waits.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn join_later(store: &Arc<GroupedStore>, count: u32) -> tokio::task::JoinHandle<Result<Joined, StoreError>> {
+    let store = Arc::clone(store);
+    tokio::spawn(async move { store.join("demo", count).await })
+}
+
+fn claim_later(store: &Arc<GroupedStore>, numbers: Vec<u64>) -> tokio::task::JoinHandle<ClaimReply> {
+    let store = Arc::clone(store);
+    tokio::spawn(async move { store.claim("demo", &numbers).await })
+}
+
+#[tokio::test]
+async fn a_lone_call_goes_out_at_once_and_the_queued_ones_together() {
+    let slow = Slow::new(false);
+    let store = grouped(&slow).await;
+    let first = join_later(&store, 1);
+    settle().await;
+    assert_eq!(slow.asked(), ["join 1"]);
+    let (second, third) = (join_later(&store, 2), join_later(&store, 3));
+    let (claim, same) = (claim_later(&store, vec![9, 1]), claim_later(&store, vec![1]));
+    settle().await;
+    assert_eq!(slow.asked().len(), 1, "one call at a time");
+    slow.permits.add_permits(3);
+    let [first, second, third] = [first, second, third].map(|task| async { task.await.expect("ran").expect("joined") });
+    let (first, second, third) = tokio::join!(first, second, third);
+    assert_eq!((first.first, second.first, third.first), (1, 2, 4));
+    assert_eq!(slow.asked(), ["join 1", "join 5", "claim [1, 9]"]);
+    let numbers = |sessions: &[Session]| sessions.iter().map(|session| session.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&second.admitted), [2, 3]);
+    assert_eq!(numbers(&third.admitted), [4, 5, 6]);
+    let (claim, same) = (claim.await.expect("ran").expect("claimed").0, same.await.expect("ran").expect("claimed").0);
+    assert_eq!(claim[0], Claimed::Unknown);
+    assert!(matches!(&claim[1], Claimed::Admitted(session) if session.number == 1));
+    assert_eq!(claim[1], same[0]);
+}
+
+#[tokio::test]
+async fn a_group_is_bounded_and_nobody_is_lost() {
+    let slow = Slow::new(false);
+    let store = grouped(&slow).await;
+    let tasks: Vec<_> = (0..5).map(|_| join_later(&store, 500)).collect();
+    settle().await;
+    slow.permits.add_permits(10);
+    let mut firsts = Vec::new();
+    for task in tasks {
+        firsts.push(task.await.expect("ran").expect("joined").first);
+    }
+    assert_eq!(firsts, [1, 501, 1_001, 1_501, 2_001]);
+    assert!(slow.asked().iter().all(|asked| asked == "join 500" || asked == "join 1000"), "{:?}", slow.asked());
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_and_a_gone_caller_costs_no_number() {
+    let slow = Slow::new(false);
+    let store = grouped(&slow).await;
+    let first = join_later(&store, 1);
+    settle().await;
+    let queued: Vec<_> = (0..QUEUE_MAX).map(|_| join_later(&store, 1)).collect();
+    settle().await;
+    assert_eq!(store.join("demo", 1).await, Err(StoreError::Busy));
+    queued.iter().for_each(tokio::task::JoinHandle::abort);
+    settle().await;
+    slow.permits.add_permits(QUEUE_MAX);
+    assert_eq!(first.await.expect("ran").expect("joined").first, 1);
+    settle().await;
+    assert_eq!(store.join("demo", 1).await.expect("joined").first, 2);
+}
+
+#[tokio::test]
+async fn an_error_reaches_everyone_and_an_unknown_room_has_no_queue() {
+    let slow = Slow::new(true);
+    let store = grouped(&slow).await;
+    slow.permits.add_permits(10);
+    let (join, claim) = (join_later(&store, 1), claim_later(&store, vec![1]));
+    assert!(matches!(join.await.expect("ran"), Err(StoreError::Unreachable(_))));
+    assert!(matches!(claim.await.expect("ran"), Err(StoreError::Unreachable(_))));
+    assert_eq!(store.join("other", 1).await, Err(StoreError::NoRoom("other".to_owned())));
+}

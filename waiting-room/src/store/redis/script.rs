@@ -1,0 +1,98 @@
+//! The scripts: one file per operation, each after the rules' constants and the shared state of a line.
+
+use crate::line::rule;
+use redis::Script;
+use std::fmt::Write;
+
+const LINE: &str = include_str!("line.lua");
+
+/// What a script does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Operation {
+    Ensure,
+    Join,
+    Claim,
+    Tick,
+    Change,
+    Leave,
+}
+
+impl Operation {
+    const fn source(self) -> &'static str {
+        match self {
+            Operation::Ensure => include_str!("ensure.lua"),
+            Operation::Join => include_str!("join.lua"),
+            Operation::Claim => include_str!("claim.lua"),
+            Operation::Tick => include_str!("tick.lua"),
+            Operation::Change => include_str!("change.lua"),
+            Operation::Leave => include_str!("leave.lua"),
+        }
+    }
+}
+
+/// One whole script and the name that the server knows it by.
+pub(super) struct Whole {
+    pub(super) code: String,
+    pub(super) sha1: String,
+}
+
+/// All scripts, put together once.
+pub(super) struct Scripts {
+    ensure: Whole,
+    join: Whole,
+    claim: Whole,
+    tick: Whole,
+    change: Whole,
+    leave: Whole,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Scripts {
+        let constants = constants();
+        let whole = |operation: Operation| {
+            let code = format!("{constants}{LINE}{}", operation.source());
+            let sha1 = Script::new(&code).get_hash().to_owned();
+            Whole { code, sha1 }
+        };
+        Scripts {
+            ensure: whole(Operation::Ensure),
+            join: whole(Operation::Join),
+            claim: whole(Operation::Claim),
+            tick: whole(Operation::Tick),
+            change: whole(Operation::Change),
+            leave: whole(Operation::Leave),
+        }
+    }
+
+    pub(super) const fn of(&self, operation: Operation) -> &Whole {
+        match operation {
+            Operation::Ensure => &self.ensure,
+            Operation::Join => &self.join,
+            Operation::Claim => &self.claim,
+            Operation::Tick => &self.tick,
+            Operation::Change => &self.change,
+            Operation::Leave => &self.leave,
+        }
+    }
+}
+
+/// The rules' numbers as Lua: they stand in the pure line only.
+fn constants() -> String {
+    let table = [
+        ("STEP_MS_MAX", rule::STEP_MS_MAX.unsigned_abs()),
+        ("COVER_MS", rule::COVER_MS),
+        ("RETRY_MS_MIN", rule::RETRY_MS_MIN),
+        ("RETRY_MS_MAX", rule::RETRY_MS_MAX),
+        ("NUMBER_MAX", rule::NUMBER_MAX),
+        ("UNITS_PER_PERSON", rule::UNITS_PER_PERSON),
+        ("CALL_SLOT_MS", rule::CALL_SLOT_MS.unsigned_abs()),
+        ("EXPECTED_MS", rule::EXPECTED_MS.unsigned_abs()),
+        ("REPEAT_MS", rule::REPEAT_MS.unsigned_abs()),
+        ("SECONDS", rule::SECONDS.unsigned_abs()),
+    ];
+    table.iter().fold(String::new(), |mut lua, (name, value)| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(lua, "local {name} = {value}");
+        lua
+    })
+}

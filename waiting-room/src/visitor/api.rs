@@ -1,0 +1,219 @@
+//! The JSON API of visitors under `/.waiting-room/`, and the one form of the queue page. Polls are answered from the
+//! node's memory; only joining, going in and leaving ask the line.
+
+use axum::body::Body;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde_json::json;
+
+use super::Visit;
+use super::asset;
+use super::facts::{Facts, RoomFacts};
+use super::page::NoticePage;
+use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
+use crate::credential::{Ticket, cookie, ticket_cookie};
+use crate::door::{Gone, Grant, Room, Standing, Turn, line_unavailable};
+use crate::problem::{Code, Problem};
+use crate::proxy::is_cross_site;
+
+/// What there is under the prefix.
+enum Route<'a> {
+    Keys,
+    Asset(&'a str),
+    Room(&'a str),
+    Tickets(&'a str),
+    Ticket(&'a str),
+    Entry(&'a str),
+    Leave(&'a str),
+}
+
+impl Route<'_> {
+    fn parse(rest: &str) -> Option<Route<'_>> {
+        let segments: Vec<&str> = rest.split('/').collect();
+        match segments.as_slice() {
+            ["jwks.json"] => Some(Route::Keys),
+            ["assets", name] => Some(Route::Asset(name)),
+            ["rooms", room] => Some(Route::Room(room)),
+            ["rooms", room, "tickets"] => Some(Route::Tickets(room)),
+            ["rooms", room, "ticket"] => Some(Route::Ticket(room)),
+            ["rooms", room, "entry"] => Some(Route::Entry(room)),
+            ["rooms", room, "leave"] => Some(Route::Leave(room)),
+            _ => None,
+        }
+    }
+
+    const fn allow(&self) -> &'static str {
+        match self {
+            Route::Keys | Route::Asset(_) | Route::Room(_) => "GET, HEAD",
+            Route::Tickets(_) | Route::Entry(_) | Route::Leave(_) => "POST",
+            Route::Ticket(_) => "GET, HEAD, DELETE",
+        }
+    }
+
+    fn allows(&self, method: &Method) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// Answers a request to the door itself.
+pub(crate) async fn own(visit: Visit<'_>, rest: &str) -> Response<Body> {
+    match answer(visit, rest).await {
+        Ok(response) => response,
+        Err(problem) => refusal(visit, problem),
+    }
+}
+
+async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem> {
+    let nothing = || Problem::new(Code::NotFound, "The waiting room has no such page.");
+    let route = Route::parse(rest).ok_or_else(nothing)?;
+    if !route.allows(visit.method) {
+        return Err(Problem::method(route.allow()));
+    }
+    // Another site must not overwrite a ticket with a worse one, nor give it up.
+    if visit.method != Method::GET && visit.method != Method::HEAD && is_cross_site(visit.headers) {
+        return Err(Problem::new(Code::CrossSite, "Join from a page of this site."));
+    }
+    match route {
+        Route::Keys => Ok(reply::json_text(StatusCode::OK, visit.gate.jwks())),
+        Route::Asset(name) => file(visit, name).ok_or_else(nothing),
+        Route::Room(name) => room(visit, name).map(|room| look(visit, room)),
+        Route::Tickets(name) => join(visit, room(visit, name)?).await,
+        Route::Ticket(name) if visit.method == Method::DELETE => {
+            let room = room(visit, name)?;
+            give_up(visit, room).await?;
+            Ok(left(visit, room))
+        }
+        Route::Ticket(name) => poll(visit, room(visit, name)?),
+        Route::Entry(name) => enter(visit, room(visit, name)?).await,
+        Route::Leave(name) => {
+            let room = room(visit, name)?;
+            give_up(visit, room).await?;
+            Ok(goodbye(visit, room))
+        }
+    }
+}
+
+fn room<'a>(visit: Visit<'a>, name: &str) -> Result<&'a Room, Problem> {
+    visit.gate.rooms.get(name).ok_or_else(|| Problem::new(Code::RoomUnknown, "There is no room of this name."))
+}
+
+/// The ticket of a request: the bearer of apps before the cookie of browsers.
+fn ticket(visit: Visit<'_>, room: &Room) -> Result<Ticket, Problem> {
+    let bearer = visit.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    let name = ticket_cookie(room.name());
+    let text = match bearer {
+        Some(value) => value.strip_prefix("Bearer ").unwrap_or_default(),
+        None => cookie(visit.headers, &name)
+            .ok_or_else(|| Problem::new(Code::TicketRequired, "Join the line first, then send the ticket along."))?,
+    };
+    visit.gate.ticket(text, room).ok_or_else(invalid)
+}
+
+fn invalid() -> Problem {
+    Problem::new(Code::TicketInvalid, "This ticket is not of this line. Join again for a new one.")
+}
+
+fn look(visit: Visit<'_>, room: &Room) -> Response<Body> {
+    reply::json(StatusCode::OK, &RoomFacts::of(visit, room, &visit.gate.standing(room, None)))
+}
+
+/// One ticket, one place, however many tabs: who has a ticket keeps it.
+async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
+    if let Ok(ticket) = ticket(visit, room) {
+        return Ok(facts(visit, room, StatusCode::OK, &visit.gate.standing(room, Some(ticket)), &Grant::default()));
+    }
+    match visit.gate.join(room).await {
+        Ok(Turn::In(grant)) => {
+            let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
+            let standing = visit.gate.standing(room, drawn);
+            Ok(facts(visit, room, StatusCode::CREATED, &standing, &grant))
+        }
+        Ok(Turn::Wait(standing, grant)) => Ok(facts(visit, room, StatusCode::CREATED, &standing, &grant)),
+        Ok(Turn::Gone(_)) => Err(invalid()),
+        Err(_) => Err(line_unavailable("No numbers are given out at this moment; try again.")),
+    }
+}
+
+fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
+    let standing = visit.gate.standing(room, Some(ticket(visit, room)?));
+    let none = Grant::default();
+    let facts = Facts::of(visit, room, &standing, &none);
+    let inside = visit.gate.holds_entry(visit.headers, room);
+    Ok(reply::json(StatusCode::OK, &if inside { facts.admitted() } else { facts }))
+}
+
+async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
+    let mut response = match visit.gate.enter(room, ticket(visit, room)?).await {
+        Turn::In(grant) => {
+            let entry = grant.entry.as_ref();
+            let body = json!({
+                "room": room.name(),
+                "entry_token": entry.map(|entry| &entry.token),
+                "expires_in_ms": entry.map(|entry| entry.expires_in_ms),
+            });
+            let mut response = reply::json(StatusCode::OK, &body);
+            set_cookies(&mut response, visit, room, &grant);
+            return Ok(response);
+        }
+        Turn::Wait(standing, grant) => return Ok(facts(visit, room, StatusCode::ACCEPTED, &standing, &grant)),
+        Turn::Gone(Gone::Spent) => {
+            let detail = "This ticket has been used or given up. Join again for a new one.";
+            refusal(visit, Problem::new(Code::TicketSpent, detail))
+        }
+        Turn::Gone(Gone::Unknown) => refusal(visit, invalid()),
+    };
+    forget_ticket(&mut response, visit, room);
+    Ok(response)
+}
+
+async fn give_up(visit: Visit<'_>, room: &Room) -> Result<(), Problem> {
+    let ticket = ticket(visit, room)?;
+    let away = |_| line_unavailable("The line cannot be told at this moment; try again.");
+    if ticket.epoch != room.snapshot().epoch {
+        return Err(invalid());
+    }
+    room.leave(ticket.number).await.map_err(away)
+}
+
+fn left(visit: Visit<'_>, room: &Room) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    forget_ticket(&mut response, visit, room);
+    response
+}
+
+fn goodbye(visit: Visit<'_>, room: &Room) -> Response<Body> {
+    let notice = NoticePage {
+        title: "You have left the line".to_owned(),
+        detail: "Your place goes to the next person. You can join again at any time.".to_owned(),
+        code: "left".to_owned(),
+        request_id: None,
+        onward_path: "/".to_owned(),
+        onward_label: "Go to the start".to_owned(),
+    };
+    let mut response = reply::page(StatusCode::OK, &notice);
+    forget_ticket(&mut response, visit, room);
+    response
+}
+
+fn facts(visit: Visit<'_>, room: &Room, status: StatusCode, standing: &Standing, grant: &Grant) -> Response<Body> {
+    let mut response = reply::json(status, &Facts::of(visit, room, standing, grant));
+    come_back(&mut response, standing.poll_after_ms);
+    set_cookies(&mut response, visit, room, grant);
+    response
+}
+
+fn file(visit: Visit<'_>, name: &str) -> Option<Response<Body>> {
+    let asset = asset::asset(name)?;
+    let known = visit.headers.get(IF_NONE_MATCH).is_some_and(|etag| etag.as_bytes() == asset.etag.as_bytes());
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(asset.bytes) });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(asset::CACHE_CONTROL));
+    headers.insert(ETAG, HeaderValue::from_str(&asset.etag).ok()?);
+    Some(response)
+}

@@ -1,0 +1,144 @@
+//! A standing in words: as JSON for apps and scripts, as the queue page's fields for browsers. The same facts in both.
+
+use serde::Serialize;
+
+use super::Visit;
+use super::page::{Left, QueuePage, QueueState, Wait};
+use crate::door::{Eta, Grant, Room, Standing, Status};
+use crate::stock::Remaining;
+
+/// What the API answers about a place in line.
+#[derive(Debug, Serialize)]
+pub(super) struct Facts<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<&'a str>,
+    room: &'a str,
+    state: &'static str,
+    position: Option<u64>,
+    ahead: Option<u64>,
+    eta: Option<Eta>,
+    rate_per_minute: u32,
+    poll_after_ms: u64,
+    updated_at_ms: i64,
+    server_now_ms: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+    remaining: Option<FreeAndHeld>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<i64>,
+}
+
+/// What is left to sell, as the page compares it with the people ahead.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct FreeAndHeld {
+    free: i64,
+    held: i64,
+}
+
+impl From<Remaining> for FreeAndHeld {
+    fn from(remaining: Remaining) -> FreeAndHeld {
+        FreeAndHeld { free: remaining.free, held: remaining.held }
+    }
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of(visit: Visit<'_>, room: &'a Room, standing: &'a Standing, grant: &'a Grant) -> Facts<'a> {
+        Facts {
+            ticket: grant.ticket.as_deref(),
+            room: room.name(),
+            state: if grant.entry.is_some() { "admitted" } else { word(standing.status) },
+            position: standing.place.map(|place| place.number),
+            ahead: standing.place.map(|place| place.ahead),
+            eta: standing.eta,
+            rate_per_minute: standing.snapshot.rate_per_minute,
+            poll_after_ms: standing.poll_after_ms,
+            updated_at_ms: standing.snapshot.at_ms,
+            server_now_ms: standing.now_ms,
+            message: &standing.snapshot.message,
+            remaining: visit.stock.of(room.name()).map(FreeAndHeld::from),
+            entry_token: grant.entry.as_ref().map(|entry| entry.token.as_str()),
+            expires_in_ms: grant.entry.as_ref().map(|entry| entry.expires_in_ms),
+        }
+    }
+
+    /// The same facts of somebody who is inside.
+    pub(super) fn admitted(self) -> Facts<'a> {
+        Facts { state: "admitted", ..self }
+    }
+}
+
+/// What the API answers about a room to anybody.
+#[derive(Debug, Serialize)]
+pub(super) struct RoomFacts<'a> {
+    room: &'a str,
+    title: &'a str,
+    state: &'static str,
+    waiting: u64,
+    rate_per_minute: u32,
+    /// For somebody who joins now.
+    eta: Option<Eta>,
+    updated_at_ms: i64,
+    server_now_ms: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+    remaining: Option<FreeAndHeld>,
+}
+
+impl<'a> RoomFacts<'a> {
+    pub(super) fn of(visit: Visit<'_>, room: &'a Room, standing: &'a Standing) -> RoomFacts<'a> {
+        let line = &standing.snapshot;
+        RoomFacts {
+            room: room.name(),
+            title: room.title(),
+            state: if standing.status == Status::OneMoment { "one_moment" } else { line.state.as_str() },
+            waiting: line.waiting(),
+            rate_per_minute: line.rate_per_minute,
+            eta: standing.eta,
+            updated_at_ms: line.at_ms,
+            server_now_ms: standing.now_ms,
+            message: &line.message,
+            remaining: visit.stock.of(room.name()).map(FreeAndHeld::from),
+        }
+    }
+}
+
+const fn word(status: Status) -> &'static str {
+    match status {
+        Status::Waiting => "waiting",
+        Status::Called => "called",
+        Status::Paused => "paused",
+        Status::OneMoment => "one_moment",
+    }
+}
+
+/// Fills the queue page.
+pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> QueuePage {
+    let line = &standing.snapshot;
+    QueuePage {
+        room: room.name().to_owned(),
+        title: room.title().to_owned(),
+        state: match standing.status {
+            Status::Waiting => QueueState::Waiting,
+            Status::Called => QueueState::Called,
+            Status::Paused => QueueState::Paused,
+            Status::OneMoment => QueueState::OneMoment,
+        },
+        position: standing.place.map_or(0, |place| place.number),
+        ahead: standing.place.map_or(0, |place| place.ahead),
+        eta: standing.eta.map(|eta| Wait { low_ms: signed(eta.low_ms), high_ms: signed(eta.high_ms) }),
+        waited_ms: standing.ticket.as_ref().map_or(0, |ticket| standing.now_ms.saturating_sub(ticket.issued_at_ms)).max(0),
+        rate_per_minute: line.rate_per_minute,
+        poll_after_ms: signed(standing.poll_after_ms),
+        updated_at_ms: line.at_ms,
+        server_now_ms: standing.now_ms,
+        message: Some(line.message.clone()).filter(|message| !message.is_empty()),
+        remaining: visit.stock.of(room.name()).map(|left| Left { free: left.free, held: left.held }),
+        session_ms: room.session_ms(),
+    }
+}
+
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}

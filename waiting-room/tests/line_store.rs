@@ -1,0 +1,47 @@
+//! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster. A store without a server to
+//! run on says so, and fails in CI.
+
+#[path = "line_store/story.rs"]
+mod story;
+#[path = "line_store/world.rs"]
+mod world;
+
+use world::{Leg, World};
+
+/// One test per story and store.
+macro_rules! contract {
+    ($($story:ident),+ $(,)?) => {
+        contract!(@ memory, Leg::Memory; $($story),+);
+        contract!(@ redis, Leg::Redis; $($story),+);
+        contract!(@ redis_cluster, Leg::RedisCluster; $($story),+);
+    };
+    (@ $name:ident, $leg:expr; $($story:ident),+) => {
+        mod $name {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    if let Some(world) = World::new($leg) {
+                        story::$story(world).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+
+contract!(
+    a_room_begins_once,
+    numbers_follow_without_a_gap,
+    a_calm_room_admits_at_once,
+    one_number_goes_in_once,
+    one_number_goes_in_once_through_groups,
+    claims_stay_under_the_rate,
+    claims_say_why_not,
+    a_restart_keeps_everything,
+    a_change_is_seen_by_other_handles,
+    a_paused_room_lets_nobody_in,
+    who_leaves_cannot_come_back,
+    rooms_are_apart,
+    wrong_calls_are_refused,
+);

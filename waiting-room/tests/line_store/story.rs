@@ -1,0 +1,251 @@
+//! What every store does.
+
+use super::world::{World, fast, sleep_ms};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+use waiting_room::{
+    line::{Claimed, RoomChange, RoomInitial, RoomState, Session},
+    store::{GROUP_MAX, LineStore, StoreError},
+};
+
+async fn claim_one(store: &Arc<dyn LineStore>, room: &str, number: u64) -> Claimed {
+    store.claim(room, &[number]).await.expect("claimed").0.remove(0)
+}
+
+fn session(claimed: Claimed) -> Session {
+    match claimed {
+        Claimed::Admitted(session) => session,
+        Claimed::NotCalled | Claimed::NoBudget { .. } | Claimed::Spent | Claimed::Unknown => panic!("{claimed:?}"),
+    }
+}
+
+/// Joins while the meter is empty, so that people wait; then calls the first ones.
+async fn queue(world: &World, initial: &RoomInitial, people: u32) -> Arc<dyn LineStore> {
+    let (store, _) = world.begun(&RoomInitial { state: RoomState::Paused, ..initial.clone() }).await;
+    assert!(store.join(&world.room, people).await.expect("joined").admitted.is_empty());
+    let open = RoomChange { state: Some(RoomState::Open), ..RoomChange::default() };
+    store.change(&world.room, &open).await.expect("opened");
+    store.tick(&world.room).await.expect("ticked");
+    store
+}
+
+pub(super) async fn a_room_begins_once(world: World) {
+    let message = "We open at noon: \"caf\u{e9}\"\n".to_owned();
+    let initial = RoomInitial { rate_per_minute: 120, message: message.clone(), ..RoomInitial::default() };
+    let (store, begun) = world.begun(&initial).await;
+    assert_eq!((begun.rate_per_minute, begun.burst, begun.state), (120, 2, RoomState::Open));
+    assert_eq!((begun.version, begun.issued, begun.cursor, begun.admitted), (1, 0, 0, 0));
+    assert_eq!(begun.message, message);
+    assert!(begun.epoch > 0 && begun.at_ms > 0);
+    let other = RoomInitial { rate_per_minute: 999, session_ms: 5_000, ..RoomInitial::default() };
+    let again = store.ensure(&world.room, &other).await.expect("ensured");
+    assert_eq!((again.rate_per_minute, again.epoch, again.message), (120, begun.epoch, message));
+    assert!(again.version > begun.version, "the length of sessions follows the settings");
+}
+
+pub(super) async fn numbers_follow_without_a_gap(world: World) {
+    let (store, _) = world.begun(&RoomInitial::default()).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..32 {
+        let (store, room) = (Arc::clone(&store), world.room.clone());
+        tasks.spawn(async move {
+            let mut numbers = Vec::new();
+            for count in 1..=4 {
+                let joined = store.join(&room, count).await.expect("joined");
+                numbers.extend(joined.first..joined.first + u64::from(count));
+            }
+            numbers
+        });
+    }
+    let mut numbers: Vec<u64> = tasks.join_all().await.into_iter().flatten().collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=320).collect::<Vec<_>>());
+    assert_eq!(store.tick(&world.room).await.expect("ticked").issued, 320);
+}
+
+pub(super) async fn a_calm_room_admits_at_once(world: World) {
+    let (store, _) = world.begun(&RoomInitial { rate_per_minute: 60_000, burst: 3, ..RoomInitial::default() }).await;
+    sleep_ms(30).await;
+    let joined = store.join(&world.room, 5).await.expect("joined");
+    assert_eq!(joined.admitted.iter().map(|session| session.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((joined.snapshot.cursor, joined.snapshot.issued, joined.snapshot.admitted), (3, 5, 3));
+    let again = session(claim_one(&store, &world.room, 2).await);
+    assert_eq!(again.id, joined.admitted[1].id, "a lost answer is given again");
+    assert!(again.expires_in_ms <= 900_000 && again.expires_in_ms > 890_000);
+    sleep_ms(30).await;
+    assert!(store.join(&world.room, 1).await.expect("joined").admitted.is_empty(), "people wait");
+}
+
+async fn one_of_200(store: Arc<dyn LineStore>, room: &str) {
+    sleep_ms(50).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..200 {
+        let (store, room) = (Arc::clone(&store), room.to_owned());
+        tasks.spawn(async move { session(claim_one(&store, &room, 1).await).id });
+    }
+    let ids: BTreeSet<String> = tasks.join_all().await.into_iter().collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(store.tick(room).await.expect("ticked").admitted, 1);
+}
+
+pub(super) async fn one_number_goes_in_once(world: World) {
+    let store = queue(&world, &fast(), 10).await;
+    one_of_200(store, &world.room).await;
+}
+
+pub(super) async fn one_number_goes_in_once_through_groups(world: World) {
+    drop(queue(&world, &fast(), 10).await);
+    let store = world.begun_in_groups(&fast()).await;
+    one_of_200(store, &world.room).await;
+}
+
+/// W2, from outside: from before the first call to after the last one of any run of entries.
+pub(super) async fn claims_stay_under_the_rate(world: World) {
+    let (rate_per_minute, burst) = (1_800, 4);
+    let initial = RoomInitial { rate_per_minute, burst, ..RoomInitial::default() };
+    let store = queue(&world, &initial, 500).await;
+    let end = Instant::now() + Duration::from_millis(1_500);
+    let mut tasks = JoinSet::new();
+    for worker in 0..8 {
+        let (store, room) = (Arc::clone(&store), world.room.clone());
+        tasks.spawn(async move {
+            let mut entries: Vec<(u64, Instant, Instant)> = Vec::new();
+            while Instant::now() < end {
+                let numbers: Vec<u64> = (1..=500).filter(|number| number % 8 == worker).collect();
+                store.tick(&room).await.expect("ticked");
+                let before = Instant::now();
+                let answers = store.claim(&room, &numbers).await.expect("claimed").0;
+                let after = Instant::now();
+                for claimed in answers {
+                    if let Claimed::Admitted(session) = claimed
+                        && entries.iter().all(|(number, ..)| *number != session.number)
+                    {
+                        entries.push((session.number, before, after));
+                    }
+                }
+                sleep_ms(3).await;
+            }
+            entries
+        });
+    }
+    let mut entries: Vec<(u64, Instant, Instant)> = tasks.join_all().await.into_iter().flatten().collect();
+    entries.sort_unstable_by_key(|(.., after)| *after);
+    assert!(entries.len() > 20, "people did go in: {}", entries.len());
+    for from in 0..entries.len() {
+        let mut begin = entries[from].1;
+        for (index, (_, before, after)) in entries[from..].iter().enumerate() {
+            begin = begin.min(*before);
+            // One millisecond more: the store counts whole ones.
+            let window_ms = after.duration_since(begin).as_millis() as u64 + 2;
+            let allowed = window_ms * u64::from(rate_per_minute) / 60_000 + u64::from(burst);
+            assert!(index as u64 <= allowed, "{} in {window_ms} ms", index + 1);
+        }
+    }
+}
+
+pub(super) async fn claims_say_why_not(world: World) {
+    let store = queue(&world, &RoomInitial { rate_per_minute: 60, ..RoomInitial::default() }, 50).await;
+    let numbers = [1, 50, 51, 0, u64::MAX];
+    let (answers, snapshot) = store.claim(&world.room, &numbers).await.expect("claimed");
+    assert!(matches!(answers[0], Claimed::NoBudget { retry_after_ms: 50..=1_000 }), "{:?}", answers[0]);
+    assert_eq!(answers[1..], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
+    assert!(snapshot.cursor >= 6 && snapshot.cursor < 50 && snapshot.called_waiting == snapshot.cursor);
+    assert_eq!(snapshot.ahead_of(50), 50 - snapshot.cursor - 1);
+}
+
+pub(super) async fn a_restart_keeps_everything(mut world: World) {
+    let store = queue(&world, &fast(), 200).await;
+    sleep_ms(20).await;
+    let entered = session(claim_one(&store, &world.room, 3).await);
+    let change = RoomChange { rate_per_minute: Some(1_200), message: Some("soon".to_owned()), ..RoomChange::default() };
+    store.change(&world.room, &change).await.expect("changed");
+    store.leave(&world.room, 4).await.expect("left");
+    let before = store.join(&world.room, 7).await.expect("joined").snapshot;
+    drop(store);
+    for restart in [World::restart, World::restart_after_a_cut] {
+        restart(&mut world);
+        let (store, after) = world.begun(&fast()).await;
+        assert_eq!((after.epoch, after.issued, after.cursor), (before.epoch, 207, before.cursor));
+        assert_eq!((after.admitted, after.rate_per_minute, after.burst), (1, 1_200, 100));
+        assert_eq!((after.version, after.message.as_str()), (before.version, "soon"));
+        let again = session(claim_one(&store, &world.room, 3).await);
+        assert_eq!(again.id, entered.id);
+        assert_eq!(claim_one(&store, &world.room, 4).await, Claimed::Spent);
+    }
+    let (store, _) = world.begun(&fast()).await;
+    assert_eq!(store.join(&world.room, 1).await.expect("joined").first, 208);
+}
+
+pub(super) async fn a_change_is_seen_by_other_handles(world: World) {
+    let (one, begun) = world.begun(&RoomInitial::default()).await;
+    let (other, _) = world.begun(&RoomInitial::default()).await;
+    let change = RoomChange {
+        rate_per_minute: Some(777),
+        burst: Some(9),
+        state: Some(RoomState::Paused),
+        message: Some("Technical pause".to_owned()),
+    };
+    let changed = one.change(&world.room, &change).await.expect("changed");
+    assert!(changed.supersedes(&begun) && !begun.supersedes(&changed));
+    let seen = other.tick(&world.room).await.expect("ticked");
+    assert_eq!((seen.rate_per_minute, seen.burst, seen.state), (777, 9, RoomState::Paused));
+    assert_eq!((seen.message.as_str(), seen.version), ("Technical pause", changed.version));
+    let back = RoomChange { burst: Some(0), message: Some(String::new()), ..RoomChange::default() };
+    let seen = other.change(&world.room, &back).await.expect("changed");
+    assert_eq!((seen.burst, seen.message.as_str(), seen.state), (12, "", RoomState::Paused));
+}
+
+pub(super) async fn a_paused_room_lets_nobody_in(world: World) {
+    let store = queue(&world, &fast(), 200).await;
+    let pause = RoomChange { state: Some(RoomState::Paused), ..RoomChange::default() };
+    let paused = store.change(&world.room, &pause).await.expect("paused");
+    sleep_ms(20).await;
+    assert_eq!(claim_one(&store, &world.room, 1).await, Claimed::NoBudget { retry_after_ms: 1_000 });
+    store.join(&world.room, 5).await.expect("joined");
+    let later = store.tick(&world.room).await.expect("ticked");
+    assert_eq!((later.cursor, later.issued, later.admitted), (paused.cursor, 205, 0));
+}
+
+pub(super) async fn who_leaves_cannot_come_back(world: World) {
+    let store = queue(&world, &fast(), 20).await;
+    let before = store.tick(&world.room).await.expect("ticked");
+    let after = store.leave(&world.room, 5).await.expect("left");
+    assert_eq!(after.called_waiting, before.called_waiting - 1);
+    assert_eq!(store.leave(&world.room, 5).await.expect("left").called_waiting, after.called_waiting);
+    assert_eq!(store.leave(&world.room, 99).await.expect("never given out").version, after.version);
+    sleep_ms(20).await;
+    assert_eq!(claim_one(&store, &world.room, 5).await, Claimed::Spent);
+    let entered = session(claim_one(&store, &world.room, 6).await);
+    store.leave(&world.room, 6).await.expect("left");
+    assert_eq!(session(claim_one(&store, &world.room, 6).await).id, entered.id, "a session goes on");
+}
+
+pub(super) async fn rooms_are_apart(world: World) {
+    let (store, _) = world.begun(&RoomInitial::default()).await;
+    let other = format!("{}-b", world.room);
+    store.ensure(&other, &RoomInitial { rate_per_minute: 5, ..RoomInitial::default() }).await.expect("ensured");
+    store.join(&world.room, 3).await.expect("joined");
+    let joined = store.join(&other, 1).await.expect("joined");
+    assert_eq!((joined.first, joined.snapshot.rate_per_minute), (1, 5));
+}
+
+pub(super) async fn wrong_calls_are_refused(world: World) {
+    let (store, before) = world.begun(&RoomInitial::default()).await;
+    let nowhere = format!("{}-nowhere", world.room);
+    assert_eq!(store.join(&nowhere, 1).await, Err(StoreError::NoRoom(nowhere.clone())));
+    assert_eq!(store.tick(&nowhere).await, Err(StoreError::NoRoom(nowhere.clone())));
+    let too_many = GROUP_MAX as u32 + 1;
+    for count in [0, too_many] {
+        assert!(matches!(store.join(&world.room, count).await, Err(StoreError::Invalid(_))));
+        let numbers = vec![1; count as usize];
+        assert!(matches!(store.claim(&world.room, &numbers).await, Err(StoreError::Invalid(_))));
+    }
+    let zero = RoomChange { rate_per_minute: Some(0), ..RoomChange::default() };
+    assert!(matches!(store.change(&world.room, &zero).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(store.ensure("No Room", &RoomInitial::default()).await, Err(StoreError::Invalid(_))));
+    assert_eq!(store.tick(&world.room).await.expect("ticked").version, before.version);
+}
