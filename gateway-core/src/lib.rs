@@ -1,1 +1,8 @@
-//! stub
+//! The core: catalogue, holds, orders, payments. Knows nothing of queues.
+
+pub mod base;
+mod db;
+mod schema;
+
+pub use base::Clock;
+pub use db::DbError;
