@@ -2,6 +2,7 @@
 
 pub mod base;
 mod db;
+mod reservation;
 mod schema;
 
 pub use base::Clock;

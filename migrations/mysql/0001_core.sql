@@ -48,7 +48,6 @@ create table seat (
     foreign key (screening_id) references screening (id)
 ) engine = innodb default charset = utf8mb4 collate = utf8mb4_bin;
 create index seat_reservation on seat (reservation_id);
-create index seat_state on seat (screening_id, state);
 
 create table product (
     id varchar(64) not null primary key,

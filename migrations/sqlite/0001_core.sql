@@ -45,7 +45,6 @@ create table seat (
     check ((state in ('free', 'blocked')) = (reservation_id is null))
 ) strict;
 create index seat_reservation on seat (reservation_id);
-create index seat_state on seat (screening_id, state);
 
 create table product (
     id text not null primary key,
