@@ -5,7 +5,11 @@ pub mod base;
 pub mod catalogue;
 mod coupon;
 mod db;
+mod http;
+mod payment;
+mod replay;
 mod reservation;
+pub mod sandbox;
 mod schema;
 
 pub use base::Clock;
