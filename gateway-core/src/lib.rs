@@ -1,4 +1,13 @@
-//! The core.
+//! The core: catalogue, holds, orders, payments. Knows nothing of queues.
+
+pub mod base;
+mod db;
+#[allow(dead_code, reason = "handlers come with it")]
+mod payment;
+#[allow(dead_code, reason = "merged later")]
+mod reservation;
 pub mod sandbox;
-/// Epoch milliseconds that never go backwards.
-pub type Clock = std::sync::Arc<dyn Fn() -> i64 + Send + Sync>;
+mod schema;
+
+pub use base::Clock;
+pub use db::DbError;
