@@ -2,9 +2,14 @@
 
 pub mod base;
 mod db;
-#[allow(dead_code, reason = "handlers come with it")]
+#[allow(dead_code, reason = "filled by the handlers")]
+mod http {
+    pub(crate) mod asset;
+    pub(crate) mod page;
+}
+#[allow(dead_code, reason = "filled by the handlers")]
 mod payment;
-#[allow(dead_code, reason = "merged later")]
+#[allow(dead_code, reason = "filled by the handlers")]
 mod reservation;
 pub mod sandbox;
 mod schema;

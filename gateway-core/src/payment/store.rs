@@ -3,6 +3,7 @@
 use super::state::{Attempt, Transaction};
 use crate::base::{AttemptId, CustomerId, Money, RefundId, ReservationId, TransactionId};
 use crate::db::{Db, DbError, Row, Sql, Tx, params};
+use crate::reservation;
 
 const INSERT_TRANSACTION: &str = "\
     insert into transactions
@@ -51,16 +52,19 @@ const NEXT_N: &str = "select coalesce(max(n), 0) + 1 from attempt where transact
 
 const ATTEMPT: &str = "\
     select a.id, a.transaction_id, t.reservation_id, a.state, t.state, a.reference, a.amount, a.currency,
-           a.payment_method, a.payment_token, a.return_url, a.action_url, a.error_class, a.tries, a.created_at
+           a.payment_method, a.payment_token, a.return_url, a.action_url, a.error_class, a.tries, a.created_at, r.state
       from attempt a
       join transactions t on t.id = a.transaction_id
+      left join reservation r on r.id = t.reservation_id
      where a.id = ?";
 
+/// Locks the try and its transaction, and leaves the reservation to the reservation's own steps.
 const ATTEMPT_LOCKED: Sql = Sql {
     sqlite: ATTEMPT,
     mysql: "\
     select a.id, a.transaction_id, t.reservation_id, a.state, t.state, a.reference, a.amount, a.currency,
-           a.payment_method, a.payment_token, a.return_url, a.action_url, a.error_class, a.tries, a.created_at
+           a.payment_method, a.payment_token, a.return_url, a.action_url, a.error_class, a.tries, a.created_at,
+           cast(null as char)
       from attempt a
       join transactions t on t.id = a.transaction_id
      where a.id = ?
@@ -108,7 +112,7 @@ const CLOSING_ATTEMPTS: &str = "\
 const CLOSING_WITHOUT_ATTEMPT: &str = "\
     select r.id
       from reservation r
-     where r.state in ('paying', 'closing')
+     where r.state = 'closing'
        and r.updated_at < ?
        and not exists (select 1
                          from transactions t
@@ -203,6 +207,8 @@ pub(crate) struct AttemptRow {
     pub(crate) error_class: Option<String>,
     pub(crate) tries: i64,
     pub(crate) created_at: i64,
+    /// As it was when this was read without a lock.
+    pub(crate) reservation_state: Option<reservation::State>,
 }
 
 /// What a new transaction is for.
@@ -234,7 +240,7 @@ pub(super) struct Move<'a> {
     pub(super) from: Attempt,
     pub(super) to: Attempt,
     pub(super) action_url: Option<&'a str>,
-    pub(super) error_class: Option<&'static str>,
+    pub(super) error_class: Option<&'a str>,
     pub(super) due_at: Option<i64>,
 }
 
@@ -354,6 +360,11 @@ pub(super) async fn attempt(db: &Db, id: AttemptId) -> Result<Option<AttemptRow>
 }
 
 pub(super) async fn attempt_in(tx: &mut Tx, id: AttemptId) -> Result<Option<AttemptRow>, DbError> {
+    tx.row(ATTEMPT, params![id]).await?.map(read_attempt).transpose()
+}
+
+/// The try, locked until the transaction ends.
+pub(super) async fn lock_attempt(tx: &mut Tx, id: AttemptId) -> Result<Option<AttemptRow>, DbError> {
     tx.row(ATTEMPT_LOCKED, params![id]).await?.map(read_attempt).transpose()
 }
 
@@ -391,10 +402,10 @@ pub(super) async fn move_attempt(tx: &mut Tx, id: AttemptId, change: &Move<'_>) 
     Ok(tx.execute(MOVE_ATTEMPT, values).await? == 1)
 }
 
-pub(super) async fn due_attempts(tx: &mut Tx, max: i64) -> Result<Vec<(AttemptId, i64)>, DbError> {
-    let now = tx.now_ms();
-    let mut rows = tx.rows(CLOSING_ATTEMPTS, params![max]).await?;
-    rows.extend(tx.rows(DUE_ATTEMPTS, params![now, max]).await?);
+/// Tries to ask about, and when each was due: those of orders that began to close, then those whose time has come.
+pub(super) async fn due_attempts(db: &Db, now: i64, max: i64) -> Result<Vec<(AttemptId, i64)>, DbError> {
+    let mut rows = db.rows(CLOSING_ATTEMPTS, params![max]).await?;
+    rows.extend(db.rows(DUE_ATTEMPTS, params![now, max]).await?);
     rows.into_iter().map(|mut row| Ok((row.attempt_id()?, row.int()?))).collect()
 }
 
@@ -411,11 +422,11 @@ pub(super) async fn claim_stale(tx: &mut Tx, id: AttemptId, before: i64, until: 
 }
 
 pub(super) async fn closing_without_attempt(
-    tx: &mut Tx,
+    db: &Db,
     before: i64,
     max: i64,
 ) -> Result<Vec<ReservationId>, DbError> {
-    let rows = tx.rows(CLOSING_WITHOUT_ATTEMPT, params![before, max]).await?;
+    let rows = db.rows(CLOSING_WITHOUT_ATTEMPT, params![before, max]).await?;
     rows.into_iter().map(|mut row| row.reservation_id()).collect()
 }
 
@@ -437,9 +448,8 @@ pub(super) async fn insert_refund(tx: &mut Tx, attempt: AttemptId, cause: &str, 
     tx.execute(INSERT_REFUND, values).await.map(|_| ())
 }
 
-pub(super) async fn due_refunds(tx: &mut Tx, max: i64) -> Result<Vec<RefundRow>, DbError> {
-    let now = tx.now_ms();
-    tx.rows(DUE_REFUNDS, params![now, max]).await?.into_iter().map(read_refund).collect()
+pub(super) async fn due_refunds(db: &Db, now: i64, max: i64) -> Result<Vec<RefundRow>, DbError> {
+    db.rows(DUE_REFUNDS, params![now, max]).await?.into_iter().map(read_refund).collect()
 }
 
 /// Whether the caller has the refund until `until`.
@@ -479,9 +489,8 @@ pub(super) async fn insert_webhook(tx: &mut Tx, new: &NewWebhook<'_>) -> Result<
 }
 
 /// Parked events that are due: event id, reference, tries.
-pub(super) async fn parked_webhooks(tx: &mut Tx, max: i64) -> Result<Vec<(String, String, i64)>, DbError> {
-    let now = tx.now_ms();
-    let rows = tx.rows(PARKED_WEBHOOKS, params![now, max]).await?;
+pub(super) async fn parked_webhooks(db: &Db, now: i64, max: i64) -> Result<Vec<(String, String, i64)>, DbError> {
+    let rows = db.rows(PARKED_WEBHOOKS, params![now, max]).await?;
     rows.into_iter().map(|mut row| Ok((row.text()?, row.text()?, row.int()?))).collect()
 }
 
@@ -526,6 +535,7 @@ fn read_attempt(mut row: Row) -> Result<AttemptRow, DbError> {
         error_class: row.text_or_null()?,
         tries: row.int()?,
         created_at: row.int()?,
+        reservation_state: row.text_or_null()?.and_then(|state| reservation::State::parse(&state)),
     })
 }
 

@@ -1,7 +1,8 @@
 //! The hosted page: where a customer approves or declines, and is sent back to the shop. No card is entered here.
 
 use super::Sandbox;
-use super::page::{PayErrorPage, PayPage, PayState, Price};
+use super::page::{PayErrorPage, PayPage, PayState};
+use crate::http::page::Price;
 use super::state::{Charge, Event};
 use super::store::{ChargeRow, Moved};
 use askama::Template as _;

@@ -1,0 +1,224 @@
+//! What the queue page shows: plain data for its templates, and how waits are written. It knows of no ticket,
+//! snapshot or request; the visitor API fills it.
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use super::asset::{STYLE, version};
+use askama::Template;
+
+/// The page one waits on.
+#[derive(Template)]
+#[template(path = "door/queue.html")]
+pub(crate) struct QueuePage {
+    /// The room's key, as in the API's paths.
+    pub(crate) room: String,
+    /// The room's title for people.
+    pub(crate) title: String,
+    pub(crate) state: QueueState,
+    /// The number drawn at joining: the same for as long as one waits. 0 when there is none yet.
+    pub(crate) position: u64,
+    /// People in front.
+    pub(crate) ahead: u64,
+    /// Expected wait from now, shortest and longest; `None` when nobody can know.
+    pub(crate) eta: Option<Wait>,
+    /// Since joining, in milliseconds.
+    pub(crate) waited_ms: i64,
+    /// People let in a minute.
+    pub(crate) rate_per_minute: u32,
+    /// When to ask again, in milliseconds.
+    pub(crate) poll_after_ms: i64,
+    /// When these facts were true: epoch milliseconds.
+    pub(crate) updated_at_ms: i64,
+    /// Epoch milliseconds at rendering.
+    pub(crate) server_now_ms: i64,
+    /// The operator's words, plain text.
+    pub(crate) message: Option<String>,
+    /// What is left to sell, when known.
+    pub(crate) remaining: Option<Left>,
+    /// How long one may stay inside once let in, in milliseconds.
+    pub(crate) session_ms: i64,
+}
+
+/// What kind of waiting it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueueState {
+    Waiting,
+    /// Next: in as soon as the meter allows.
+    Called,
+    /// Nobody is let in until the operator resumes.
+    Paused,
+    /// The store is away: the place is kept, and nothing moves until it is back.
+    OneMoment,
+}
+
+impl QueueState {
+    /// The stable word for scripts and tests.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Called => "called",
+            Self::Paused => "paused",
+            Self::OneMoment => "one_moment",
+        }
+    }
+
+    /// The heading. The page's script says the same words.
+    pub(crate) const fn headline(self) -> &'static str {
+        match self {
+            Self::Waiting => "You are in line",
+            Self::Called => "You are next",
+            Self::Paused => "The line is paused",
+            Self::OneMoment => "One moment, please",
+        }
+    }
+
+    /// The sentence under it.
+    pub(crate) const fn lead(self) -> &'static str {
+        match self {
+            Self::Waiting => "People are let in at a steady pace, so that the shop works for everybody inside.",
+            Self::Called => "Stay here: the door opens for you in a moment.",
+            Self::Paused => "Nobody is let in for now. Your place is kept, and the line goes on from where it stands.",
+            Self::OneMoment => "We cannot see the line just now. Your place is kept; this page tries again by itself.",
+        }
+    }
+}
+
+/// An expected wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    /// Milliseconds.
+    pub(crate) low_ms: i64,
+    /// Milliseconds.
+    pub(crate) high_ms: i64,
+}
+
+/// What is left to sell.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    /// Can be taken now.
+    pub(crate) free: i64,
+    /// In somebody's basket; may come back.
+    pub(crate) held: i64,
+}
+
+/// What the door says when there is nothing to wait for: refusals, an upstream that is away, one's having left.
+#[derive(Template)]
+#[template(path = "door/notice.html")]
+pub(crate) struct NoticePage {
+    /// `The shop is not answering`
+    pub(crate) title: String,
+    /// What to do, one or two sentences.
+    pub(crate) detail: String,
+    /// The problem's stable code.
+    pub(crate) code: String,
+    /// The request id, for support.
+    pub(crate) request_id: Option<String>,
+    /// Same-origin path of the button, `/` if there is nothing better.
+    pub(crate) onward_path: String,
+    /// `Try again`
+    pub(crate) onward_label: String,
+}
+
+impl QueuePage {
+    /// Progress in per mille: the part of the whole expected wait that is over. 0 when nobody can know.
+    pub(crate) fn progress(&self) -> i64 {
+        let Some(wait) = self.eta else { return 0 };
+        let left = wait.low_ms.max(0) / 2 + wait.high_ms.max(0) / 2;
+        let waited = self.waited_ms.max(0);
+        waited.saturating_mul(1000) / waited.saturating_add(left).max(1)
+    }
+
+    /// The expected wait in words.
+    pub(crate) fn eta_said(&self) -> String {
+        match (self.state, self.eta) {
+            (QueueState::Called, _) => "a few seconds".to_owned(),
+            (QueueState::Waiting, Some(wait)) => wait_said(wait),
+            (QueueState::Waiting | QueueState::Paused | QueueState::OneMoment, _) => "not known".to_owned(),
+        }
+    }
+
+    /// How many are let in.
+    pub(crate) fn rate_said(&self) -> String {
+        if self.state == QueueState::Paused {
+            return "nobody for now".to_owned();
+        }
+        format!("{} a minute", thousands(u64::from(self.rate_per_minute)))
+    }
+
+    /// What is left to sell.
+    pub(crate) fn left_said(&self) -> String {
+        self.remaining.map(|left| format!("about {}", count(left.free))).unwrap_or_default()
+    }
+
+    /// What one should know before waiting on: empty, unless more people wait than there is to sell.
+    pub(crate) fn hint(&self) -> String {
+        match self.remaining {
+            None => String::new(),
+            Some(Left { free: ..=0, held: ..=0 }) => "Everything is sold. You can stay, but there may be nothing left \
+                 when it is your turn."
+                .to_owned(),
+            Some(Left { free: ..=0, held }) => format!(
+                "Nothing is free at this moment. {} in other people's baskets; some of it may come back.",
+                if held == 1 { "One is".to_owned() } else { format!("{} are", count(held)) }
+            ),
+            Some(Left { free, .. }) if u64::try_from(free).unwrap_or(0) <= self.ahead => format!(
+                "About {} left, and about {} people before you. There may be nothing left when it is your turn.",
+                count(free),
+                thousands(self.ahead)
+            ),
+            Some(_) => String::new(),
+        }
+    }
+
+    /// Seconds until a browser without scripts should look again.
+    pub(crate) fn refresh_s(&self) -> i64 {
+        ((self.poll_after_ms.max(0) + 999) / 1000).max(2)
+    }
+}
+
+/// A wait as people say it: `about 4–6 minutes`, `less than a minute`.
+pub(crate) fn wait_said(wait: Wait) -> String {
+    let (low, high) = (minutes_up(wait.low_ms), minutes_up(wait.high_ms));
+    match (low, high) {
+        (_, ..=1) => "less than a minute".to_owned(),
+        (_, 120..) => format!("about {}–{} hours", (low / 60).max(1), (high + 59) / 60),
+        _ if low == high => format!("about {high} minutes"),
+        _ => format!("about {low}–{high} minutes"),
+    }
+}
+
+fn minutes_up(ms: i64) -> i64 {
+    (ms.max(0) + 59_999) / 60_000
+}
+
+fn count(n: i64) -> String {
+    thousands(u64::try_from(n).unwrap_or(0))
+}
+
+/// A length of time in whole minutes: `15 minutes`.
+pub(crate) fn minutes(ms: i64) -> String {
+    match minutes_up(ms) {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// The time of day in UTC, `19:42:07`: what is shown until the script knows the visitor's zone.
+pub(crate) fn utc_time(at_ms: i64) -> String {
+    let seconds = at_ms.div_euclid(1000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// `1234567` → `1,234,567`.
+pub(crate) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
