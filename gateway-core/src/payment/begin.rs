@@ -1,10 +1,10 @@
 //! How a try begins: written down and committed before the provider hears of it. For an order there is at most one live
 //! try; whoever asks again is shown that one.
 
+use super::Payments;
 use super::drive::Why;
 use super::state::{Attempt, Event, Transaction};
 use super::store::{self, AttemptRow, NewAttempt, NewTransaction, TransactionRow};
-use super::Payments;
 use crate::base::{AttemptId, CustomerId, Money, ReservationId, TransactionId};
 use crate::db::{DbError, Tx, in_tx};
 use crate::reservation::step::{self, Paid, Stepped};
@@ -57,7 +57,7 @@ pub(crate) enum Submitted {
     KeyReused,
 }
 
-enum Begun {
+pub(super) enum Begun {
     Drive(AttemptId),
     Is(PayOutcome),
 }
@@ -87,7 +87,7 @@ impl Payments {
     }
 }
 
-async fn begin(tx: &mut Tx, payments: &Payments, pay: &Pay) -> Result<Begun, DbError> {
+pub(super) async fn begin(tx: &mut Tx, payments: &Payments, pay: &Pay) -> Result<Begun, DbError> {
     let reservation = match step::begin_paying(tx, pay.order, pay.customer).await? {
         Stepped::NotFound => return Ok(Begun::Is(PayOutcome::NotFound)),
         Stepped::Refused(reservation) if reservation.state == State::Booked => {

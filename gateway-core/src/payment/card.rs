@@ -4,8 +4,8 @@
 const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 
-/// What people put between the groups of a number; one or two at a time.
-const SEPARATORS_MAX: usize = 2;
+/// What people put between the groups of a number; up to three at a time: " - ".
+const SEPARATORS_MAX: usize = 3;
 
 /// Digits that stand together, group by group.
 #[derive(Default)]

@@ -127,7 +127,9 @@ impl Payments {
             };
             let moved = store::move_refund(tx, refund.id, to, due_at).await?;
             // What went back for other causes was never the transaction's own money.
-            if moved && given == GivenBack::Done && refund.cause == cause::LATE
+            if moved
+                && given == GivenBack::Done
+                && refund.cause == cause::LATE
                 && let Some(next) = refund.transaction_state.on(Event::Refunded)
             {
                 store::move_transaction(tx, refund.transaction_id, refund.transaction_state, next).await?;

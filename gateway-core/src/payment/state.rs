@@ -51,15 +51,8 @@ pub(crate) enum Evidence {
 
 impl Attempt {
     /// Every state, in the order of the picture.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Sending,
-        Self::Sent,
-        Self::RequiresAction,
-        Self::Unknown,
-        Self::Captured,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Sending, Self::Sent, Self::RequiresAction, Self::Unknown, Self::Captured, Self::Failed, Self::Cancelled];
 
     /// The name in the database.
     pub(crate) const fn name(self) -> &'static str {
@@ -93,7 +86,9 @@ impl Attempt {
         use Evidence as E;
         match (self, evidence) {
             (S::Captured, _) => S::Captured,
-            (S::Failed | S::Cancelled | S::Sending | S::Sent | S::RequiresAction | S::Unknown, E::Captured) => S::Captured,
+            (S::Failed | S::Cancelled | S::Sending | S::Sent | S::RequiresAction | S::Unknown, E::Captured) => {
+                S::Captured
+            }
             (S::Sending | S::Sent | S::RequiresAction | S::Unknown, E::Declined | E::Conflict) => S::Failed,
             (S::Sending | S::Sent | S::RequiresAction | S::Unknown, E::Withdrawn) => S::Cancelled,
             (S::Sending | S::Sent | S::RequiresAction | S::Unknown, E::ActionNeeded) => S::RequiresAction,
@@ -198,10 +193,9 @@ impl Transaction {
             (S::Pending | S::Processing | S::RequiresAction | S::Unknown, V::Learned(E::ActionNeeded)) => {
                 Some(S::RequiresAction)
             }
-            (
-                S::Pending | S::Processing | S::RequiresAction | S::Unknown,
-                V::Learned(E::Declined | E::Conflict),
-            ) => Some(S::Failed),
+            (S::Pending | S::Processing | S::RequiresAction | S::Unknown, V::Learned(E::Declined | E::Conflict)) => {
+                Some(S::Failed)
+            }
             (S::Pending | S::Processing | S::RequiresAction | S::Unknown, V::Learned(E::Withdrawn)) => {
                 Some(S::Cancelled)
             }

@@ -85,8 +85,7 @@ const MOVE_ATTEMPT: &str = "\
 /// Whoever moves `due_at` forward has the attempt for that long; nobody else asks the provider meanwhile.
 const CLAIM_DUE: &str = "update attempt set due_at = ?, updated_at = ? where id = ? and due_at = ?";
 
-const CLAIM_STALE: &str =
-    "update attempt set updated_at = ?, due_at = ? where id = ? and live = 1 and updated_at <= ? and due_at is not null";
+const CLAIM_STALE: &str = "update attempt set updated_at = ?, due_at = ? where id = ? and live = 1 and updated_at <= ? and due_at is not null";
 
 const DUE_ATTEMPTS: &str = "\
     select id, due_at
@@ -421,11 +420,7 @@ pub(super) async fn claim_stale(tx: &mut Tx, id: AttemptId, before: i64, until: 
     Ok(tx.execute(CLAIM_STALE, params![now, until, id, before]).await? == 1)
 }
 
-pub(super) async fn closing_without_attempt(
-    db: &Db,
-    before: i64,
-    max: i64,
-) -> Result<Vec<ReservationId>, DbError> {
+pub(super) async fn closing_without_attempt(db: &Db, before: i64, max: i64) -> Result<Vec<ReservationId>, DbError> {
     let rows = db.rows(CLOSING_WITHOUT_ATTEMPT, params![before, max]).await?;
     rows.into_iter().map(|mut row| row.reservation_id()).collect()
 }
@@ -483,8 +478,7 @@ pub(super) struct NewWebhook<'a> {
 /// `Duplicate` when the event is there already.
 pub(super) async fn insert_webhook(tx: &mut Tx, new: &NewWebhook<'_>) -> Result<(), DbError> {
     let now = tx.now_ms();
-    let values =
-        params![new.provider, new.event_id, new.kind, new.reference, new.body, new.state, new.due_at, now];
+    let values = params![new.provider, new.event_id, new.kind, new.reference, new.body, new.state, new.due_at, now];
     tx.execute(INSERT_WEBHOOK, values).await.map(|_| ())
 }
 

@@ -2,9 +2,9 @@
 
 use super::Sandbox;
 use super::page::{PayErrorPage, PayPage, PayState};
-use crate::http::page::Price;
 use super::state::{Charge, Event};
 use super::store::{ChargeRow, Moved};
+use crate::http::page::Price;
 use askama::Template as _;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Form, Path, State};
