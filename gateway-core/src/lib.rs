@@ -1,6 +1,9 @@
 //! The core: catalogue, holds, orders, payments. Knows nothing of queues.
 
+mod auth;
 pub mod base;
+pub mod catalogue;
+mod coupon;
 mod db;
 #[allow(dead_code, reason = "filled by the handlers")]
 mod http {

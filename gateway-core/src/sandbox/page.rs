@@ -2,6 +2,28 @@
 
 use crate::http::page::Price;
 use askama::Template;
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use std::sync::LazyLock;
+
+/// Inlined, so that this site needs no assets.
+const STYLE: &str = include_str!("../../../templates/assets/sandbox.css");
+
+// The one inlined style is allowed by its hash. Forms may end elsewhere: approving redirects back to the shop, and
+// browsers hold `form-action` against redirects too.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
+    let hash = base64::engine::general_purpose::STANDARD.encode(hash.as_ref());
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' http: https:; base-uri 'none'; \
+         frame-ancestors 'none'"
+    )
+});
+
+/// `Content-Security-Policy` of these pages.
+pub(crate) fn content_security_policy() -> &'static str {
+    &POLICY
+}
 
 /// `GET /pay/{reference}`
 #[derive(Template)]
@@ -35,6 +57,18 @@ pub(crate) struct PayErrorPage {
     pub(crate) title: String,
     /// What to do, one sentence.
     pub(crate) detail: String,
+}
+
+impl PayState {
+    /// The stable word for tests.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Captured => "captured",
+            Self::Declined => "declined",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 impl PayPage {

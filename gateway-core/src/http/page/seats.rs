@@ -89,6 +89,16 @@ impl Seat {
         self.state == SeatState::Free
     }
 
+    /// The state to draw: like the JSON's, with `mine` for a seat the visitor holds.
+    pub(crate) fn shown(&self) -> &'static str {
+        if self.mine && self.state == SeatState::Held { "mine" } else { self.state.word() }
+    }
+
+    /// The class of the chair.
+    pub(crate) const fn kind(&self) -> &'static str {
+        if self.wheelchair { "wheelchair" } else { "standard" }
+    }
+
     /// What a screen reader says: `Row A, seat 1, Stalls, €12.00, free`.
     pub(crate) fn label(&self) -> String {
         let chair = if self.wheelchair { ", wheelchair space" } else { "" };
@@ -97,8 +107,7 @@ impl Seat {
     }
 }
 
-/// Lays seats out in rows of cells: seats in any order, rows by the order in which they first appear in `row_order`
-/// (front first). Columns nobody sits in become gaps.
+/// Lays seats, in any order, out in rows of cells, row A in front. Columns nobody sits in become gaps.
 pub(crate) fn rows(mut seats: Vec<Seat>) -> Vec<SeatRow> {
     // "A" … "Z", then "AA": shorter names first.
     seats.sort_by(|a, b| (a.row.len(), &a.row, a.column).cmp(&(b.row.len(), &b.row, b.column)));

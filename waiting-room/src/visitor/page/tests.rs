@@ -19,7 +19,8 @@ pub(crate) fn keep(name: &str, html: &str) {
     assert!(!lower.contains("<b>evil"), "{name}: not escaped");
     for tag in lower.split('<').skip(1) {
         let tag = tag.split('>').next().unwrap_or_default();
-        assert!(!tag.contains(" on"), "{name}: event handler in <{tag}>");
+        let handler = tag.split_whitespace().any(|word| word.starts_with("on") && word.contains('='));
+        assert!(!handler, "{name}: event handler in <{tag}>");
         assert!(!tag.starts_with("script") || tag.contains(" src="), "{name}: inline script");
         assert!(!tag.contains("=\"http") && !tag.contains("=\"//"), "{name}: elsewhere in <{tag}>");
     }
@@ -144,6 +145,6 @@ fn waits_are_said_in_whole_minutes() {
     assert_eq!(said(30_000, 90_000), "about 1–2 minutes");
     assert_eq!(said(300_000, 300_000), "about 5 minutes");
     assert_eq!(said(3_600_000, 7_200_000), "about 1–2 hours");
-    assert_eq!(utc_time(1_795_286_527_000), "19:22:07");
+    assert_eq!(utc_time(1_795_286_527_000), "18:42:07");
     assert_eq!(thousands(1_234_567), "1,234,567");
 }
