@@ -1,0 +1,33 @@
+//! Tokens: ours, for us, and in time.
+
+use super::token::{TokenError, Tokens};
+use crate::base::CustomerId;
+
+const KEY: &[u8] = b"a key of thirty-two bytes, or so";
+const HOUR_MS: i64 = 3_600_000;
+
+#[test]
+fn a_token_names_its_customer_until_it_expires() {
+    let tokens = Tokens::new(KEY, HOUR_MS);
+    let customer = CustomerId::new(1_000);
+    let (token, lifetime_ms) = tokens.mint(customer, 0).expect("a token");
+    assert_eq!(lifetime_ms, HOUR_MS);
+    assert_eq!(tokens.verify(&token, HOUR_MS - 1_000), Ok(customer));
+    assert_eq!(tokens.verify(&token, HOUR_MS), Err(TokenError::Expired));
+}
+
+#[test]
+fn another_key_another_type_and_another_audience_are_refused() {
+    let tokens = Tokens::new(KEY, HOUR_MS);
+    let foreign = Tokens::new(b"some other key", HOUR_MS).mint(CustomerId::new(1), 0).expect("a token").0;
+    assert_eq!(tokens.verify(&foreign, 0), Err(TokenError::Invalid));
+    for (typ, aud) in [("JWT", "vestibule-core"), ("entry+jwt", "vestibule-core"), ("customer+jwt", "demo")] {
+        let header = jsonwebtoken::Header { typ: Some(typ.to_owned()), ..jsonwebtoken::Header::default() };
+        let claims = serde_json::json!({ "sub": CustomerId::new(1).to_string(), "aud": aud, "iat": 0, "exp": 9_999 });
+        let token = jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(KEY));
+        assert_eq!(tokens.verify(&token.expect("a token"), 0), Err(TokenError::Invalid), "{typ} {aud}");
+    }
+    for wrong in ["", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
+        assert_eq!(tokens.verify(wrong, 0), Err(TokenError::Invalid), "{wrong}");
+    }
+}

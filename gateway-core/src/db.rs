@@ -1,0 +1,186 @@
+//! The database: a thin portable layer over SQLite and MySQL/MariaDB. Knows no table; statements live in `store` files.
+//!
+//! Values are limited to what both speak alike: null, 64-bit integers, text, bytes. Decisions are made in
+//! [`in_tx`], on the writer; [`Db`] itself reads, possibly a moment behind on SQLite's reader connections.
+
+mod error;
+mod mysql;
+mod sqlite;
+mod tx;
+mod value;
+
+use std::time::Duration;
+
+use sqlx::{MySql, Pool, Sqlite};
+
+pub use error::DbError;
+pub(crate) use tx::Tx;
+pub(crate) use value::{Row, Sql, Value, params};
+
+use crate::base::Clock;
+
+/// How long a caller waits for a connection. Longer would only hide that the database is behind.
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections at once. More do not commit faster: the log's flush is the limit.
+pub(crate) const CONNECTIONS_MAX: u32 = 16;
+
+/// How often one transaction is tried when the database picks it as the victim of a deadlock or a lock wait.
+const TRIES_MAX: u32 = 4;
+
+/// The longest pause before the second try, in milliseconds; it doubles with each further try.
+const RETRY_PAUSE_MS_MAX: u64 = 20;
+
+/// A database, cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    pools: Pools,
+    clock: Clock,
+}
+
+#[derive(Clone)]
+enum Pools {
+    /// SQLite has one writer; readers beside it see the last commit.
+    Sqlite {
+        writer: Pool<Sqlite>,
+        readers: Pool<Sqlite>,
+    },
+    MySql(Pool<MySql>),
+}
+
+/// The migrations of one schema, one folder for each dialect.
+pub(crate) struct Migrations {
+    pub(crate) sqlite: &'static sqlx::migrate::Migrator,
+    pub(crate) mysql: &'static sqlx::migrate::Migrator,
+}
+
+impl Db {
+    /// Connects once to `sqlite://path` or `mysql://user:password@host:port/database`. SQLite has no clock of its
+    /// own: there `clock` is the database's clock; MySQL's own clock is used otherwise.
+    ///
+    /// # Errors
+    /// The URL is of neither kind, the database cannot be reached, or its settings would lose or bend data.
+    pub(crate) async fn connect(url: &str, clock: Clock) -> Result<Self, DbError> {
+        let pools = if let Some(path) = url.strip_prefix("sqlite://") {
+            sqlite::connect(path).await?
+        } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+            mysql::connect(url).await?
+        } else {
+            return Err(DbError::Settings(String::from("database_url starts with neither sqlite:// nor mysql://")));
+        };
+        Ok(Self { pools, clock })
+    }
+
+    /// Brings the schema up to date. Safe to run from several nodes at once.
+    pub(crate) async fn migrate(&self, migrations: &Migrations) -> Result<(), DbError> {
+        let done = match &self.pools {
+            Pools::Sqlite { writer, .. } => migrations.sqlite.run(writer).await,
+            Pools::MySql(pool) => migrations.mysql.run(pool).await,
+        };
+        done.map_err(|error| DbError::Settings(format!("migrations: {error}")))
+    }
+
+    /// Opens a transaction. Callers want [`in_tx`], which also repeats and commits.
+    pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Tx::begin_sqlite(writer, &self.clock).await,
+            Pools::MySql(pool) => Tx::begin_mysql(pool).await,
+        }
+    }
+
+    /// All rows, outside of a transaction: for showing, not for deciding.
+    pub(crate) async fn rows(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let sql = sql.into();
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => sqlite::rows(readers, sql.sqlite, params).await,
+            Pools::MySql(pool) => mysql::rows(pool, sql.mysql, params).await,
+        }
+    }
+
+    /// The first row, if any, outside of a transaction: for showing, not for deciding.
+    pub(crate) async fn row(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Option<Row>, DbError> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// The database's clock, epoch milliseconds.
+    pub(crate) async fn now_ms(&self) -> Result<i64, DbError> {
+        match &self.pools {
+            Pools::Sqlite { .. } => Ok((self.clock)()),
+            Pools::MySql(pool) => mysql::now_ms(pool).await,
+        }
+    }
+
+    /// Whether it answers.
+    pub(crate) async fn check(&self) -> Result<(), DbError> {
+        self.row("select 1", params![]).await.map(|_| ())
+    }
+}
+
+/// Runs a block in one transaction and commits it; its value is the block's `Result`. Deadlocks and lock waits repeat
+/// the whole block, so it must do nothing but talk to `tx` and must not use up what it captures. An `Err`, or
+/// [`Tx::undo`], rolls everything back. A macro, because an async closure over `&mut Tx` cannot be shown to be `Send`.
+///
+/// `in_tx!(db, tx, { tx.execute(TAKE, params![id]).await?; Ok::<_, DbError>(tx.now_ms()) })`
+macro_rules! in_tx {
+    ($db:expr, $tx:ident, $work:block) => {{
+        let mut tries = $crate::db::Tries::first();
+        loop {
+            let mut open = match $db.begin().await {
+                Ok(open) => open,
+                Err(error) => break Err(error.into()),
+            };
+            let done = async {
+                let $tx = &mut open;
+                $work
+            }
+            .await;
+            match tries.after(open, done).await {
+                $crate::db::Next::Done(done) => break done,
+                $crate::db::Next::Again => {}
+            }
+        }
+    }};
+}
+pub(crate) use in_tx;
+
+/// Counts the tries of one [`in_tx`].
+pub(crate) struct Tries(u32);
+
+/// What [`in_tx`] does next.
+pub(crate) enum Next<T> {
+    Done(T),
+    Again,
+}
+
+impl Tries {
+    pub(crate) fn first() -> Self {
+        Self(1)
+    }
+
+    /// Commits, or rolls back, or asks for the block to be run once more.
+    pub(crate) async fn after<T, E: From<DbError>>(&mut self, tx: Tx, done: Result<T, E>) -> Next<Result<T, E>> {
+        let more = self.0 < TRIES_MAX;
+        if tx.lost_its_locks() && more {
+            tx.roll_back().await;
+            return self.again().await;
+        }
+        match done {
+            Ok(value) => match tx.finish().await {
+                Ok(()) => Next::Done(Ok(value)),
+                Err(DbError::Busy(_)) if more => self.again().await,
+                Err(error) => Next::Done(Err(error.into())),
+            },
+            Err(error) => {
+                tx.roll_back().await;
+                Next::Done(Err(error))
+            }
+        }
+    }
+
+    async fn again<T>(&mut self) -> Next<T> {
+        let longest = RETRY_PAUSE_MS_MAX << self.0.min(6);
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..=longest))).await;
+        self.0 += 1;
+        Next::Again
+    }
+}

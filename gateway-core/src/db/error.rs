@@ -1,0 +1,63 @@
+//! What can go wrong with a database, by what the caller must do about it.
+
+/// A database error.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// A row with this key is there already. Callers that expect it handle it; it does not end the transaction.
+    #[error("a row with this key exists")]
+    Duplicate,
+    /// Too much at once, or a lock that was not given: try later.
+    #[error("the database is busy")]
+    Busy(#[source] sqlx::Error),
+    /// It does not answer: try later.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] sqlx::Error),
+    /// Its settings, its address or its schema make it unfit. Trying again does not help.
+    #[error("the database is not fit for use: {0}")]
+    Settings(String),
+    /// A statement failed in a way that is a mistake of ours.
+    #[error("a statement failed")]
+    Statement(#[source] sqlx::Error),
+    /// A row does not have the shape that its reader expects.
+    #[error("a row is not what was expected: {0}")]
+    Shape(&'static str),
+}
+
+/// MySQL: deadlock found; lock wait timed out.
+const MYSQL_LOCKS: [u16; 2] = [1213, 1205];
+
+/// SQLite's primary codes "busy" and "locked", the low byte of the extended code.
+const SQLITE_LOCKS: [u32; 2] = [5, 6];
+
+impl DbError {
+    /// Whether the settings have to be changed before it can work.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Settings(_) | Self::Shape(_))
+    }
+}
+
+impl From<sqlx::Error> for DbError {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(inner) = &error {
+            if inner.is_unique_violation() {
+                return Self::Duplicate;
+            }
+            return if is_lock(inner.as_ref()) { Self::Busy(error) } else { Self::Statement(error) };
+        }
+        match error {
+            sqlx::Error::PoolTimedOut => Self::Busy(error),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Self::Unreachable(error)
+            }
+            other => Self::Statement(other),
+        }
+    }
+}
+
+fn is_lock(error: &dyn sqlx::error::DatabaseError) -> bool {
+    if let Some(mysql) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        return MYSQL_LOCKS.contains(&mysql.number());
+    }
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| SQLITE_LOCKS.contains(&(code & 0xff)))
+}

@@ -1,0 +1,101 @@
+//! One transaction: statements, the database's time, and whether to keep it.
+
+use sqlx::{MySql, Pool, Sqlite, Transaction};
+
+use super::{DbError, Row, Sql, Value, mysql, sqlite};
+use crate::base::Clock;
+
+/// A transaction under way. Dropped without being finished, it is rolled back.
+pub(crate) struct Tx {
+    inner: Inner,
+    now_ms: i64,
+    lost_locks: bool,
+    undo: bool,
+}
+
+enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    MySql(Transaction<'static, MySql>),
+}
+
+impl Tx {
+    /// Takes the write lock at once: a lock taken later could be refused after half of the work.
+    pub(super) async fn begin_sqlite(pool: &Pool<Sqlite>, clock: &Clock) -> Result<Self, DbError> {
+        let inner = Inner::Sqlite(pool.begin_with("begin immediate").await?);
+        Ok(Self { inner, now_ms: clock(), lost_locks: false, undo: false })
+    }
+
+    pub(super) async fn begin_mysql(pool: &Pool<MySql>) -> Result<Self, DbError> {
+        let mut inner = pool.begin().await?;
+        let now_ms = mysql::now_ms(&mut *inner).await?;
+        Ok(Self { inner: Inner::MySql(inner), now_ms, lost_locks: false, undo: false })
+    }
+
+    /// The database's clock when this transaction began, epoch milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Says that nothing of this transaction shall stay although it went well, and hands `outcome` through.
+    pub(crate) fn undo<T>(&mut self, outcome: T) -> T {
+        self.undo = true;
+        outcome
+    }
+
+    /// Runs a statement and says how many rows it matched.
+    pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<u64, DbError> {
+        let sql = sql.into();
+        let done = match &mut self.inner {
+            Inner::Sqlite(tx) => sqlite::execute(&mut **tx, sql.sqlite, params).await,
+            Inner::MySql(tx) => mysql::execute(&mut **tx, sql.mysql, params).await,
+        };
+        self.noticed(done)
+    }
+
+    /// All rows.
+    pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let sql = sql.into();
+        let rows = match &mut self.inner {
+            Inner::Sqlite(tx) => sqlite::rows(&mut **tx, sql.sqlite, params).await,
+            Inner::MySql(tx) => mysql::rows(&mut **tx, sql.mysql, params).await,
+        };
+        self.noticed(rows)
+    }
+
+    /// The first row, if any.
+    pub(crate) async fn row(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Option<Row>, DbError> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// After a deadlock the server has rolled back already: whatever the caller makes of the error, the transaction
+    /// has to be run again.
+    fn noticed<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
+        self.lost_locks |= matches!(done, Err(DbError::Busy(_)));
+        done
+    }
+
+    pub(super) fn lost_its_locks(&self) -> bool {
+        self.lost_locks
+    }
+
+    /// Commits, or rolls back where [`Tx::undo`] asked for it.
+    pub(super) async fn finish(self) -> Result<(), DbError> {
+        if self.undo {
+            self.roll_back().await;
+            return Ok(());
+        }
+        match self.inner {
+            Inner::Sqlite(tx) => tx.commit().await?,
+            Inner::MySql(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// A failure to roll back is of no interest: the connection is closed then, and that rolls back as well.
+    pub(super) async fn roll_back(self) {
+        let _closed_instead = match self.inner {
+            Inner::Sqlite(tx) => tx.rollback().await,
+            Inner::MySql(tx) => tx.rollback().await,
+        };
+    }
+}

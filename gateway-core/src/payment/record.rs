@@ -1,0 +1,172 @@
+//! Records what the provider said: the try, its transaction, its reservation and a refund if one is due, in one commit.
+//! The only place that makes a verdict of an answer.
+
+use super::Payments;
+use super::processors::Heard;
+use super::state::{Attempt, Event, Evidence, Transaction};
+use super::store::{self, AttemptRow, Move};
+use crate::base::AttemptId;
+use crate::db::{DbError, Tx, in_tx};
+use crate::reservation::step::{self, Paid};
+
+/// The first wait before a try without a verdict is looked at again; it doubles up to `LOOK_AGAIN_MS_MAX`.
+const LOOK_AGAIN_MS: i64 = 500;
+
+/// Waiting for the customer starts slower: an event or the customer's return will tell.
+const WAIT_FOR_CUSTOMER_MS: i64 = 2_000;
+
+const LOOK_AGAIN_MS_MAX: i64 = 30_000;
+
+/// Why money goes back. Part of the refund's key: it goes back once for each cause.
+pub(super) mod cause {
+    /// It came when the order was gone.
+    pub(crate) const LATE: &str = "late";
+    /// The order had been paid by another try.
+    pub(crate) const DUPLICATE: &str = "duplicate";
+    /// It was not what was asked for.
+    pub(crate) const MISMATCH: &str = "amount_mismatch";
+}
+
+impl Payments {
+    /// Records `heard` about a try, and answers with the try as it stands afterwards.
+    pub(super) async fn record(&self, id: AttemptId, heard: &Heard) -> Result<Option<AttemptRow>, DbError> {
+        let recorded = in_tx!(self.db(), tx, { record(tx, id, heard).await })?;
+        if let Some((attempt, Refund::Due)) = &recorded {
+            tracing::warn!(attempt = %attempt.id, "money is given back");
+            self.shared.due.notify_one();
+        }
+        Ok(recorded.map(|(attempt, _)| attempt))
+    }
+}
+
+/// Whether money has to go back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refund {
+    None,
+    Due,
+}
+
+async fn record(tx: &mut Tx, id: AttemptId, heard: &Heard) -> Result<Option<(AttemptRow, Refund)>, DbError> {
+    let Some(mut attempt) = store::lock_attempt(tx, id).await? else { return Ok(None) };
+    let evidence = heard.evidence(attempt.money);
+    let from = attempt.state;
+    let to = from.on(evidence);
+    let action_url = match heard {
+        Heard::ActionNeeded(url) => Some(url.as_str()),
+        Heard::Captured(_)
+        | Heard::Declined
+        | Heard::Cancelled
+        | Heard::Refused
+        | Heard::Absent
+        | Heard::NoAnswer(_) => None,
+    };
+    let known = if to == from && !from.is_live() { attempt.error_class.as_deref() } else { None };
+    let change = Move {
+        from,
+        to,
+        action_url,
+        error_class: known.or(heard.error_class(attempt.money)),
+        due_at: look_again_ms(to, evidence, attempt.tries).map(|wait| tx.now_ms().saturating_add(wait)),
+    };
+    if !store::move_attempt(tx, id, &change).await? {
+        return Err(DbError::Shape("a payment attempt that stays as it was while it is locked"));
+    }
+    let mut refund = Refund::None;
+    if let (Evidence::Conflict, Heard::Captured(money)) = (evidence, heard)
+        && to != Attempt::Captured
+        && money.amount > 0
+    {
+        store::insert_refund(tx, id, cause::MISMATCH, money.amount).await?;
+        refund = Refund::Due;
+    }
+    if to != from && to == Attempt::Captured {
+        refund = captured(tx, &attempt).await?;
+    } else if to != from {
+        not_captured(tx, &attempt, to, evidence).await?;
+    }
+    attempt.action_url = action_url.map(str::to_owned).or(attempt.action_url);
+    attempt.state = to;
+    Ok(Some((attempt, refund)))
+}
+
+/// The money is there: the reservation is booked, or the money goes back.
+async fn captured(tx: &mut Tx, attempt: &AttemptRow) -> Result<Refund, DbError> {
+    if matches!(attempt.transaction_state, Transaction::Completed | Transaction::Refunded) {
+        store::insert_refund(tx, attempt.id, cause::DUPLICATE, attempt.money.amount).await?;
+        return Ok(Refund::Due);
+    }
+    learned(tx, attempt, Evidence::Captured).await?;
+    let Some(order) = attempt.reservation_id else { return Ok(Refund::None) };
+    match step::paid(tx, order).await? {
+        Paid::Booked(_) => Ok(Refund::None),
+        Paid::TooLate(_) | Paid::NotFound => {
+            store::insert_refund(tx, attempt.id, cause::LATE, attempt.money.amount).await?;
+            Ok(Refund::Due)
+        }
+    }
+}
+
+async fn not_captured(tx: &mut Tx, attempt: &AttemptRow, to: Attempt, evidence: Evidence) -> Result<(), DbError> {
+    learned(tx, attempt, evidence).await?;
+    if let (false, Some(order)) = (to.is_live(), attempt.reservation_id) {
+        // Refused means that the order has been settled by other means; there is nothing to take back then.
+        let _settled = step::not_paid(tx, order).await?;
+    }
+    Ok(())
+}
+
+async fn learned(tx: &mut Tx, attempt: &AttemptRow, evidence: Evidence) -> Result<(), DbError> {
+    let from = attempt.transaction_state;
+    match from.on(Event::Learned(evidence)) {
+        Some(to) if to != from => {
+            if !store::move_transaction(tx, attempt.transaction_id, from, to).await? {
+                return Err(DbError::Shape("a transaction that stays as it was while it is locked"));
+            }
+            Ok(())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How long until somebody should ask again; `None` when all is known.
+fn look_again_ms(state: Attempt, evidence: Evidence, tries: i64) -> Option<i64> {
+    let first_ms = match (state, evidence) {
+        (Attempt::Captured, _) => return None,
+        (Attempt::RequiresAction, _) => WAIT_FOR_CUSTOMER_MS,
+        (Attempt::Sending | Attempt::Sent | Attempt::Unknown, _)
+        | (Attempt::Failed | Attempt::Cancelled, Evidence::NoAnswer) => LOOK_AGAIN_MS,
+        (
+            Attempt::Failed | Attempt::Cancelled,
+            Evidence::Accepted
+            | Evidence::ActionNeeded
+            | Evidence::Captured
+            | Evidence::Declined
+            | Evidence::Withdrawn
+            | Evidence::Conflict,
+        ) => return None,
+    };
+    let doublings = u32::try_from(tries.clamp(0, 8)).unwrap_or(8);
+    Some(first_ms.saturating_mul(1 << doublings).min(LOOK_AGAIN_MS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attempt, Evidence, LOOK_AGAIN_MS_MAX, look_again_ms};
+
+    #[test]
+    fn whatever_is_not_known_is_asked_again() {
+        for state in Attempt::ALL.into_iter().filter(|state| state.is_live()) {
+            let wait = look_again_ms(state, Evidence::NoAnswer, i64::MAX);
+            assert_eq!(wait, Some(LOOK_AGAIN_MS_MAX), "{state:?}");
+        }
+        assert_eq!(look_again_ms(Attempt::Unknown, Evidence::NoAnswer, 1), Some(1_000));
+        assert_eq!(look_again_ms(Attempt::Captured, Evidence::NoAnswer, 1), None);
+        assert_eq!(look_again_ms(Attempt::Failed, Evidence::Declined, 1), None);
+    }
+
+    #[test]
+    fn a_rumour_about_a_finished_try_is_followed_until_the_provider_answers() {
+        assert!(look_again_ms(Attempt::Cancelled, Evidence::NoAnswer, 3).is_some());
+        assert!(look_again_ms(Attempt::Cancelled, Evidence::Withdrawn, 3).is_none());
+    }
+}
