@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use gateway_core::{Catalogue, Core, OpenError, Secrets};
+use gateway_core::catalogue::Catalogue;
+use gateway_core::{Core, OpenError, Secrets};
 use tokio::net::TcpListener;
 use waiting_room::{Door, EntryLayer, EntryVerifier};
 
@@ -34,12 +35,12 @@ pub(super) async fn start(
         async move { core.check().await }
     });
 
-    let verifier = Arc::new(EntryVerifier::new());
+    let verifier = Arc::new(EntryVerifier::closed());
     entry_keys::provide(process, &verifier, door)?;
     let rooms = &process.config.settings.waiting_room.rooms;
     let gate = EntryLayer::new(verifier, rooms, process.clock.clone())?;
     process.serve_router(Server::Core, http, core.router().layer(gate));
-    process.serve_router(Server::CoreGrpc, grpc, core.grpc());
+    process.serve_router(Server::CoreGrpc, grpc, core.grpc().into_axum_router());
 
     let stop = process.stop.clone();
     process.tasks.spawn(async move { core.run(stop).await });
@@ -63,7 +64,7 @@ async fn open(process: &Process) -> Result<Core> {
         };
         match Core::open(settings.core.clone(), secrets, process.clock.clone()).await {
             Ok(core) => Tried::Open(core),
-            Err(OpenError::Unreachable(reason)) => Tried::Unreachable(reason),
+            Err(OpenError::Unreachable(reason)) => Tried::Unreachable(reason.to_string()),
             Err(error) => Tried::Refused(error.into()),
         }
     })

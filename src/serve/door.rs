@@ -87,7 +87,7 @@ async fn hear_until_broken(url: &str, remaining: &watch::Sender<Heard>) -> Resul
     while let Some(left) = futures_util::StreamExt::next(&mut stream).await {
         let left = left?;
         remaining.send_modify(|heard| {
-            heard.insert(left.sale, Remaining { free: left.free, held: left.held });
+            heard.insert(left.sale, Remaining { free: left.free, held: left.held, sold: left.sold, at_ms: left.at_ms });
         });
     }
     Ok(())

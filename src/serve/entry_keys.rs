@@ -21,7 +21,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Gives the verifier its keys, now or as soon as the door can be reached.
 pub(super) fn provide(process: &mut Process, verifier: &Arc<EntryVerifier>, door: Option<&Door>) -> Result<()> {
     if let Some(door) = door {
-        verifier.replace(&door.jwks()).context("the door's own keys cannot be read")?;
+        verifier.swap(&door.jwks()).context("the door's own keys cannot be read")?;
         return Ok(());
     }
     let url = process.config.settings.link.entry_keys_url.clone();
@@ -58,6 +58,6 @@ async fn refresh(url: String, verifier: Arc<EntryVerifier>, fetched: Arc<AtomicB
 async fn fetch(url: &str, verifier: &EntryVerifier) -> Result<()> {
     let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
     let keys = client.get(url).send().await?.error_for_status()?.text().await?;
-    verifier.replace(&keys)?;
+    verifier.swap(&keys)?;
     Ok(())
 }

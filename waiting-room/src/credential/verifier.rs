@@ -42,14 +42,21 @@ pub(crate) enum EntryRefused {
 }
 
 impl EntryVerifier {
+    /// Without keys: refuses every token until [`EntryVerifier::swap`] brings some.
+    pub fn closed() -> EntryVerifier {
+        install_provider();
+        let keys = ArcSwap::from_pointee(Keys { generation: 0, keys: Vec::new() });
+        EntryVerifier { keys, checked: Cache::new(CHECKED_TOKENS_MAX) }
+    }
+
     /// From a JSON Web Key Set, as `/.waiting-room/jwks.json` gives it.
     ///
     /// # Errors
     /// [`BadKeys`] when the text holds no Ed25519 key.
     pub fn from_jwks(text: &str) -> Result<EntryVerifier, BadKeys> {
-        install_provider();
-        let keys = ArcSwap::from_pointee(Keys { generation: 0, keys: jwks::read(text)? });
-        Ok(EntryVerifier { keys, checked: Cache::new(CHECKED_TOKENS_MAX) })
+        let verifier = EntryVerifier::closed();
+        verifier.swap(text)?;
+        Ok(verifier)
     }
 
     /// Replaces the keys; tokens of keys that are gone stop working at once.
