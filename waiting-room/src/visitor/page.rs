@@ -18,7 +18,7 @@ pub(crate) struct QueuePage {
     pub(crate) state: QueueState,
     /// The number drawn at joining: the same for as long as one waits. 0 when there is none yet.
     pub(crate) position: u64,
-    /// People in front.
+    /// People in front; not shown while `position` is 0.
     pub(crate) ahead: u64,
     /// Expected wait from now, shortest and longest; `None` when nobody can know.
     pub(crate) eta: Option<Wait>,
