@@ -78,7 +78,7 @@ function show(facts) {
   const warning = hint(facts.remaining, ahead);
   box("hint", warning);
   set("hint", warning);
-  if (known) box("progress", true);
+  if (known || word === "called") box("progress", true);
   if (word === "called") at("progress").value = 1000;
   else if (known) {
     const waited = performance.now() - began;
