@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const program = process.env.VESTIBULE_BIN ?? new URL('../../target/debug/vestibule', import.meta.url).pathname;
+const program = process.env.VESTIBULE_TEST_BIN ?? new URL('../../target/debug/vestibule', import.meta.url).pathname;
 const pictures = process.env.REPORT_DIR ?? new URL('../../target/browser', import.meta.url).pathname;
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const QUIET = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -27,6 +27,7 @@ export async function start(set = []) {
     if (found) addresses[found[1]] = found[2];
     if (line.includes('stop with Ctrl-C')) break;
   }
+  if (!addresses['visit the shop']) throw new Error('the program did not start; what it said stands above');
   return {
     door: addresses['visit the shop'],
     operator: addresses.operate,
