@@ -5,14 +5,9 @@ pub mod base;
 pub mod catalogue;
 mod coupon;
 mod db;
-#[allow(dead_code, reason = "filled by the handlers")]
-mod http {
-    pub(crate) mod asset;
-    pub(crate) mod page;
-}
-#[allow(dead_code, reason = "filled by the handlers")]
+mod http;
 mod payment;
-#[allow(dead_code, reason = "filled by the handlers")]
+mod replay;
 mod reservation;
 pub mod sandbox;
 mod schema;

@@ -1,0 +1,127 @@
+//! Repeated requests: one effect, the same answer again. Keeps answers; what a request does is none of its business.
+//!
+//! The row is claimed before the request runs and filled after it. A process that dies in between leaves a claim that
+//! lapses; the next run finds its own effect, because the effect's id is derived from the same key ([`Call::seed`]).
+
+mod store;
+#[cfg(test)]
+mod tests;
+
+use aws_lc_rs::digest;
+
+use crate::base::CustomerId;
+use crate::db::{Db, DbError, in_tx};
+
+/// How long a run may take before another one may take over: longer than the slowest request, a payment with its
+/// provider's time-out. Taking over too early would do no harm, only work.
+const RUN_MAX_MS: i64 = 15_000;
+
+/// How long an answer is kept: clients that retry for longer than a day have given up.
+const KEEP_MS: i64 = 24 * 3_600_000;
+
+/// Longer keys are refused.
+pub(crate) const KEY_CHARS_MAX: usize = 255;
+
+/// A request that may come again.
+pub(crate) struct Call {
+    pub(crate) customer: CustomerId,
+    /// Method and path.
+    pub(crate) route: String,
+    pub(crate) key: String,
+    /// Of all that makes the request this request.
+    pub(crate) fingerprint: [u8; 32],
+}
+
+/// An answer as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The headers that belong to the answer, name and value.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What to do with a request.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// Run it, then [`finish`] or [`forget`].
+    Run(Claim),
+    /// It ran before: this was the answer.
+    Replay(Answer),
+    /// The key came with another request before.
+    KeyReused,
+    /// It is running right now.
+    InProgress { retry_after_ms: i64 },
+}
+
+/// The right to run a request. Lapses, so it is proved again when the answer is stored.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    token: [u8; 16],
+}
+
+impl Call {
+    /// 16 bytes that follow from customer, route, key and `what`: the seed of an effect's id.
+    pub(crate) fn seed(&self, what: &str) -> [u8; 16] {
+        let customer = self.customer.to_string();
+        let hash = sha256(&[customer.as_bytes(), self.route.as_bytes(), self.key.as_bytes(), what.as_bytes()]);
+        let mut seed = [0; 16];
+        seed.copy_from_slice(&hash[..16]);
+        seed
+    }
+}
+
+/// A hash of parts that cannot run into each other.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}
+
+/// Claims the request, or says what became of it.
+pub(crate) async fn begin(db: &Db, call: &Call) -> Result<Begun, DbError> {
+    let claim = Claim { token: rand::random() };
+    in_tx!(db, tx, {
+        let until = tx.now_ms().saturating_add(RUN_MAX_MS);
+        match store::insert(tx, call, &claim, until).await {
+            Ok(()) => return Ok(Begun::Run(Claim { token: claim.token })),
+            Err(DbError::Duplicate) => {}
+            Err(error) => return Err(error),
+        }
+        let Some(row) = store::read(tx, call).await? else { return Err(DbError::Shape("a row that was there")) };
+        if row.fingerprint != call.fingerprint {
+            return Ok(Begun::KeyReused);
+        }
+        if let Some(answer) = row.answer {
+            return Ok(Begun::Replay(answer));
+        }
+        let left = row.claimed_until.saturating_sub(tx.now_ms());
+        if left > 0 || !store::take_over(tx, call, &claim, until).await? {
+            return Ok(Begun::InProgress { retry_after_ms: left.max(1) });
+        }
+        Ok(Begun::Run(Claim { token: claim.token }))
+    })
+}
+
+/// Keeps the answer, unless another run has taken over meanwhile: then that one's answer counts.
+pub(crate) async fn finish(db: &Db, call: &Call, claim: &Claim, answer: &Answer) -> Result<(), DbError> {
+    in_tx!(db, tx, { store::fill(tx, call, claim, answer).await })
+}
+
+/// Gives the claim back: the request failed in a way that is worth another try.
+pub(crate) async fn forget(db: &Db, call: &Call, claim: &Claim) -> Result<(), DbError> {
+    in_tx!(db, tx, { store::delete(tx, call, claim).await })
+}
+
+/// Deletes answers that nobody will ask for any more.
+pub(crate) async fn clean(db: &Db) -> Result<u64, DbError> {
+    in_tx!(db, tx, {
+        let before = tx.now_ms().saturating_sub(KEEP_MS);
+        store::delete_older(tx, before).await
+    })
+}

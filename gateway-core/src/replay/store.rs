@@ -1,0 +1,96 @@
+//! Statements on kept answers.
+
+use super::{Answer, Call, Claim};
+use crate::db::{DbError, Tx, params};
+
+const INSERT: &str = "\
+    insert into idempotency
+           (principal, route, idem_key, fingerprint, state, claim, claimed_until, created_at)
+    values (?, ?, ?, ?, 'running', ?, ?, ?)";
+
+const READ: &str = "\
+    select fingerprint, claimed_until, status, headers, body
+      from idempotency
+     where principal = ?
+       and route = ?
+       and idem_key = ?";
+
+const TAKE_OVER: &str = "\
+    update idempotency
+       set claim = ?, claimed_until = ?
+     where principal = ?
+       and route = ?
+       and idem_key = ?
+       and state = 'running'
+       and claimed_until <= ?";
+
+const FILL: &str = "\
+    update idempotency
+       set state = 'done', status = ?, headers = ?, body = ?
+     where principal = ?
+       and route = ?
+       and idem_key = ?
+       and state = 'running'
+       and claim = ?";
+
+const DELETE: &str = "\
+    delete from idempotency
+     where principal = ?
+       and route = ?
+       and idem_key = ?
+       and state = 'running'
+       and claim = ?";
+
+const DELETE_OLDER: &str = "delete from idempotency where created_at < ?";
+
+/// A row as read back.
+pub(super) struct Kept {
+    pub(super) fingerprint: Vec<u8>,
+    pub(super) claimed_until: i64,
+    pub(super) answer: Option<Answer>,
+}
+
+pub(super) async fn insert(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<(), DbError> {
+    let (route, key) = (call.route.as_str(), call.key.as_str());
+    let (print, token) = (call.fingerprint.as_slice(), claim.token.as_slice());
+    tx.execute(INSERT, params![call.customer, route, key, print, token, until, tx.now_ms()]).await.map(|_| ())
+}
+
+pub(super) async fn read(tx: &mut Tx, call: &Call) -> Result<Option<Kept>, DbError> {
+    let found = tx.row(READ, params![call.customer, call.route.as_str(), call.key.as_str()]).await?;
+    let Some(mut row) = found else { return Ok(None) };
+    let (fingerprint, claimed_until) = (row.bytes()?, row.int()?);
+    let (status, headers, body) = (row.int_or_null()?, row.text_or_null()?, row.bytes_or_null()?);
+    let answer = match (status, headers, body) {
+        (Some(status), Some(headers), Some(body)) => Some(Answer {
+            status: u16::try_from(status).map_err(|_| DbError::Shape("an HTTP status"))?,
+            headers: serde_json::from_str(&headers).map_err(|_| DbError::Shape("kept headers"))?,
+            body,
+        }),
+        _ => None,
+    };
+    Ok(Some(Kept { fingerprint, claimed_until, answer }))
+}
+
+pub(super) async fn take_over(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<bool, DbError> {
+    let (route, key, token) = (call.route.as_str(), call.key.as_str(), claim.token.as_slice());
+    let values = params![token, until, call.customer, route, key, tx.now_ms()];
+    Ok(tx.execute(TAKE_OVER, values).await? == 1)
+}
+
+pub(super) async fn fill(tx: &mut Tx, call: &Call, claim: &Claim, answer: &Answer) -> Result<(), DbError> {
+    let headers = serde_json::to_string(&answer.headers).map_err(|_| DbError::Shape("headers to keep"))?;
+    let (route, key, token) = (call.route.as_str(), call.key.as_str(), claim.token.as_slice());
+    let body = answer.body.as_slice();
+    let values = params![i64::from(answer.status), headers, body, call.customer, route, key, token];
+    tx.execute(FILL, values).await.map(|_| ())
+}
+
+pub(super) async fn delete(tx: &mut Tx, call: &Call, claim: &Claim) -> Result<(), DbError> {
+    let (route, key, token) = (call.route.as_str(), call.key.as_str(), claim.token.as_slice());
+    tx.execute(DELETE, params![call.customer, route, key, token]).await.map(|_| ())
+}
+
+pub(super) async fn delete_older(tx: &mut Tx, before: i64) -> Result<u64, DbError> {
+    tx.execute(DELETE_OLDER, params![before]).await
+}
