@@ -1,17 +1,18 @@
 //! Paying an order: `POST /api/orders/{id}/pay` for apps, `POST /orders/{id}/pay` from the order's page.
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
-use axum::Router;
 use serde::Deserialize;
 
 use super::App;
 use super::body::{Body, Fields, FromForm};
+use super::orders::{self, id_of, no_such_order};
 use super::problem::{Code, Problem};
 use super::replay::Effect;
-use super::visitor::Customer;
+use super::visitor::{Customer, Form};
 use crate::base::{AttemptId, CustomerId, ReservationId};
 use crate::payment::{Pay, PayOutcome};
 use crate::reservation::{Reservation, State as OrderState};
@@ -40,13 +41,14 @@ impl Method {
 
     /// The method with this name.
     pub(super) fn named(name: &str) -> Result<Self, Problem> {
-        [Self::CreditCard, Self::EWallet, Self::BankTransfer].into_iter().find(|method| method.name() == name).ok_or_else(
-            || {
+        [Self::CreditCard, Self::EWallet, Self::BankTransfer]
+            .into_iter()
+            .find(|method| method.name() == name)
+            .ok_or_else(|| {
                 Problem::new(Code::InvalidPayment)
                     .detail("payment_method must be credit_card, e_wallet or bank_transfer.")
                     .with("field", "payment_method")
-            },
-        )
+            })
     }
 }
 
@@ -78,7 +80,7 @@ async fn pay(
 ) -> Result<Response, Problem> {
     check_token(payment.payment_token.as_deref())?;
     check_url(payment.return_url.as_deref())?;
-    let order = ReservationId::parse(&id).ok_or_else(no_such_order)?;
+    let order = id_of(&id)?;
     match start(&app, order, customer, &effect, payment).await? {
         PayOutcome::Booked => shown(&app, StatusCode::OK, order, customer).await,
         PayOutcome::Running { .. } => shown(&app, StatusCode::ACCEPTED, order, customer).await,
@@ -95,7 +97,7 @@ async fn pay_from_page(
     effect: Effect,
     Body(payment): Body<Payment>,
 ) -> Result<Response, Problem> {
-    let order = ReservationId::parse(&id).ok_or_else(no_such_order)?;
+    let order = id_of(&id)?;
     let page = format!("/orders/{order}");
     // Whoever has to log in first comes back to the order.
     let Customer(customer) = customer.map_err(|problem| problem.onward(page.clone(), "Back to the order"))?;
@@ -103,9 +105,10 @@ async fn pay_from_page(
     match start(&app, order, customer, &effect, Payment { return_url, ..payment }).await? {
         PayOutcome::Running { action_url: Some(url) } => Ok(Redirect::to(&url).into_response()),
         // The order's page says how it stands and what can be done.
-        PayOutcome::Booked | PayOutcome::Declined | PayOutcome::Running { action_url: None } | PayOutcome::Refused(_) => {
-            Ok(Redirect::to(&page).into_response())
-        }
+        PayOutcome::Booked
+        | PayOutcome::Declined
+        | PayOutcome::Running { action_url: None }
+        | PayOutcome::Refused(_) => Ok(Redirect::to(&page).into_response()),
         PayOutcome::NotFound => Err(no_such_order()),
     }
 }
@@ -117,7 +120,8 @@ async fn start(
     effect: &Effect,
     payment: Payment,
 ) -> Result<PayOutcome, Problem> {
-    let attempt_id = effect.seed("attempt").map_or_else(|| AttemptId::new((app.clock)()), AttemptId::derived);
+    let now_ms = app.db.now_ms().await?;
+    let attempt_id = effect.seed("attempt").map_or_else(|| AttemptId::new(now_ms), AttemptId::derived);
     let pay = Pay {
         attempt_id,
         order,
@@ -132,14 +136,9 @@ async fn start(
     Ok(running.await.map_err(|_| Problem::new(Code::Internal))??)
 }
 
-async fn shown(
-    app: &App,
-    status: StatusCode,
-    order: ReservationId,
-    customer: CustomerId,
-) -> Result<Response, Problem> {
-    let order = super::orders::order_json(app, order, customer).await?.ok_or_else(no_such_order)?;
-    Ok((status, axum::Json(order)).into_response())
+async fn shown(app: &App, status: StatusCode, order: ReservationId, customer: CustomerId) -> Result<Response, Problem> {
+    let order = orders::found(app, order, customer).await?;
+    orders::answer(app, Form::Json, &order, status).await
 }
 
 async fn declined(app: &App, order: ReservationId) -> Result<Problem, Problem> {
@@ -156,7 +155,9 @@ fn refused(reservation: &Reservation) -> Problem {
     let state = reservation.state;
     let (code, detail) = match state {
         OrderState::Held => (Code::NotPossibleNow, "Check the hold out first."),
-        OrderState::Released if reservation.pay_until.is_none() => (Code::HoldExpired, "The hold is over. Choose again."),
+        OrderState::Released if reservation.pay_until.is_none() => {
+            (Code::HoldExpired, "The hold is over. Choose again.")
+        }
         OrderState::Released => (Code::NotPossibleNow, "The order was cancelled. Choose again."),
         OrderState::Closing | OrderState::Review => {
             (Code::NotPossibleNow, "The time to pay is over, and the running payment is being checked.")
@@ -169,10 +170,6 @@ fn refused(reservation: &Reservation) -> Problem {
         .detail(detail)
         .with("state", state.as_str())
         .onward(format!("/orders/{}", reservation.id), "Back to the order")
-}
-
-fn no_such_order() -> Problem {
-    Problem::new(Code::NotFound).detail("There is no such order.")
 }
 
 /// A token is an opaque word of the provider's.

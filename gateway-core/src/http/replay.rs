@@ -157,9 +157,8 @@ async fn answer(app: &App, asked: &Asked, call: &Arc<Call>, mut request: Request
     let response = dressed(app, asked, next.run(request).await).await;
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let header = |(name, value): (&HeaderName, &HeaderValue)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-    };
+    let header =
+        |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
     let headers = parts.headers.iter().filter_map(header).collect();
     Finished(Answer { status: parts.status.as_u16(), headers, body: body.to_vec() })
 }

@@ -1,5 +1,6 @@
 //! The three transaction calls, and the customer's own data.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -111,7 +112,7 @@ async fn create(
     Body(new): Body<NewTransaction>,
 ) -> Result<Response, Problem> {
     let money = check(&new, customer)?;
-    let now_ms = (app.clock)();
+    let now_ms = app.db.now_ms().await?;
     let charge = Charge {
         id: effect.transaction(now_ms),
         attempt_id: effect.seed("attempt").map_or_else(|| AttemptId::new(now_ms), AttemptId::derived),
@@ -123,7 +124,7 @@ async fn create(
         token: new.payment_token,
     };
     match app.payments.submit(&charge).await? {
-        Submitted::Stands(row) => {
+        Submitted::New(row) | Submitted::Again(row) => {
             let place = format!("/transactions/{}", row.id);
             let created = Created {
                 transaction_id: row.id.to_string(),
@@ -149,10 +150,11 @@ async fn list(
     State(app): State<App>,
     Customer(customer): Customer,
     Path(id): Path<String>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<List>, Problem> {
     // The id is the customer's own, or the name by which the customer's transactions call somebody.
     let reference = (id != customer.to_string()).then_some(id);
+    let page = which(page)?;
     let first = page.after.is_none();
     let list = read(&app, customer, reference.as_deref(), page).await?;
     if reference.is_some() && first && list.transactions.is_empty() {
@@ -164,11 +166,16 @@ async fn list(
 async fn own_data(
     State(app): State<App>,
     Customer(customer): Customer,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<OwnData>, Problem> {
     let email = app.auth.email(customer).await?;
-    let List { transactions, next } = read(&app, customer, None, page).await?;
+    let List { transactions, next } = read(&app, customer, None, which(page)?).await?;
     Ok(Json(OwnData { customer_id: customer.to_string(), email, transactions, next }))
+}
+
+fn which(page: Result<Query<Page>, QueryRejection>) -> Result<Page, Problem> {
+    let wrong = |_| Problem::new(Code::InvalidBody).detail("limit is a whole number, after is a transaction's id.");
+    page.map(|Query(page)| page).map_err(wrong)
 }
 
 async fn read(app: &App, customer: CustomerId, reference: Option<&str>, page: Page) -> Result<List, Problem> {

@@ -27,13 +27,14 @@ impl Form {
     /// What the headers ask for: a page if HTML comes first in `Accept`, or if a form was sent.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let first = accept.split(',').map(|part| part.split(';').next().unwrap_or_default().trim()).find_map(|media| {
-            match media {
-                "text/html" | "application/xhtml+xml" => Some(Self::Page),
-                "application/json" | "application/problem+json" | "application/*" => Some(Self::Json),
-                _ => None,
-            }
-        });
+        let first =
+            accept.split(',').map(|part| part.split(';').next().unwrap_or_default().trim()).find_map(
+                |media| match media {
+                    "text/html" | "application/xhtml+xml" => Some(Self::Page),
+                    "application/json" | "application/problem+json" | "application/*" => Some(Self::Json),
+                    _ => None,
+                },
+            );
         match first {
             Some(form) => form,
             None if super::body::is_form(headers) => Self::Page,
