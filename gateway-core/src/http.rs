@@ -5,6 +5,7 @@ pub(crate) mod asset;
 pub(crate) mod body;
 mod coupons;
 mod csrf;
+mod fill;
 mod films;
 mod flashsale;
 mod holds;
@@ -12,11 +13,11 @@ pub(crate) mod orders;
 pub(crate) mod page;
 pub(crate) mod people;
 pub(crate) mod problem;
-mod replay;
+pub(crate) mod replay;
 mod screenings;
 #[cfg(test)]
 mod tests;
-mod view;
+pub(crate) mod view;
 pub(crate) mod visitor;
 
 use std::sync::Arc;

@@ -1,16 +1,103 @@
-//! The core: catalogue, holds, orders, payments. Knows nothing of queues.
+//! The core: catalogue, holds, orders, payments. Knows nothing of queues, and reads neither clock nor environment.
+//!
+//! [`Core::open`] connects and migrates, [`Core::router`] and [`Core::grpc`] answer, [`Core::run`] does what has to be
+//! done by itself: lapsed holds, payments without a verdict.
 
 mod auth;
 pub mod base;
 pub mod catalogue;
 mod coupon;
 mod db;
+pub mod grpc;
 mod http;
 mod payment;
 mod replay;
 mod reservation;
 pub mod sandbox;
 mod schema;
+mod settings;
+mod upkeep;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use auth::Auth;
 pub use base::Clock;
+use catalogue::{Catalogue, SeedError, Seeded};
+use db::Db;
 pub use db::DbError;
+use payment::Payments;
+pub use settings::{OpenError, Secrets, Settings};
+
+/// The core. Cheap to clone.
+#[derive(Clone)]
+pub struct Core {
+    shared: Arc<Shared>,
+}
+
+/// What all parts of one core share.
+pub(crate) struct Shared {
+    db: Db,
+    auth: Auth,
+    payments: Payments,
+    settings: Settings,
+}
+
+impl Core {
+    /// Connects once, refuses a database whose settings would bend what is written, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError::Unreachable`] may pass by itself; the others need a change of the settings.
+    pub async fn open(settings: Settings, secrets: Secrets, clock: Clock) -> Result<Self, OpenError> {
+        settings.check(&secrets)?;
+        let db = Db::connect(&settings.database_url, clock.clone()).await?;
+        db.migrate(&schema::MIGRATIONS).await?;
+        let payments = Payments::new(
+            db.clone(),
+            clock.clone(),
+            &payment::Settings {
+                processor_url: &settings.processor_url,
+                processor_key: &secrets.processor_key,
+                processor_timeout_ms: settings.processor_timeout_ms,
+                webhook_secret: &secrets.webhook_secret,
+            },
+        )
+        .map_err(|error| OpenError::Unfit(format!("the client of the payment provider: {error}")))?;
+        let auth = Auth::new(db.clone(), clock, &secrets.customer_key, settings.customer_token_ms);
+        Ok(Self { shared: Arc::new(Shared { db, auth, payments, settings }) })
+    }
+
+    /// Stores what is not there yet. What is there stays as it is.
+    ///
+    /// # Errors
+    /// Something in the catalogue does not fit, or the database fails.
+    pub async fn seed(&self, catalogue: &Catalogue) -> Result<Seeded, SeedError> {
+        catalogue::seed(&self.shared.db, catalogue).await
+    }
+
+    /// The JSON API and the pages.
+    pub fn router(&self) -> axum::Router {
+        http::router(self.shared.clone())
+    }
+
+    /// Availability and health over gRPC.
+    pub fn grpc(&self) -> tonic::service::Routes {
+        grpc::routes(self.shared.clone())
+    }
+
+    /// Releases what has lapsed and finds out about payments, until cancelled.
+    pub async fn run(&self, stop: CancellationToken) {
+        let interval = Duration::from_millis(self.shared.settings.sweep_interval_ms);
+        tokio::join!(upkeep::run(&self.shared.db, interval, &stop), self.shared.payments.run(interval, &stop));
+    }
+
+    /// Whether it can serve.
+    ///
+    /// # Errors
+    /// What is missing, in a sentence.
+    pub async fn check(&self) -> Result<(), String> {
+        self.shared.db.check().await.map_err(|error| format!("the core's database: {error}"))
+    }
+}

@@ -24,7 +24,7 @@ impl Fields {
 
     /// The first of this name.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     /// All of this name.

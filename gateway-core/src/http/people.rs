@@ -51,7 +51,9 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
 
 /// The response as the visitor gets it. Done twice, it changes nothing the second time.
 pub(crate) async fn dressed(app: &App, asked: &Asked, mut response: Response) -> Response {
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let Some(problem) = response.extensions_mut().remove::<Problem>().or_else(|| bare(&response)) else {
+        return response;
+    };
     let allow = response.headers().get(header::ALLOW).cloned();
     let mut dressed = match asked.form {
         Form::Json => problem.to_response(asked.request_id.as_deref()),
@@ -61,6 +63,13 @@ pub(crate) async fn dressed(app: &App, asked: &Asked, mut response: Response) ->
         dressed.headers_mut().insert(header::ALLOW, allow);
     }
     dressed
+}
+
+/// What the router refuses by itself, an unreadable path or query, comes as plain text.
+fn bare(response: &Response) -> Option<Problem> {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let plain = response.status() == StatusCode::BAD_REQUEST && kind.starts_with("text/plain");
+    plain.then(|| Problem::new(Code::MalformedRequest).detail("The path or the query cannot be read."))
 }
 
 async fn as_page(app: &App, asked: &Asked, problem: &Problem) -> Response {

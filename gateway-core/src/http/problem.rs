@@ -42,6 +42,7 @@ enum Retry {
 }
 
 codes! {
+    MalformedRequest "malformed_request" BAD_REQUEST AfterChange "The request cannot be read";
     MalformedBody "malformed_body" BAD_REQUEST AfterChange "The body cannot be read";
     LoginRequired "login_required" UNAUTHORIZED AfterChange "Log in first";
     TokenExpired "token_expired" UNAUTHORIZED AfterChange "The login has expired";
@@ -93,6 +94,11 @@ impl Code {
     /// The status that it is answered with.
     pub(crate) const fn status(self) -> StatusCode {
         self.row().1
+    }
+
+    /// Whether the same request, sent again, may end otherwise.
+    pub(crate) const fn may_change(self) -> bool {
+        matches!(self.row().2, Retry::Safe)
     }
 
     /// For people.

@@ -150,28 +150,39 @@ pub(crate) fn key_reused() -> Problem {
     Problem::new(Code::IdempotencyKeyReused).detail("Use a new key for a new request; the first one's effect stands.")
 }
 
-struct Finished(Answer);
+/// The largest answer of ours, by far.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// An answer, and whether it is the last word.
+struct Finished {
+    answer: Answer,
+    last_word: bool,
+}
 
 async fn answer(app: &App, asked: &Asked, call: &Arc<Call>, mut request: Request, next: Next) -> Finished {
     request.extensions_mut().insert(Effect(Some(call.clone())));
-    let response = dressed(app, asked, next.run(request).await).await;
+    let response = next.run(request).await;
+    let later = response.extensions().get::<Problem>().is_some_and(|problem| problem.code.may_change());
+    let last_word = !later && !response.status().is_server_error();
+    let response = dressed(app, asked, response).await;
     let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await.unwrap_or_default();
     let header =
         |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
     let headers = parts.headers.iter().filter_map(header).collect();
-    Finished(Answer { status: parts.status.as_u16(), headers, body: body.to_vec() })
+    Finished { answer: Answer { status: parts.status.as_u16(), headers, body: body.to_vec() }, last_word }
 }
 
 impl Finished {
-    /// Stores the answer before it is given. Failures of ours are not kept: the same request may be tried again.
+    /// Stores the answer before it is given. What the same request may change later, our failures above all, is not
+    /// kept.
     async fn keep(self, app: &App, call: &Call, claim: &replay::Claim) -> Result<Response, Problem> {
-        if self.0.status >= 500 {
-            replay::forget(&app.db, call, claim).await?;
+        if self.last_word {
+            replay::finish(&app.db, call, claim, &self.answer).await?;
         } else {
-            replay::finish(&app.db, call, claim, &self.0).await?;
+            replay::forget(&app.db, call, claim).await?;
         }
-        Ok(to_response(self.0))
+        Ok(to_response(self.answer))
     }
 }
 

@@ -1,0 +1,34 @@
+//! Availability and health over gRPC, and the client that watches it. Sells nothing.
+
+mod availability;
+pub mod client;
+
+use tonic::service::Routes;
+use tonic_health::server::{HealthReporter, health_reporter};
+
+use crate::http::App;
+use availability::{Availability, Watchers};
+use contract::availability_server::AvailabilityServer;
+
+/// Generated from `proto/core.proto`.
+#[expect(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::wildcard_enum_match_arm,
+    reason = "generated"
+)]
+mod contract {
+    tonic::include_proto!("vestibule.availability.v1");
+}
+
+pub use client::{Remaining, WatchError, watch};
+
+/// The services. Health says "serving" for as long as the process answers; whether the database does is `/readyz`'s.
+pub(crate) fn routes(app: App) -> Routes {
+    let (reporter, health): (HealthReporter, _) = health_reporter();
+    // Kept alive by the service; "serving" is what it starts with.
+    drop(reporter);
+    Routes::new(health).add_service(AvailabilityServer::new(Availability::new(Watchers::new(app))))
+}

@@ -1,0 +1,168 @@
+//! The flash sale: products, and the one call that takes stock and makes an order of it.
+
+use axum::extract::{FromRequest, OriginalUri, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::body::{Body, Fields, FromForm};
+use super::page::sale::{FlashSalePage, ProductPage};
+use super::people::{html, layout_of};
+use super::problem::{Code, Problem};
+use super::replay::{Effect, key_reused};
+use super::visitor::{Customer, Form};
+use super::{App, fill, orders, people, view};
+use crate::catalogue;
+use crate::reservation::{self, HoldStock, StockOutcome};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/flashsale", get(products))
+        .route("/products/{id}", get(product))
+        .route("/pilihproduk/{id}", get(product))
+        .route("/checkout", post(checkout))
+        .route("/api/orders", post(order))
+}
+
+async fn products(State(app): State<App>, form: Form, headers: HeaderMap) -> Result<Response, Problem> {
+    let products = catalogue::products(&app.db).await?;
+    Ok(match form {
+        Form::Json => {
+            Json(json!({ "products": products.iter().map(view::product).collect::<Vec<_>>() })).into_response()
+        }
+        Form::Page => {
+            let layout = layout_of(&app, &headers, "/flashsale").await;
+            html(&FlashSalePage { layout, products: products.iter().map(fill::product).collect() })
+        }
+    })
+}
+
+async fn product(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    form: Form,
+    uri: OriginalUri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let missing = || {
+        let problem = Problem::new(Code::NotFound).detail("There is no such product.");
+        problem.onward("/flashsale", "To the flash sale")
+    };
+    let product = catalogue::product(&app.db, &id).await?.ok_or_else(missing)?;
+    Ok(match form {
+        Form::Json => Json(view::product(&product)).into_response(),
+        Form::Page => html(&ProductPage {
+            layout: layout_of(&app, &headers, uri.path()).await,
+            product: fill::product(&product),
+            pay_ms: product.pay_ms,
+            idempotency_key: fill::fresh_key(),
+        }),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    product_id: String,
+    quantity: i64,
+}
+
+impl FromForm for Line {
+    fn from_form(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self { product_id: fields.need("product_id")?, quantity: fields.number("quantity")? })
+    }
+}
+
+async fn checkout(
+    State(app): State<App>,
+    form: Form,
+    customer: Result<Customer, Problem>,
+    effect: Effect,
+    request: Request,
+) -> Result<Response, Problem> {
+    let customer = match (customer, form) {
+        (Ok(customer), _) => customer,
+        (Err(problem), Form::Json) => return Err(problem),
+        // People come back from logging in to what they wanted.
+        (Err(problem), Form::Page) => {
+            let Body(line) = Body::<Line>::from_request(request, &app).await?;
+            return Err(problem.onward(format!("/products/{}", people::escaped(&line.product_id)), "Back"));
+        }
+    };
+    let Body(line) = Body::<Line>::from_request(request, &app).await?;
+    take(&app, form, customer, &effect, vec![(line.product_id, line.quantity)]).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    lines: Vec<Line>,
+}
+
+impl FromForm for Order {
+    fn from_form(fields: &Fields) -> Result<Self, Problem> {
+        Ok(Self { lines: vec![Line::from_form(fields)?] })
+    }
+}
+
+async fn order(
+    State(app): State<App>,
+    form: Form,
+    customer: Customer,
+    effect: Effect,
+    Body(order): Body<Order>,
+) -> Result<Response, Problem> {
+    let lines = order.lines.into_iter().map(|line| (line.product_id, line.quantity)).collect();
+    take(&app, form, customer, &effect, lines).await
+}
+
+async fn take(
+    app: &App,
+    form: Form,
+    customer: Customer,
+    effect: &Effect,
+    lines: Vec<(String, i64)>,
+) -> Result<Response, Problem> {
+    let id = effect.reservation(app.db.now_ms().await?);
+    let ask = HoldStock { id, customer: customer.0, lines };
+    match reservation::hold_stock(&app.db, &ask).await? {
+        StockOutcome::Ordered(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
+        refused => Err(problem(refused).onward("/flashsale", "To the flash sale")),
+    }
+}
+
+fn problem(refused: StockOutcome) -> Problem {
+    match refused {
+        StockOutcome::SoldOut { product, available } => Problem::new(Code::SoldOut)
+            .detail(match available {
+                0 => String::from("There is none left."),
+                left => format!("Only {left} are left."),
+            })
+            .with("product_id", product)
+            .with("available", available),
+        StockOutcome::AllHeld { product, available } => Problem::new(Code::AllHeld)
+            .detail("Some are in other baskets and may come back within minutes.")
+            .with("product_id", product)
+            .with("available", available)
+            .retry_after_ms(ALL_HELD_RETRY_MS),
+        StockOutcome::NoSuchProduct(product) => Problem::new(Code::NoSuchProduct).with("product_id", product),
+        StockOutcome::NoLines => Problem::new(Code::NoLines).detail("Choose at least one of something."),
+        StockOutcome::TooMany { product, per_order_max } => Problem::new(Code::TooMany)
+            .detail(format!("One order may take {per_order_max}."))
+            .with("product_id", product)
+            .with("per_order_max", per_order_max),
+        StockOutcome::TooManyLines => {
+            let lines_max = reservation::LINES_MAX;
+            Problem::new(Code::TooMany).detail(format!("One order may have {lines_max} products."))
+        }
+        StockOutcome::MixedSales => Problem::new(Code::MixedSales),
+        StockOutcome::KeyReused => key_reused(),
+        StockOutcome::Ordered(_) => Problem::new(Code::Internal),
+    }
+}
+
+/// When looking again is worth it: baskets are given back all the time.
+const ALL_HELD_RETRY_MS: i64 = 5_000;

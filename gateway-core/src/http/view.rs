@@ -1,0 +1,140 @@
+//! What apps are shown: catalogue, holds and orders as JSON. One shape for each, wherever it is answered.
+
+use serde_json::{Value, json};
+
+use crate::base::{Currency, rfc3339};
+use crate::catalogue::{Film, Product, Screening, Seat};
+use crate::payment::OfOrder;
+use crate::reservation::{Line, Reservation, State};
+
+pub(crate) fn money(amount: i64, currency: Currency) -> Value {
+    json!({ "amount": amount, "currency": currency })
+}
+
+pub(crate) fn film(film: &Film) -> Value {
+    json!({
+        "id": film.id,
+        "title": film.title,
+        "synopsis": film.synopsis,
+        "genre": film.genre,
+        "minutes": film.minutes,
+        "poster_url": film.poster_url,
+    })
+}
+
+pub(crate) fn screening(screening: &Screening) -> Value {
+    json!({
+        "id": screening.id,
+        "film_id": screening.film_id,
+        "hall": screening.hall,
+        "starts_at": rfc3339(screening.starts_at),
+        "price_from": money(screening.price_from, screening.sale.currency),
+        "seats_total": screening.left.total(),
+        "seats_free": screening.left.free,
+        "seats_held": screening.left.held,
+        "state": screening.left.state().as_str(),
+    })
+}
+
+pub(crate) fn seat(seat: &Seat, currency: Currency) -> Value {
+    json!({
+        "seat": seat.name,
+        "row": seat.row,
+        "number": seat.number,
+        "column": seat.column,
+        "section": seat.section,
+        "kind": if seat.wheelchair { "wheelchair" } else { "standard" },
+        "price": money(seat.price, currency),
+        "state": seat.state.as_str(),
+        "mine": seat.mine,
+    })
+}
+
+pub(crate) fn product(product: &Product) -> Value {
+    json!({
+        "id": product.id,
+        "title": product.title,
+        "price": product.price,
+        "available": product.left.free,
+        "held": product.left.held,
+        "sold": product.left.sold,
+        "capacity": product.capacity,
+        "per_order_max": product.per_order_max,
+        "state": product.left.state().as_str(),
+    })
+}
+
+pub(crate) fn hold(hold: &Reservation, now_ms: i64) -> Value {
+    let mut view = json!({
+        "hold_id": hold.id.as_hold(),
+        "state": hold.shown_state(now_ms).as_str(),
+        "screening_id": hold.screening_id,
+        "seats": hold.seats(),
+        "total": hold.total,
+        "expires_in_ms": hold.expires_in_ms(now_ms),
+    });
+    if hold.pay_until.is_some() {
+        view["order_id"] = json!(hold.id.to_string());
+    }
+    view
+}
+
+pub(crate) fn order(order: &Reservation, payment: Option<&OfOrder>, now_ms: i64) -> Value {
+    let mut view = json!({
+        "order_id": order.id.to_string(),
+        "state": order.shown_state(now_ms).as_str(),
+        "lines": order.lines.iter().map(|one| line(one, order.total.currency)).collect::<Vec<_>>(),
+        "total": order.total,
+        "pay_within_ms": order.pay_within_ms(now_ms),
+        "created_at": rfc3339(order.created_at),
+    });
+    if let Some(screening) = &order.screening_id {
+        view["screening_id"] = json!(screening);
+    }
+    if let Some(code) = &order.ticket_code {
+        view["ticket_code"] = json!(code);
+    }
+    if let Some(reason) = reason(order, payment, now_ms) {
+        view["reason"] = json!(reason);
+    }
+    if let Some(payment) = payment {
+        view["transaction_id"] = json!(payment.transaction_id.to_string());
+        if let Some(url) = payment.action_url.as_ref().filter(|_| order.state == State::Paying) {
+            view["action_url"] = json!(url);
+        }
+    }
+    view
+}
+
+/// One line; the price is that of one piece.
+fn line(line: &Line, currency: Currency) -> Value {
+    let mut view = json!({
+        "title": line.title,
+        "quantity": line.quantity,
+        "price": money(line.price, currency),
+    });
+    if let Some(seat) = &line.seat {
+        view["seat"] = json!(seat);
+    }
+    if let Some(product) = &line.product {
+        view["product_id"] = json!(product);
+    }
+    view
+}
+
+/// Why an order is not on its way: a sentence.
+pub(crate) fn reason(order: &Reservation, payment: Option<&OfOrder>, now_ms: i64) -> Option<String> {
+    let sentence = match (order.shown_state(now_ms), order.reason.as_deref()) {
+        (State::Checkout, _) => payment?.failed_because?,
+        (State::Released, Some("cancelled")) => "You cancelled the order. You were not charged.",
+        (State::Released, Some("hold_lapsed")) => "The seats were not checked out in time.",
+        (State::Released, Some("not_paid_in_time")) => "The order was not paid in time. You were not charged.",
+        (State::Released, Some(_)) => "The payment did not come. You were not charged.",
+        (State::Released, None) => "The order was not paid in time. You were not charged.",
+        (State::Review, _) => {
+            "The payment provider has not told us yet whether your money came. A person is looking at it."
+        }
+        (State::Held | State::Paying | State::Closing | State::Booked, _) => return None,
+    };
+    Some(sentence.to_owned())
+}

@@ -1,0 +1,101 @@
+//! What the core is told when it starts, and why it may refuse to.
+
+use serde::Deserialize;
+
+use crate::db::DbError;
+
+/// The settings, with their defaults.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `sqlite://data/core.db` or `mysql://user:password@host:3306/database`.
+    pub database_url: String,
+    /// Where customers reach the shop, for return addresses.
+    pub public_url: String,
+    /// How long a login lasts.
+    pub customer_token_ms: i64,
+    /// How often lapsed holds and open payments are looked at.
+    pub sweep_interval_ms: u64,
+    /// Where the payment provider is.
+    pub processor_url: String,
+    /// How long the payment provider may take for one call.
+    pub processor_timeout_ms: u64,
+    /// The largest request body.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            database_url: String::from("sqlite://data/core.db"),
+            public_url: String::from("http://127.0.0.1:8080"),
+            customer_token_ms: 12 * 3_600_000,
+            sweep_interval_ms: 500,
+            processor_url: String::from("http://127.0.0.1:8083"),
+            processor_timeout_ms: 5_000,
+            body_bytes_max: 64 * 1024,
+        }
+    }
+}
+
+/// Keys that are not settings: they come from a secret store and are never shown.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Signs customers' tokens. At least 32 bytes.
+    pub customer_key: Vec<u8>,
+    /// Proves that a webhook comes from the payment provider.
+    pub webhook_secret: Vec<u8>,
+    /// Proves to the payment provider who we are.
+    pub processor_key: Vec<u8>,
+}
+
+/// Why the core did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database does not answer. It may later.
+    #[error("the core's database cannot be reached")]
+    Unreachable(#[source] DbError),
+    /// The database answers, but is not fit for use.
+    #[error(transparent)]
+    Database(DbError),
+    /// A setting is.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl From<DbError> for OpenError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Busy(_) | DbError::Unreachable(_) => Self::Unreachable(error),
+            DbError::Duplicate | DbError::Settings(_) | DbError::Statement(_) | DbError::Shape(_) => {
+                Self::Database(error)
+            }
+        }
+    }
+}
+
+/// The shortest key that HMAC-SHA256 gets its strength from.
+const CUSTOMER_KEY_BYTES_MIN: usize = 32;
+
+impl Settings {
+    /// Refuses what could not work. The text names the setting and what fits.
+    pub(crate) fn check(&self, secrets: &Secrets) -> Result<(), OpenError> {
+        let unfit = |text: &str| Err(OpenError::Unfit(text.to_owned()));
+        if self.customer_token_ms < 1_000 {
+            return unfit("customer_token_ms must be at least 1000");
+        }
+        if !(10..=60_000).contains(&self.sweep_interval_ms) {
+            return unfit("sweep_interval_ms must be from 10 to 60000");
+        }
+        if !(1..=60_000).contains(&self.processor_timeout_ms) {
+            return unfit("processor_timeout_ms must be from 1 to 60000");
+        }
+        if !(1024..=16 * 1024 * 1024).contains(&self.body_bytes_max) {
+            return unfit("body_bytes_max must be from 1024 to 16777216");
+        }
+        if secrets.customer_key.len() < CUSTOMER_KEY_BYTES_MIN {
+            return unfit("the customer key must have at least 32 bytes");
+        }
+        Ok(())
+    }
+}

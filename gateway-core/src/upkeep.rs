@@ -1,0 +1,50 @@
+//! What the core does by itself, apart from payments: releases what has lapsed, forgets old answers.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::db::Db;
+use crate::{replay, reservation};
+
+/// Old answers are forgotten once in so many sweeps: they are kept for a day, so there is no hurry.
+const SWEEPS_PER_CLEANING: u64 = 120;
+
+/// Sweeps every `interval` until cancelled. A failure is logged and tried again in the next round.
+pub(crate) async fn run(db: &Db, interval: Duration, stop: &CancellationToken) {
+    let mut sweeps: u64 = 0;
+    while !stop.is_cancelled() {
+        let full = sweep(db).await;
+        if sweeps.is_multiple_of(SWEEPS_PER_CLEANING)
+            && let Err(error) = replay::clean(db).await
+        {
+            tracing::error!(%error, "old answers were not deleted");
+        }
+        sweeps += 1;
+        if !full {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(interval) => {}
+            }
+        }
+    }
+}
+
+/// One sweep; whether there may be more to do at once.
+async fn sweep(db: &Db) -> bool {
+    match reservation::sweep(db).await {
+        Ok(swept) => {
+            if swept.released + swept.closing + swept.review > 0 {
+                tracing::info!(swept.released, swept.closing, swept.review, "deadlines have passed");
+            }
+            if swept.review > 0 {
+                tracing::error!(swept.review, "a payment provider stayed silent: a person has to look");
+            }
+            swept.full
+        }
+        Err(error) => {
+            tracing::error!(%error, "lapsed holds were not released");
+            false
+        }
+    }
+}
