@@ -193,6 +193,24 @@ async fn an_app_pays_on_the_providers_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_given_up_while_paying_is_never_charged() {
+    let world = world().await;
+    let ada = world.customer("ada").await;
+    let (order, _) = ada.order("A1").await;
+    let pay = json!({"payment_method": "bank_transfer", "return_url": "https://app.example/done"});
+    let (_, body) = ada.call(&format!("/api/orders/{order}/pay"), &pay).await;
+    let action_url = body["action_url"].as_str().expect("a page").to_owned();
+    let (status, body) = ada.call(&format!("/api/orders/{order}/cancel"), &json!({})).await;
+    assert_eq!((status, &body["state"]), (200, &json!("closing")), "{body}");
+    let (status, body) = ada.call(&format!("/api/orders/{order}/pay"), &pay).await;
+    assert!(status == 409 || body["state"] == json!("released"), "{status} {body}");
+    ada.becomes(&format!("/api/orders/{order}"), "state", "released").await;
+    world.approve(&action_url).await;
+    assert_eq!(world.captured().await, 0);
+    ada.order("A1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_is_sent_to_the_provider_and_back() {
     let world = world().await;
     let ada = world.customer("ada").await;
