@@ -46,6 +46,12 @@ impl KeyFolder {
         Ok(key)
     }
 
+    /// A bearer key by its name: the text that two of our own servers show each other.
+    pub(crate) fn bearer(&self, name: &str) -> Result<Vec<u8>> {
+        let make = || Ok(URL_SAFE_NO_PAD.encode(random::<KEY_BYTES>()?).into_bytes());
+        Ok(self.file(name, make)?.0)
+    }
+
     /// The private key that signs entry tokens (Ed25519, PKCS #8); made if it is not there yet.
     pub(crate) fn entry_signing(&self) -> Result<Vec<u8>> {
         Ok(self.file("entry-ed25519.pk8", || Ok(waiting_room::new_entry_key()))?.0)
@@ -144,6 +150,7 @@ mod tests {
         assert_eq!(first.len(), KEY_BYTES);
         assert_eq!(first, KeyFolder::open(folder.path()).unwrap().symmetric("ticket.key").unwrap());
         assert_ne!(first, keys.symmetric("customer.key").unwrap());
+        assert!(keys.bearer("processor.key").unwrap().is_ascii(), "fits into a header");
         let mode = fs::metadata(folder.path().join("keys/ticket.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -53,7 +53,7 @@ async fn open(process: &Process) -> Result<Core> {
         Ok(Secrets {
             customer_key: process.keys.symmetric("customer.key")?,
             webhook_secret: process.keys.symmetric("webhook.key")?,
-            processor_key: process.keys.symmetric("processor.key")?,
+            processor_key: process.keys.bearer("processor.key")?,
         })
     };
     let patience = Duration::from_millis(settings.start.patience_ms);
@@ -64,7 +64,7 @@ async fn open(process: &Process) -> Result<Core> {
         };
         match Core::open(settings.core.clone(), secrets, process.clock.clone()).await {
             Ok(core) => Tried::Open(core),
-            Err(OpenError::Unreachable(reason)) => Tried::Unreachable(reason.to_string()),
+            Err(OpenError::Unreachable(reason)) => Tried::Unreachable(format!("{:#}", anyhow::Error::new(reason))),
             Err(error) => Tried::Refused(error.into()),
         }
     })

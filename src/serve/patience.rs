@@ -74,15 +74,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_late_is_found_and_what_never_comes_is_named() {
+        let stop = CancellationToken::new();
         let mut tries = 0;
-        let opened = until_open("core.database_url", Duration::from_secs(5), &CancellationToken::new(), || {
+        let opened = until_open("core.database_url", Duration::from_secs(5), &stop, || {
             tries += 1;
             let answer = if tries < 2 { Tried::Unreachable("refused".to_owned()) } else { Tried::Open(tries) };
             async move { answer }
         });
         assert_eq!(opened.await.unwrap(), 2);
 
-        let never = until_open::<(), _>("core.database_url", Duration::ZERO, &CancellationToken::new(), || async {
+        let never = until_open::<(), _>("core.database_url", Duration::ZERO, &stop, || async {
             Tried::Unreachable("connection refused".to_owned())
         });
         let error = never.await.unwrap_err();
@@ -93,8 +94,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_not_tried_again() {
+        let stop = CancellationToken::new();
         let mut tries = 0;
-        let refused = until_open::<(), _>("x", Duration::from_secs(60), &CancellationToken::new(), || {
+        let refused = until_open::<(), _>("x", Duration::from_secs(60), &stop, || {
             tries += 1;
             async { Tried::Refused(anyhow::anyhow!("unsafe sql_mode")) }
         });

@@ -10,7 +10,7 @@ use crate::telemetry::request::Server;
 /// Starts the provider.
 pub(super) async fn start(process: &mut Process, listener: TcpListener) -> Result<()> {
     let secrets = Secrets {
-        processor_key: process.keys.symmetric("processor.key")?,
+        processor_key: process.keys.bearer("processor.key")?,
         webhook_secret: process.keys.symmetric("webhook.key")?,
     };
     let sandbox = Sandbox::open(process.config.settings.sandbox.clone(), secrets, process.clock.clone()).await?;

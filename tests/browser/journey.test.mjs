@@ -36,10 +36,10 @@ describe('with JavaScript', () => {
     await at(page, 'queue').waitFor();
     const place = Number(await at(page, 'place').innerText().then((text) => text.replace(/\D/g, '')));
     assert.ok(place > 5, `a place behind the others: ${place}`);
-    await picture(page, 'queue');
-    await accessible(page, 'queue');
     const first = await at(page, 'ahead').innerText();
     await page.waitForFunction((before) => document.querySelector('[data-testid=ahead]')?.innerText !== before, first);
+    await picture(page, 'queue');
+    await accessible(page, 'queue');
     await at(page, 'seat-map').waitFor({ timeout: 60_000 });
     assert.match(page.url(), /\/seats$/, 'the page went on by itself, to where the visitor wanted');
 
@@ -143,7 +143,7 @@ describe('without JavaScript', () => {
     await picture(page, 'nojs-queue');
     await at(page, 'seat-map').waitFor({ timeout: 90_000 });
     await setRoom(running, { rate_per_minute: 60_000, burst: 100 });
-    await at(page, 'seat-H7').check();
+    await at(page, 'seat-G7').check();
     await picture(page, 'nojs-seats');
     await at(page, 'hold-button').click();
     await register(page);

@@ -38,7 +38,7 @@ async fn bad_bookings_are_refused_in_words() {
     assert_eq!(taken.1["seats"], json!(["A1"]), "lists which");
 
     let malformed = app.request(Method::POST, &holds).header("content-type", "application/json").body("{\"seats\":[");
-    is_problem(&read(malformed).await, StatusCode::BAD_REQUEST, "malformed_json");
+    is_problem(&read(malformed).await, StatusCode::BAD_REQUEST, "malformed_body");
     let unknown = app.post(&holds, &json!({ "seats": ["A2"], "price": 0 })).await;
     is_problem(&unknown, unprocessable, "invalid_body");
     let huge = app.request(Method::POST, &holds).header("content-type", "application/json").body("x".repeat(2 << 20));
@@ -77,8 +77,9 @@ async fn bad_credentials_are_refused_in_words() {
 
     let mut app = App::admitted(&running.door).await;
     app.customer = Some("not.a.token".to_owned());
-    is_problem(&app.hold(&["A1"]).await, unauthorized, "not_logged_in");
+    is_problem(&app.hold(&["A1"]).await, unauthorized, "token_invalid");
     app.customer = None;
+    is_problem(&app.hold(&["A1"]).await, unauthorized, "login_required");
     let wrong = app.post("/login", &json!({ "email": "nobody@example.test", "password": "wrong horse" })).await;
     is_problem(&wrong, unauthorized, "wrong_credentials");
 }

@@ -125,6 +125,13 @@ impl Running {
         std::fs::read_to_string(self.data.join("operator-password")).expect("the password file").trim().to_owned()
     }
 
+    /// A room where one person a minute gets in, the next of them in a minute.
+    pub(crate) async fn slow_down(&self) {
+        self.set_room(&json!({ "rate_per_minute": 1, "burst": 1 })).await;
+        let mut last = App::new(&self.door);
+        last.join().await;
+    }
+
     /// Changes the room as an operator.
     pub(crate) async fn set_room(&self, change: &Value) -> Value {
         let request = Client::new().patch(format!("{}/api/rooms/demo", self.operator));
@@ -194,7 +201,8 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(door: &str) -> Self {
-        let client = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+        // A connection for each call: a story may kill the server between two of them.
+        let client = Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0).build();
         Self {
             client: client.expect("a client"),
             door: door.to_owned(),

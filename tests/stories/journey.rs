@@ -1,5 +1,7 @@
 //! From the line to the ticket, by the API, and what time does to those who do not pay.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -35,6 +37,7 @@ async fn a_visitor_buys_two_seats() {
 async fn people_wait_their_turn_in_order_and_are_let_in_at_the_rate() {
     let house = House::new();
     let running = house.start(&["waiting_room.rooms.demo.rate_per_minute=60", "waiting_room.rooms.demo.burst=1"]);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let mut apps = Vec::new();
     let mut positions = Vec::new();
     for _ in 0..6 {
@@ -61,10 +64,9 @@ async fn people_wait_their_turn_in_order_and_are_let_in_at_the_rate() {
 #[tokio::test]
 async fn nobody_gets_in_without_an_entry_token_and_not_around_the_door() {
     let house = House::new();
-    let running = house.start(&["waiting_room.rooms.demo.rate_per_minute=1", "waiting_room.rooms.demo.burst=1"]);
-    let mut first = App::new(&running.door);
-    first.join().await;
-    assert!(first.entry.is_some());
+    let running = house.start(&[FAST]);
+    let mut first = App::admitted(&running.door).await;
+    running.slow_down().await;
 
     let mut late = App::new(&running.door);
     late.register().await;

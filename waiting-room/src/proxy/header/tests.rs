@@ -55,7 +55,13 @@ fn connection_cannot_take_away_what_matters() {
     let mut headers = parts(
         Version::HTTP_11,
         "/",
-        &[("connection", "x-a, Host , cookie,authorization,, \u{1}"), ("x-a", "1"), ("host", "a"), ("cookie", "c"), ("authorization", "x")],
+        &[
+            ("connection", "x-a, Host , cookie,authorization,, \u{1}"),
+            ("x-a", "1"),
+            ("host", "a"),
+            ("cookie", "c"),
+            ("authorization", "x"),
+        ],
     )
     .headers;
     strip_hop_by_hop(&mut headers);
@@ -65,7 +71,8 @@ fn connection_cannot_take_away_what_matters() {
 
 #[test]
 fn names_in_disguise_are_taken_away() {
-    let names = ["x_forwarded_for", "X-Forwarded-Anything", "x_waiting-room_x", "x-entry_token", "x_original-url", "forwarded"];
+    let names =
+        ["x_forwarded_for", "X-Forwarded-Anything", "x_waiting-room_x", "x-entry_token", "x_original-url", "forwarded"];
     for name in names {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_static("1"));
