@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::line::{Session, tests::Model};
+use std::{future::poll_fn, task::Poll};
 use tokio::sync::Semaphore;
 
 /// A line that answers a join or claim only when it is given a permit, and writes down what it was asked.
@@ -127,14 +128,16 @@ async fn a_full_queue_is_busy_and_a_gone_caller_costs_no_number() {
     let store = grouped(&slow).await;
     let first = join_later(&store, 1);
     settle().await;
-    let queued: Vec<_> = (0..QUEUE_MAX).map(|_| join_later(&store, 1)).collect();
-    settle().await;
+    let mut queued = Vec::new();
+    for _ in 0..QUEUE_MAX {
+        let mut join = store.join("demo", 1);
+        assert!(poll_fn(|context| Poll::Ready(join.as_mut().poll(context))).await.is_pending());
+        queued.push(join);
+    }
     assert_eq!(store.join("demo", 1).await, Err(StoreError::Busy));
-    queued.iter().for_each(tokio::task::JoinHandle::abort);
-    settle().await;
+    drop(queued);
     slow.permits.add_permits(QUEUE_MAX);
     assert_eq!(first.await.expect("ran").expect("joined").first, 1);
-    settle().await;
     assert_eq!(store.join("demo", 1).await.expect("joined").first, 2);
 }
 

@@ -137,3 +137,28 @@ fn wrong_addresses_and_silent_servers_are_told_apart() {
         assert!(matches!(open(silent), OpenError::Unreachable(_)), "{silent}");
     }
 }
+
+#[test]
+fn who_went_in_is_forgotten_after_two_windows() {
+    let Some(address) = address("VESTIBULE_TEST_REDIS_URL") else { return };
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = RedisStore::open(&address).await.expect("the server of the test");
+        let room = format!("short-{}", uuid::Uuid::now_v7().simple());
+        store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
+        store.tick_at(&room, BEGIN_MS + 1_500).await.expect("ticked");
+        assert_eq!(store.join_at(&room, BEGIN_MS + 1_500, 1).await.expect("joined").admitted.len(), 1);
+        let count = script::Whole {
+            code: "return redis.call('EXISTS', KEYS[3]) + redis.call('EXISTS', KEYS[4])".to_owned(),
+            sha1: "0".repeat(40),
+        };
+        let recent =
+            async || -> i64 { store.connection.run(&count, &keys(&room), SERVER_TIME, &[]).await.expect("counted") };
+        assert_eq!(recent().await, 1);
+        for step in 1..=30 {
+            store.tick_at(&room, BEGIN_MS + 1_500 + step * 2_000).await.expect("ticked");
+        }
+        assert_eq!(recent().await, 0);
+        forget(&store, &room).await;
+    });
+}
