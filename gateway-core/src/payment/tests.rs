@@ -59,7 +59,6 @@ enum Line {
 struct World {
     db: Db,
     payments: Payments,
-    sandbox: Sandbox,
     sandbox_url: String,
     line: Arc<AtomicU8>,
     customer: CustomerId,
@@ -122,7 +121,7 @@ impl World {
         let sandbox_url =
             listen(sandbox.router().layer(axum::middleware::from_fn_with_state(line.clone(), wire))).await;
         let payments = payments(&db, &sandbox_url, 1_500);
-        Self { db, payments, sandbox, sandbox_url, line, customer, _folder: folder }
+        Self { db, payments, sandbox_url, line, customer, _folder: folder }
     }
 
     fn line_is(&self, line: Line) {
