@@ -4,7 +4,7 @@
 mod api;
 mod events;
 mod hosted;
-mod page;
+pub(crate) mod page;
 mod state;
 mod store;
 #[cfg(test)]
