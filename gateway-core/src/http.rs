@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod asset;
 pub(crate) mod body;
+mod card_guard;
 mod coupons;
 mod csrf;
 mod fill;
@@ -11,14 +12,17 @@ mod flashsale;
 mod holds;
 pub(crate) mod orders;
 pub(crate) mod page;
+mod pay;
 pub(crate) mod people;
 pub(crate) mod problem;
 pub(crate) mod replay;
 mod screenings;
 #[cfg(test)]
 mod tests;
+mod transactions;
 pub(crate) mod view;
 pub(crate) mod visitor;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -44,6 +48,9 @@ pub(crate) fn router(app: App) -> Router {
         .merge(holds::routes())
         .merge(flashsale::routes())
         .merge(orders::routes())
+        .merge(pay::routes())
+        .merge(transactions::routes())
+        .merge(webhook::routes())
         .merge(coupons::routes())
         .merge(account::routes())
         .route("/static/{*path}", get(asset_file))
@@ -51,6 +58,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
         .layer(from_fn_with_state(app.clone(), replay::layer))
+        .layer(from_fn_with_state(app.clone(), card_guard::layer))
         .layer(from_fn_with_state(app.clone(), csrf::layer))
         .layer(from_fn_with_state(app.clone(), people::layer))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))

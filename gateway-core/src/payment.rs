@@ -26,8 +26,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use begin::{Charge, Pay, PayOutcome, Submitted};
-pub(crate) use state::Transaction;
-pub(crate) use store::{After, TransactionRow};
+pub(crate) use store::{After, TransactionRow, transaction, transactions_of};
 
 /// Tries driven in the background at once. More would only queue at the provider.
 const WORKERS_MAX: usize = 32;

@@ -32,6 +32,11 @@ impl Fields {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
+    /// All names and values.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])
+    }
+
     /// The first of this name, or a problem that says that it is missing.
     pub(crate) fn need(&self, name: &str) -> Result<String, Problem> {
         let missing = || Problem::new(Code::InvalidBody).detail(format!("The field {name} is missing."));

@@ -51,8 +51,10 @@ pub(crate) struct Charge {
 
 /// What became of it.
 pub(crate) enum Submitted {
-    /// It is written down, now or by an earlier run with the same id.
-    Stands(TransactionRow),
+    /// It is written down.
+    New(TransactionRow),
+    /// It was written down by an earlier run with the same id.
+    Again(TransactionRow),
     /// The id belongs to somebody else's.
     KeyReused,
 }
@@ -78,10 +80,13 @@ impl Payments {
     /// Writes a charge down and lets it be made in the background.
     pub(crate) async fn submit(&self, charge: &Charge) -> Result<Submitted, DbError> {
         let submitted = in_tx!(self.db(), tx, { submit(tx, self, charge).await })?;
-        if let Submitted::Stands(row) = &submitted
-            && row.state == Transaction::Pending
-        {
-            self.drive_soon(charge.attempt_id, Why::First);
+        match &submitted {
+            Submitted::New(_) => self.drive_soon(charge.attempt_id, Why::First),
+            // The run that wrote it down may have died: it is not known what the provider has heard.
+            Submitted::Again(row) if row.state == Transaction::Pending => {
+                self.drive_soon(charge.attempt_id, Why::Again);
+            }
+            Submitted::Again(_) | Submitted::KeyReused => {}
         }
         Ok(submitted)
     }
@@ -164,7 +169,7 @@ async fn insert(tx: &mut Tx, pay: &Pay, reservation: &Reservation) -> Result<Tra
 async fn submit(tx: &mut Tx, payments: &Payments, charge: &Charge) -> Result<Submitted, DbError> {
     if let Some(earlier) = store::transaction_in(tx, charge.id).await? {
         let own = earlier.customer_id == charge.customer;
-        return Ok(if own { Submitted::Stands(earlier) } else { Submitted::KeyReused });
+        return Ok(if own { Submitted::Again(earlier) } else { Submitted::KeyReused });
     }
     let new = NewTransaction {
         id: charge.id,
@@ -188,7 +193,7 @@ async fn submit(tx: &mut Tx, payments: &Payments, charge: &Charge) -> Result<Sub
     };
     store::insert_attempt(tx, &attempt).await?;
     let now = tx.now_ms();
-    Ok(Submitted::Stands(TransactionRow {
+    Ok(Submitted::New(TransactionRow {
         id: charge.id,
         customer_id: charge.customer,
         reservation_id: None,

@@ -20,6 +20,8 @@ pub(crate) struct Order {
 pub(crate) enum Heard {
     /// It took this much.
     Captured(Money),
+    /// It has it, and has not decided.
+    Accepted,
     /// The customer has to go there.
     ActionNeeded(String),
     /// It, or the customer, said no.
@@ -40,6 +42,7 @@ impl Heard {
         match self {
             Self::Captured(money) if *money == asked => Evidence::Captured,
             Self::Captured(_) => Evidence::Conflict,
+            Self::Accepted => Evidence::Accepted,
             Self::ActionNeeded(_) => Evidence::ActionNeeded,
             Self::Declined | Self::Refused => Evidence::Declined,
             Self::Cancelled => Evidence::Withdrawn,
@@ -51,7 +54,7 @@ impl Heard {
     pub(crate) fn error_class(&self, asked: Money) -> Option<&'static str> {
         match self {
             Self::Captured(money) => (*money != asked).then_some("amount_mismatch"),
-            Self::ActionNeeded(_) => None,
+            Self::Accepted | Self::ActionNeeded(_) => None,
             Self::Declined => Some("declined"),
             Self::Cancelled => Some("cancelled"),
             Self::Refused => Some("refused"),

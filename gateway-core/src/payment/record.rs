@@ -54,6 +54,7 @@ async fn record(tx: &mut Tx, id: AttemptId, heard: &Heard) -> Result<Option<(Att
     let action_url = match heard {
         Heard::ActionNeeded(url) => Some(url.as_str()),
         Heard::Captured(_)
+        | Heard::Accepted
         | Heard::Declined
         | Heard::Cancelled
         | Heard::Refused

@@ -1,7 +1,7 @@
 //! The hosted page: where a customer approves or declines, and is sent back to the shop. No card is entered here.
 
 use super::Sandbox;
-use super::page::{PayErrorPage, PayPage, PayState};
+use super::page::{PayErrorPage, PayPage, PayState, content_security_policy};
 use super::state::{Charge, Event};
 use super::store::{ChargeRow, Moved};
 use crate::http::page::Price;
@@ -93,7 +93,15 @@ fn error_page(status: StatusCode, title: &str, detail: &str) -> Response {
 
 fn html(status: StatusCode, page: Result<String, askama::Error>) -> Response {
     match page {
-        Ok(page) => (status, [(header::CACHE_CONTROL, "no-store")], Html(page)).into_response(),
+        Ok(page) => {
+            let headers = [
+                (header::CACHE_CONTROL, "no-store"),
+                (header::CONTENT_SECURITY_POLICY, content_security_policy()),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+                (header::REFERRER_POLICY, "no-referrer"),
+            ];
+            (status, headers, Html(page)).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "the hosted page cannot be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

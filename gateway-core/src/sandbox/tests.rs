@@ -22,7 +22,7 @@ async fn listen(router: axum::Router) -> String {
 async fn world(webhook_url: &str) -> World {
     let dir = tempfile::tempdir().expect("a directory");
     let settings = Settings {
-        database_path: dir.path().join("sandbox.db"),
+        database_path: dir.path().join("new/folder/sandbox.db"),
         public_url: "http://pay.example".to_owned(),
         webhook_url: webhook_url.to_owned(),
         slow_answer_ms: 50,

@@ -145,6 +145,7 @@ fn heard(standing: Standing, reference: &str) -> Heard {
             None => Heard::NoAnswer("answer_malformed"),
         },
         ("declined", _) => Heard::Declined,
+        ("processing", _) => Heard::Accepted,
         ("cancelled", _) => Heard::Cancelled,
         ("requires_action", Some(url)) if url.starts_with("http://") || url.starts_with("https://") => {
             Heard::ActionNeeded(url)
@@ -191,7 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn declined_is_definite() {
+    fn declined_is_definite_and_processing_is_not() {
         assert_eq!(heard(standing("declined", None), "att_1"), Heard::Declined);
+        assert_eq!(heard(standing("processing", None), "att_1"), Heard::Accepted);
     }
 }

@@ -16,7 +16,8 @@ mod on {
 mod stories {
     use super::super::{World, clock};
     use crate::base::{AttemptId, Currency, Money, TransactionId};
-    use crate::payment::{After, Charge, Submitted, Transaction, store};
+    use crate::payment::state::Transaction;
+    use crate::payment::{After, Charge, Submitted, store};
     use std::time::Duration;
 
     fn charge(world: &World, token: Option<&str>) -> Charge {
@@ -49,7 +50,7 @@ mod stories {
     pub(super) async fn a_charge_completes_in_the_background(world: &World) {
         let charge = charge(world, None);
         let submitted = world.payments.submit(&charge).await.expect("answers");
-        assert!(matches!(submitted, Submitted::Stands(row) if row.state == Transaction::Pending));
+        assert!(matches!(submitted, Submitted::New(row) if row.state == Transaction::Pending));
         becomes(world, charge.id, Transaction::Completed).await;
     }
 
