@@ -12,7 +12,6 @@ use contract::availability_server::AvailabilityServer;
 
 /// Generated from `proto/core.proto`.
 #[expect(
-    missing_docs,
     unreachable_pub,
     clippy::all,
     clippy::allow_attributes_without_reason,
