@@ -100,10 +100,10 @@ hall.addEventListener("focusin", (event) => { if (event.target.matches("input"))
 // The best: together, near the middle, two thirds back. Wheelchair spaces are left to those who need them.
 function best(n) {
   const back = rows.length * 0.62;
+  const middle = (hall.querySelector(".row").children.length - 3) / 2;    // two of them are the row's letters
   let found = null;
   for (const row of rows) {
     const free = open(row).filter((seat) => seat.classList.contains("standard"));
-    const middle = hall.querySelector(".row").children.length / 2 - 1;
     for (let i = 0; i + n <= free.length; i += 1) {
       const run = free.slice(i, i + n);
       if (run.at(-1).column - run[0].column !== n - 1) continue;

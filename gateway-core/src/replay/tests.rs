@@ -23,10 +23,9 @@ async fn once_and_then_the_same_again(world: &World) {
     let headers = vec![(String::from("location"), String::from("/y"))];
     let answer = Answer { status: 201, headers, body: vec![0, 255, 7] };
     finish(&world.db, &call(a, "1"), &claim, &answer).await.expect("kept");
-    match begin_now(world, &call(a, "1")).await {
-        Begun::Replay(again) => assert_eq!(again, answer),
-        other => panic!("{other:?}"),
-    }
+    let outcome = begin_now(world, &call(a, "1")).await;
+    let Begun::Replay(again) = outcome else { panic!("another outcome") };
+    assert_eq!(again, answer);
     assert!(matches!(begin_now(world, &call(a, "2")).await, Begun::KeyReused));
     assert_eq!(clean(&world.db).await.expect("cleaned"), 0, "nothing is old yet");
 }

@@ -63,3 +63,45 @@ pub(crate) struct Room {
     /// The message to visitors, empty if none.
     pub(crate) message: String,
 }
+
+impl Room {
+    /// As in the JSON.
+    pub(crate) const fn state_word(&self) -> &'static str {
+        if self.paused { "paused" } else { "open" }
+    }
+
+    /// The rate that is in force.
+    pub(crate) fn rate_said(&self) -> String {
+        if self.paused { "0, paused".to_owned() } else { thousands(u64::from(self.rate_per_minute)) }
+    }
+
+    /// The expected wait.
+    pub(crate) fn eta_said(&self) -> String {
+        match self.eta_ms {
+            _ if self.paused => "paused".to_owned(),
+            None => "not known".to_owned(),
+            Some(ms) => span(ms),
+        }
+    }
+
+    /// How many are inside.
+    pub(crate) fn sessions_said(&self) -> String {
+        self.sessions_live.map_or_else(|| "–".to_owned(), thousands)
+    }
+
+    /// What is left to sell.
+    pub(crate) fn left_said(&self) -> String {
+        self.remaining.map_or_else(|| "–".to_owned(), |left| format!("{}, {} held", left.free.max(0), left.held.max(0)))
+    }
+}
+
+/// A length of time, to the second where that matters: `4 min 20 s`, `21 min`.
+fn span(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        600..7200 => format!("{} min", (seconds + 30) / 60),
+        7200.. => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}

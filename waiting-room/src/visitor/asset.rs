@@ -57,6 +57,7 @@ pub(crate) fn asset(path: &str) -> Option<&'static Asset> {
 }
 
 /// All of them.
+#[cfg(test)]
 pub(crate) fn all() -> &'static [Asset] {
     &ASSETS
 }

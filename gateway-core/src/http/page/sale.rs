@@ -1,5 +1,6 @@
 //! The flash sale: what is on it, and one product.
 
+use super::super::asset::asset;
 use super::films::SaleState;
 use super::{Layout, Price, span};
 use askama::Template;
@@ -13,7 +14,6 @@ pub(crate) struct Product {
     pub(crate) available: i64,
     /// In somebody's basket; may come back.
     pub(crate) held: i64,
-    pub(crate) sold: i64,
     pub(crate) capacity: i64,
     pub(crate) per_order_max: i64,
     pub(crate) state: SaleState,
@@ -40,6 +40,11 @@ pub(crate) struct ProductPage {
 }
 
 impl Product {
+    /// The path of its picture, if we have one.
+    pub(crate) fn picture(&self) -> Option<String> {
+        asset(&format!("products/{}.svg", self.id)).map(|asset| format!("/static/{}", asset.path))
+    }
+
     /// The choices of the quantity list.
     pub(crate) fn quantities(&self) -> std::ops::RangeInclusive<i64> {
         1..=self.per_order_max.min(self.available).max(1)

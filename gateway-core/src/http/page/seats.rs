@@ -28,9 +28,11 @@ pub(crate) struct SeatRow {
     pub(crate) row: String,
     /// `Stalls`
     pub(crate) section: String,
+    /// Of its first seat; shown beside the section's name.
+    pub(crate) price: Price,
     pub(crate) cells: Vec<Cell>,
-    /// Whether another section begins with this row: drawn with its name and a gap.
-    pub(crate) starts_section: bool,
+    /// Whether another section or price begins with this row: drawn with both and a gap.
+    pub(crate) starts_block: bool,
 }
 
 /// One square of the grid.
@@ -115,12 +117,14 @@ pub(crate) fn rows(mut seats: Vec<Seat>) -> Vec<SeatRow> {
     let mut rows: Vec<SeatRow> = Vec::new();
     for seat in seats {
         if rows.last().is_none_or(|last| last.row != seat.row) {
-            let starts_section = rows.last().is_none_or(|last| last.section != seat.section);
+            let starts_block =
+                rows.last().is_none_or(|last| last.section != seat.section || last.price.amount != seat.price.amount);
             rows.push(SeatRow {
                 row: seat.row.clone(),
                 section: seat.section.clone(),
+                price: seat.price.clone(),
                 cells: Vec::new(),
-                starts_section,
+                starts_block,
             });
         }
         if let Some(row) = rows.last_mut() {

@@ -71,14 +71,12 @@ fn lighthouse() -> Film {
 fn screening(id: &str, seats_free: i64, state: SaleState) -> Screening {
     Screening {
         id: id.to_owned(),
-        film_id: "the-last-lighthouse".to_owned(),
         film_title: "The Last Lighthouse".to_owned(),
         hall: "Hall 1".to_owned(),
         starts_at: EVENING,
         price_from: euro(1_200),
         seats_total: 204,
         seats_free,
-        seats_held: 12,
         state,
     }
 }
@@ -111,7 +109,7 @@ fn hall() -> Vec<Seat> {
                 number,
                 column,
                 section: section.to_owned(),
-                wheelchair: r == 3 && (place < 3 || place > 14),
+                wheelchair: r == 3 && !(3..=14).contains(&place),
                 price: euro(amount),
                 state,
                 mine: row == 'G' && number == 8,
@@ -186,7 +184,7 @@ fn rows_are_as_wide_as_the_hall() {
     assert!(rows.iter().all(|row| row.cells.len() == 18));
     let gaps = |row: &super::seats::SeatRow| row.cells.iter().filter(|cell| matches!(cell, Cell::Gap)).count();
     assert_eq!(rows.iter().map(gaps).collect::<Vec<_>>(), [6, 6, 6, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 6]);
-    assert_eq!(rows.iter().filter(|row| row.starts_section).count(), 3);
+    assert_eq!(rows.iter().filter(|row| row.starts_block).count(), 3);
 }
 
 #[test]
