@@ -1,7 +1,5 @@
 //! Compiles the gRPC contract, and embeds the migrations anew when one of them changes.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=../migrations");
     println!("cargo::rerun-if-changed=proto");

@@ -1,6 +1,8 @@
 //! Coupons: at most one for each customer, and never more than the campaign has. The keys and the counter decide.
 
 mod store;
+#[cfg(test)]
+mod tests;
 
 use crate::base::CustomerId;
 use crate::db::{Db, DbError, Tx, in_tx};

@@ -33,7 +33,7 @@ const RETRY_PAUSE_MS_MAX: u64 = 20;
 
 /// A database, cheap to clone.
 #[derive(Clone)]
-pub struct Db {
+pub(crate) struct Db {
     pools: Pools,
     clock: Clock,
 }

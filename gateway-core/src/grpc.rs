@@ -2,6 +2,8 @@
 
 mod availability;
 pub mod client;
+#[cfg(test)]
+mod tests;
 
 use tonic::service::Routes;
 use tonic_health::server::{HealthReporter, health_reporter};
@@ -11,14 +13,7 @@ use availability::{Availability, Watchers};
 use contract::availability_server::AvailabilityServer;
 
 /// Generated from `proto/core.proto`.
-#[expect(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::allow_attributes_without_reason,
-    clippy::wildcard_enum_match_arm,
-    reason = "generated"
-)]
+#[expect(unreachable_pub, clippy::allow_attributes_without_reason, reason = "generated")]
 mod contract {
     tonic::include_proto!("vestibule.availability.v1");
 }

@@ -16,6 +16,8 @@ mod reservation;
 pub mod sandbox;
 mod schema;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod upkeep;
 
 use std::sync::Arc;

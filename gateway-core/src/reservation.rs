@@ -12,7 +12,7 @@ mod tests;
 pub(crate) use hold::{HoldSeats, HoldStock, SeatsOutcome, StockOutcome, hold_seats, hold_stock};
 pub(crate) use state::State;
 pub(crate) use step::{Stepped, cancel, checkout};
-pub(crate) use sweep::{Swept, sweep};
+pub(crate) use sweep::sweep;
 
 use crate::base::{Currency, CustomerId, Money, ReservationId};
 use crate::db::{Db, DbError};

@@ -7,3 +7,6 @@ static MYSQL: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/mysql");
 
 /// What [`crate::db::Db::migrate`] runs for the core.
 pub(crate) const MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, mysql: &MYSQL };
+
+#[cfg(test)]
+mod tests;

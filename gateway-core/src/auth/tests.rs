@@ -31,3 +31,41 @@ fn another_key_another_type_and_another_audience_are_refused() {
         assert_eq!(tokens.verify(wrong, 0), Err(TokenError::Invalid), "{wrong}");
     }
 }
+
+mod stories {
+    use super::super::*;
+    use crate::testing::{World, clock, on_every_database};
+
+    on_every_database!(registering_and_logging_in, guessing_is_slowed_down);
+
+    fn auth(world: &World) -> Auth {
+        Auth::new(world.db.clone(), clock(), super::KEY, super::HOUR_MS)
+    }
+
+    async fn registering_and_logging_in(world: &World) {
+        let auth = auth(world);
+        let password = || String::from("correct horse");
+        let Ok(Registered::New(id)) = auth.register(" Ann@Example.org ", password()).await else { panic!("not new") };
+        assert_eq!(auth.register("ann@example.org", password()).await.ok(), Some(Registered::Again(id)));
+        let other = auth.register("ann@example.org", String::from("battery staple")).await;
+        assert_eq!(other.ok(), Some(Registered::EmailTaken));
+        assert_eq!(auth.log_in("ANN@example.org", password()).await.ok(), Some(LoggedIn::As(id)));
+        assert_eq!(auth.log_in("ann@example.org", String::from("wrong wrong")).await.ok(), Some(LoggedIn::Wrong));
+        assert_eq!(auth.log_in("nobody@example.org", password()).await.ok(), Some(LoggedIn::Wrong));
+        assert_eq!(auth.email(id).await.expect("a read").as_deref(), Some("ann@example.org"));
+        for (email, password) in [("no address", "long enough"), ("a@b@c", "long enough"), ("a@b", "short")] {
+            let outcome = auth.register(email, password.to_owned()).await;
+            assert!(matches!(outcome, Ok(Registered::Invalid(_))), "{email}: {outcome:?}");
+        }
+    }
+
+    async fn guessing_is_slowed_down(world: &World) {
+        let auth = auth(world);
+        auth.register("a@b.c", String::from("correct horse")).await.expect("registered");
+        for _ in 0..10 {
+            assert_eq!(auth.log_in("a@b.c", String::from("guess guess")).await.ok(), Some(LoggedIn::Wrong));
+        }
+        let outcome = auth.log_in("a@b.c", String::from("correct horse")).await;
+        assert!(matches!(outcome, Ok(LoggedIn::Throttled { retry_after_ms: 1.. })), "{outcome:?}");
+    }
+}

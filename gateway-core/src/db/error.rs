@@ -44,13 +44,14 @@ impl From<sqlx::Error> for DbError {
             }
             return if is_lock(inner.as_ref()) { Self::Busy(error) } else { Self::Statement(error) };
         }
-        match error {
-            sqlx::Error::PoolTimedOut => Self::Busy(error),
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                Self::Unreachable(error)
-            }
-            other => Self::Statement(other),
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy(error);
         }
+        let gone = matches!(
+            error,
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
+        );
+        if gone { Self::Unreachable(error) } else { Self::Statement(error) }
     }
 }
 

@@ -31,14 +31,12 @@ pub(crate) fn film(film: Film) -> page::films::Film {
 pub(crate) fn screening(screening: &Screening) -> page::films::Screening {
     page::films::Screening {
         id: screening.id.clone(),
-        film_id: screening.film_id.clone(),
         film_title: screening.film_title.clone(),
         hall: screening.hall.clone(),
         starts_at: Moment { at_ms: screening.starts_at },
         price_from: price(screening.price_from, screening.sale.currency),
         seats_total: screening.left.total(),
         seats_free: screening.left.free,
-        seats_held: screening.left.held,
         state: sale_state(screening.left.state()),
     }
 }
@@ -79,7 +77,6 @@ pub(crate) fn product(product: &Product) -> page::sale::Product {
         price: total(product.price),
         available: product.left.free,
         held: product.left.held,
-        sold: product.left.sold,
         capacity: product.capacity,
         per_order_max: product.per_order_max,
         state: sale_state(product.left.state()),

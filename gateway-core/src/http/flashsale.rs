@@ -128,10 +128,11 @@ async fn take(
 ) -> Result<Response, Problem> {
     let id = effect.reservation(app.db.now_ms().await?);
     let ask = HoldStock { id, customer: customer.0, lines };
-    match reservation::hold_stock(&app.db, &ask).await? {
-        StockOutcome::Ordered(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
-        refused => Err(problem(refused).onward("/flashsale", "To the flash sale")),
+    let outcome = reservation::hold_stock(&app.db, &ask).await?;
+    if let StockOutcome::Ordered(order) = &outcome {
+        return orders::answer(app, form, order, StatusCode::CREATED).await;
     }
+    Err(problem(outcome).onward("/flashsale", "To the flash sale"))
 }
 
 fn problem(refused: StockOutcome) -> Problem {

@@ -61,16 +61,16 @@ async fn take(
     let Body(Seats { seats }) = Body::from_request(request, &app).await?;
     let id = effect.reservation(app.db.now_ms().await?);
     let ask = HoldSeats { id, customer: customer.0, screening: screening.clone(), seats };
-    let refused = match reservation::hold_seats(&app.db, &ask).await? {
-        SeatsOutcome::Held(hold) => return answer(&app, form, &hold, StatusCode::CREATED).await,
-        SeatsOutcome::Taken(lost) if form == Form::Page => {
-            let kept = ask.seats.into_iter().filter(|seat| !lost.contains(seat)).collect();
-            let page = seats_page(&app, &headers, &screening, Some(customer), kept, lost).await?;
-            return Ok((Code::SeatsTaken.status(), page).into_response());
-        }
-        refused => refused,
-    };
-    Err(problem(refused).onward(fill::seats_path(&screening, &ask.seats), "Back to the seats"))
+    let outcome = reservation::hold_seats(&app.db, &ask).await?;
+    if let SeatsOutcome::Held(hold) = &outcome {
+        return answer(&app, form, hold, StatusCode::CREATED).await;
+    }
+    if let (SeatsOutcome::Taken(lost), Form::Page) = (&outcome, form) {
+        let kept = ask.seats.into_iter().filter(|seat| !lost.contains(seat)).collect();
+        let page = seats_page(&app, &headers, &screening, Some(customer), kept, lost.clone()).await?;
+        return Ok((Code::SeatsTaken.status(), page).into_response());
+    }
+    Err(problem(outcome).onward(fill::seats_path(&screening, &ask.seats), "Back to the seats"))
 }
 
 fn problem(refused: SeatsOutcome) -> Problem {
@@ -124,10 +124,10 @@ async fn show(
     let now_ms = app.db.now_ms().await?;
     let screening = hold.screening_id.clone().unwrap_or_default();
     let sale = catalogue::screening(&app.db, &screening).await?.ok_or_else(no_such_screening)?.sale;
-    let state = match hold.shown_state(now_ms) {
-        Standing::Held => HoldState::Held,
-        Standing::Released if hold.pay_until.is_none() => HoldState::Gone,
-        _ => HoldState::CheckedOut(hold.id.to_string()),
+    let state = match (hold.shown_state(now_ms), hold.pay_until) {
+        (_, Some(_)) => HoldState::CheckedOut(hold.id.to_string()),
+        (Standing::Held, None) => HoldState::Held,
+        (_, None) => HoldState::Gone,
     };
     Ok(html(&HoldPage {
         layout: layout_of(&app, &headers, uri.path()).await,
@@ -176,9 +176,10 @@ async fn checkout(
 
 fn refused(hold: &Reservation) -> Problem {
     let seats = hold.screening_id.as_ref().map(|screening| fill::seats_path(screening, &hold.seats()));
-    let problem = match hold.state {
-        Standing::Released => Problem::new(Code::HoldExpired).detail("The seats are free for everybody again."),
-        _ => Problem::new(Code::NotPossibleNow).detail("This is not possible any more."),
+    let problem = if hold.state == Standing::Released {
+        Problem::new(Code::HoldExpired).detail("The seats are free for everybody again.")
+    } else {
+        Problem::new(Code::NotPossibleNow).detail("This is not possible any more.")
     };
     let problem = problem.with("state", hold.state.as_str());
     match seats {

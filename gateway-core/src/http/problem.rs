@@ -61,7 +61,6 @@ codes! {
     CouponsGone "coupons_gone" CONFLICT Never "All coupons are given away";
     EmailTaken "email_taken" CONFLICT AfterChange "This address has an account already";
     RequestInProgress "request_in_progress" CONFLICT Safe "The same request is still running";
-    PaymentInProgress "payment_in_progress" CONFLICT Safe "A payment is still running";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE AfterChange "The body is too large";
     UnsupportedBody "unsupported_body" UNSUPPORTED_MEDIA_TYPE AfterChange "Send JSON or a form";
     InvalidBody "invalid_body" UNPROCESSABLE_ENTITY AfterChange "Something in the body does not fit";
@@ -82,7 +81,6 @@ codes! {
     TooManyTries "too_many_tries" TOO_MANY_REQUESTS Safe "Too many tries";
     Internal "internal" INTERNAL_SERVER_ERROR Safe "Something went wrong on our side";
     Busy "busy" SERVICE_UNAVAILABLE Safe "Too much at once";
-    ProcessorUnreachable "processor_unreachable" BAD_GATEWAY Safe "The payment provider does not answer";
 }
 
 impl Code {

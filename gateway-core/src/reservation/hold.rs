@@ -19,6 +19,7 @@ pub(crate) struct HoldSeats {
 
 /// What became of it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, looked at and dropped")]
 pub(crate) enum SeatsOutcome {
     /// Held, now or by an earlier run with the same id.
     Held(Reservation),

@@ -18,7 +18,7 @@ use std::fmt;
 
 /// Where a reservation stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
+pub(crate) enum State {
     /// Seats are kept for a short while.
     Held,
     /// It is an order now, to be paid within its window.
@@ -37,7 +37,7 @@ pub enum State {
 
 /// What can happen to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The customer turns the hold into an order.
     Checkout,
     /// A payment attempt begins.
@@ -56,7 +56,7 @@ pub enum Event {
 
 /// What a transition does to the seats and the stock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Movement {
+pub(crate) enum Movement {
     /// They stay as they are.
     Keep,
     /// They are free again.
@@ -69,18 +69,18 @@ pub enum Movement {
 
 /// The event makes no sense in this state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refused(pub State, pub Event);
+pub(crate) struct Refused(pub(crate) State, pub(crate) Event);
 
 impl State {
     /// All states, for tables.
-    pub const ALL: [Self; 7] =
+    pub(crate) const ALL: [Self; 7] =
         [Self::Held, Self::Checkout, Self::Paying, Self::Closing, Self::Booked, Self::Released, Self::Review];
 
     /// What `event` makes of this state. A repeated event leaves it as it is.
     ///
     /// # Errors
     /// [`Refused`] when the event makes no sense here.
-    pub fn on(self, event: Event) -> Result<(Self, Movement), Refused> {
+    pub(crate) fn on(self, event: Event) -> Result<(Self, Movement), Refused> {
         use Event as E;
         use Movement::{Keep, Release, Retake, Sell};
         use State as S;
@@ -115,7 +115,7 @@ impl State {
     }
 
     /// The name in the database and in answers.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Checkout => "checkout",
@@ -128,7 +128,7 @@ impl State {
     }
 
     /// Reads [`State::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }

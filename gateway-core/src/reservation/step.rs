@@ -1,6 +1,6 @@
 //! Moves a reservation from state to state inside the caller's transaction: state, seats, stock and movements together.
 //!
-//! Payments call [`begin_paying`], [`paid`], [`not_paid`] and [`close`] in the transaction that records their verdict.
+//! Payments call [`begin_paying`], [`paid`] and [`not_paid`] in the transaction that records their verdict.
 
 use super::state::{Event, Movement, Refused};
 use super::store::{self, StockMove};
@@ -28,9 +28,10 @@ pub(crate) enum Stepped {
 
 /// What became of money that arrived.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, looked at and dropped")]
 pub(crate) enum Paid {
     /// Booked, now or before.
-    Booked(Reservation),
+    Booked,
     /// It had been released and what it held is gone: the money has to go back.
     TooLate(Reservation),
     /// No such reservation.
@@ -59,7 +60,7 @@ pub(crate) async fn paid(tx: &mut Tx, id: ReservationId) -> Result<Paid, DbError
         return Ok(Paid::TooLate(reservation));
     }
     Ok(match apply(tx, &mut reservation, Event::Paid, None).await? {
-        Ok(()) => Paid::Booked(reservation),
+        Ok(()) => Paid::Booked,
         Err(_) => Paid::TooLate(reservation),
     })
 }
@@ -67,11 +68,6 @@ pub(crate) async fn paid(tx: &mut Tx, id: ReservationId) -> Result<Paid, DbError
 /// The provider confirms that no money comes from the attempt: PAYING goes back to CHECKOUT, CLOSING is released.
 pub(crate) async fn not_paid(tx: &mut Tx, id: ReservationId) -> Result<Stepped, DbError> {
     system_step(tx, id, Event::NotPaid, Some("not_paid")).await
-}
-
-/// No more attempts: PAYING becomes CLOSING until the provider has said how the running one ended.
-pub(crate) async fn close(tx: &mut Tx, id: ReservationId) -> Result<Stepped, DbError> {
-    system_step(tx, id, Event::Cancel, Some("cancelled")).await
 }
 
 /// Judges a passed deadline. Does nothing when there is none.

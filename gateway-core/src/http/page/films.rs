@@ -21,7 +21,6 @@ pub(crate) struct Film {
 pub(crate) struct Screening {
     /// Slug: `lighthouse-1900`.
     pub(crate) id: String,
-    pub(crate) film_id: String,
     pub(crate) film_title: String,
     /// `Hall 1`
     pub(crate) hall: String,
@@ -30,8 +29,6 @@ pub(crate) struct Screening {
     pub(crate) price_from: Price,
     pub(crate) seats_total: i64,
     pub(crate) seats_free: i64,
-    /// In somebody's basket; may come back.
-    pub(crate) seats_held: i64,
     pub(crate) state: SaleState,
 }
 

@@ -14,7 +14,6 @@ pub(crate) struct Product {
     pub(crate) available: i64,
     /// In somebody's basket; may come back.
     pub(crate) held: i64,
-    pub(crate) sold: i64,
     pub(crate) capacity: i64,
     pub(crate) per_order_max: i64,
     pub(crate) state: SaleState,

@@ -71,14 +71,12 @@ fn lighthouse() -> Film {
 fn screening(id: &str, seats_free: i64, state: SaleState) -> Screening {
     Screening {
         id: id.to_owned(),
-        film_id: "the-last-lighthouse".to_owned(),
         film_title: "The Last Lighthouse".to_owned(),
         hall: "Hall 1".to_owned(),
         starts_at: EVENING,
         price_from: euro(1_200),
         seats_total: 204,
         seats_free,
-        seats_held: 12,
         state,
     }
 }

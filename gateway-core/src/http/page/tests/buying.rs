@@ -126,7 +126,6 @@ fn the_flash_sale_renders() {
         price: euro(2_500),
         available,
         held,
-        sold: 100 - available - held,
         capacity: 100,
         per_order_max: 4,
         state,

@@ -1,0 +1,182 @@
+//! Databases for tests: a fresh one for each, on SQLite always, and on MariaDB where `VESTIBULE_TEST_MYSQL_URL` names
+//! a server. At the end of a story the books must agree.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+
+use crate::base::{Clock, CustomerId};
+use crate::catalogue::{self, Campaign, Catalogue, FilmEntry, Hall, HallRow, ProductEntry, SaleEntry, ScreeningEntry};
+use crate::db::{Db, DbError, in_tx, params};
+use crate::schema;
+
+/// Runs each story on each database.
+macro_rules! on_every_database {
+    ($($story:ident),* $(,)?) => {
+        mod on_sqlite { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                let world = $crate::testing::World::sqlite().await;
+                super::$story(&world).await;
+                world.the_books_agree().await;
+            }
+        )* }
+        mod on_mariadb { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                let Some(world) = $crate::testing::World::mariadb().await else { return };
+                super::$story(&world).await;
+                world.the_books_agree().await;
+            }
+        )* }
+    };
+}
+pub(crate) use on_every_database;
+
+pub(crate) struct World {
+    pub(crate) db: Db,
+    pub(crate) url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+pub(crate) fn clock() -> Clock {
+    #[expect(clippy::disallowed_methods, reason = "a test stands where the binary does: it injects the clock")]
+    Arc::new(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        i64::try_from(since.as_millis()).expect("before the far future")
+    })
+}
+
+/// The server to test on, if there is one. In CI there must be.
+pub(crate) fn mysql_url() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "tests have no settings file")]
+    let (url, ci) = (std::env::var("VESTIBULE_TEST_MYSQL_URL"), std::env::var("CI"));
+    if url.is_err() {
+        assert!(ci.as_deref() != Ok("true"), "CI needs VESTIBULE_TEST_MYSQL_URL");
+        #[expect(clippy::print_stderr, reason = "a skipped leg is loud")]
+        {
+            eprintln!("SKIPPED on MariaDB: VESTIBULE_TEST_MYSQL_URL is not set");
+        }
+    }
+    url.ok()
+}
+
+impl World {
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("core.db").display());
+        Self::at(url, Some(folder)).await
+    }
+
+    pub(crate) async fn mariadb() -> Option<Self> {
+        let server = mysql_url()?;
+        let name = format!("core_{:016x}", rand::random::<u64>());
+        let mut connection = MySqlConnection::connect(&server).await.expect("the test server");
+        connection.execute(AssertSqlSafe(format!("create database {name}"))).await.expect("a database");
+        Some(Self::at(format!("{}/{name}", server.trim_end_matches('/')), None).await)
+    }
+
+    async fn at(url: String, folder: Option<tempfile::TempDir>) -> Self {
+        let db = Db::connect(&url, clock()).await.expect("a database");
+        db.migrate(&schema::MIGRATIONS).await.expect("migrations");
+        Self { db, url, _folder: folder }
+    }
+
+    /// A sale: screening `s` with seats A1–A10 and B1–B10, ten of product `p`, five coupons of `c`.
+    pub(crate) async fn sale(&self, hold_ms: i64, pay_ms: i64) {
+        catalogue::seed(&self.db, &small(hold_ms, pay_ms)).await.expect("a catalogue");
+    }
+
+    pub(crate) async fn customer(&self) -> CustomerId {
+        let id = CustomerId::derived(rand::random());
+        let email = format!("{id}@example.org");
+        let done: Result<u64, DbError> = in_tx!(self.db, tx, {
+            let values = params![id, email.as_str(), "x", 0_i64];
+            tx.execute("insert into customer (id, email, password_hash, created_at) values (?, ?, ?, ?)", values).await
+        });
+        done.expect("a customer");
+        id
+    }
+
+    /// A number that a statement counts.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        self.db.row(sql, params![]).await.expect("a row").expect("one row").int().expect("a number")
+    }
+
+    /// Nothing is kept, sold or free that the reservations do not account for.
+    pub(crate) async fn the_books_agree(&self) {
+        const PAIRS: [(&str, &str, &str); 4] = [
+            (
+                "stock held",
+                "select cast(coalesce(sum(held), 0) as signed) from stock",
+                "select cast(coalesce(sum(l.quantity), 0) as signed) from reservation_line l \
+                   join reservation r on r.id = l.reservation_id \
+                  where l.product_id is not null \
+                    and r.state in ('held', 'checkout', 'paying', 'closing', 'review')",
+            ),
+            (
+                "stock sold",
+                "select cast(coalesce(sum(sold), 0) as signed) from stock",
+                "select cast(coalesce(sum(l.quantity), 0) as signed) from reservation_line l \
+                   join reservation r on r.id = l.reservation_id \
+                  where l.product_id is not null and r.state = 'booked'",
+            ),
+            (
+                "seats kept",
+                "select count(*) from seat where state in ('held', 'pending')",
+                "select count(*) from reservation_line l join reservation r on r.id = l.reservation_id \
+                  where l.seat_no is not null and r.state in ('held', 'checkout', 'paying', 'closing', 'review')",
+            ),
+            (
+                "seats sold",
+                "select count(*) from seat where state = 'sold'",
+                "select count(*) from reservation_line l join reservation r on r.id = l.reservation_id \
+                  where l.seat_no is not null and r.state = 'booked'",
+            ),
+        ];
+        for (what, left, right) in PAIRS {
+            assert_eq!(self.count(left).await, self.count(right).await, "{what}");
+        }
+        let broken = "select count(*) from stock where available + held + sold <> capacity or available < 0";
+        assert_eq!(self.count(broken).await, 0);
+    }
+}
+
+/// A catalogue small enough to sell out.
+pub(crate) fn small(hold_ms: i64, pay_ms: i64) -> Catalogue {
+    let row = |row: &str| HallRow {
+        row: row.to_owned(),
+        section: String::from("Stalls"),
+        price: 1_250,
+        seats: String::from("sssss.sssss"),
+    };
+    let text = String::from;
+    Catalogue {
+        films: vec![FilmEntry {
+            id: text("f"),
+            title: text("Film"),
+            synopsis: text("Something happens."),
+            genre: text("Drama"),
+            minutes: 90,
+            poster_url: text("/static/posters/f.svg"),
+        }],
+        halls: vec![Hall { name: text("Hall"), rows: vec![row("A"), row("B")] }],
+        sales: vec![SaleEntry {
+            id: text("sale"),
+            title: text("Sale"),
+            currency: text("EUR"),
+            hold_ms,
+            pay_ms,
+            seats_max: 8,
+            screenings: vec![ScreeningEntry { id: text("s"), film: text("f"), hall: text("Hall"), starts_at: 0 }],
+            products: vec![ProductEntry {
+                id: text("p"),
+                title: text("Poster"),
+                price: 500,
+                per_order_max: 4,
+                stock: 10,
+            }],
+            campaigns: vec![Campaign { id: text("c"), coupons: 5 }],
+        }],
+    }
+}
