@@ -18,7 +18,7 @@ use super::{json, send};
 use crate::cli::SimulateArgs;
 use crate::config::Config;
 use report::Report;
-use visitor::{Fate, Plan};
+use visitor::Plan;
 
 /// A poll that takes longer than this counts as an error of the door.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);

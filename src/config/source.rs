@@ -111,6 +111,7 @@ pub(super) fn explain(error: Error, sources: &Figment) -> SettingsError {
     SettingsError(lines.join("\n"))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "figment's own words do for every other kind, and for new ones")]
 fn sentence(error: &Error, sources: &Figment) -> String {
     let name = error.path.join(".");
     let place = place(error.metadata.as_ref(), &name, sources);

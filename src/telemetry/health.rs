@@ -18,10 +18,12 @@ const CHECK_WITHIN: Duration = Duration::from_secs(2);
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
+type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
+
 /// What must work for this process to be ready, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Readiness {
-    checks: Vec<(&'static str, Arc<dyn Fn() -> Answer + Send + Sync>)>,
+    checks: Vec<(&'static str, Check)>,
 }
 
 impl Readiness {
@@ -83,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn a_check_that_hangs_counts_as_failed() {
         let mut readiness = Readiness::default();
-        readiness.add("database", || std::future::pending());
+        readiness.add("database", std::future::pending);
         assert!(!readiness.report().await.0);
     }
 }

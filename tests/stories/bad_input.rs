@@ -81,7 +81,7 @@ async fn bad_credentials_are_refused_in_words() {
     app.customer = None;
     is_problem(&app.hold(&["A1"]).await, unauthorized, "login_required");
     let wrong = app.post("/login", &json!({ "email": "nobody@example.test", "password": "wrong horse" })).await;
-    is_problem(&wrong, unauthorized, "wrong_credentials");
+    is_problem(&wrong, unauthorized, "wrong_login");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The whole program from outside: real processes, real sockets, nothing of our libraries linked.
 
+#![expect(clippy::print_stderr, reason = "a failed or skipped story says why")]
+
 mod bad_input;
 mod harness;
 mod journey;

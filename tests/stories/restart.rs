@@ -76,7 +76,7 @@ async fn a_ticket_that_was_let_in_before_the_kill_is_not_let_in_twice() {
     match status {
         StatusCode::CONFLICT => {}
         StatusCode::OK => {
-            assert_eq!(session_of(&answer["entry_token"]), session_of(&json!(session)), "the same session")
+            assert_eq!(session_of(&answer["entry_token"]), session_of(&json!(session)), "the same session");
         }
         other => panic!("{other}: {answer}"),
     }

@@ -9,6 +9,7 @@ use crate::harness::{App, House, Running, SCREENING, id, read, until};
 use crate::journey::FAST;
 
 /// A server that `deploy/verify` started. Without it a story is skipped, loudly; in CI that is a failure.
+#[expect(clippy::disallowed_methods, reason = "where deploy/verify started its servers")]
 fn server(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
     if found.is_none() {
