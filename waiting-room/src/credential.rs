@@ -7,8 +7,8 @@ mod layer;
 mod ticket;
 mod verifier;
 
-pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use entry::new_entry_key;
+pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use ticket::{Ticket, TicketKeys};

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::credential::{EntrySigner, EntryVerifier, TicketKeys};
 use crate::door::{Arrival, Gate, Rooms, Verdict};
 use crate::metrics::{self, Seen};
+use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
 use crate::problem::{Code, Problem};
 use crate::proxy::{Origin, Passage, Trust, Upstream, inspect};
@@ -23,7 +24,6 @@ use crate::settings::{Clock, OpenError, Settings};
 use crate::stock::{Remaining, Stock};
 use crate::store::{self, LineStore, StoreError};
 use crate::visitor::{self, Visit};
-use crate::operator;
 
 /// Shortest key that signs tickets, in bytes: the strength of the signature itself.
 const TICKET_KEY_BYTES_MIN: usize = 32;

@@ -190,7 +190,8 @@ impl Settings {
     /// The networks whose `X-Forwarded-*` headers are believed.
     pub(crate) fn trusted(&self) -> Result<Vec<Network>, BadSetting> {
         let parse = |text: &String| {
-            Network::parse(text).ok_or_else(|| bad("trusted_proxies", format!("`{text}` is neither an address nor a network")))
+            Network::parse(text)
+                .ok_or_else(|| bad("trusted_proxies", format!("`{text}` is neither an address nor a network")))
         };
         self.trusted_proxies.iter().map(parse).collect()
     }
@@ -271,7 +272,8 @@ mod tests {
         let with = |change: fn(&mut Settings)| {
             let mut settings = Settings::default();
             change(&mut settings);
-            let outcome = settings.check().and(settings.upstream_authority().map(drop)).and(settings.trusted().map(drop));
+            let outcome =
+                settings.check().and(settings.upstream_authority().map(drop)).and(settings.trusted().map(drop));
             outcome.expect_err("this setting must be refused").name
         };
         assert_eq!(with(|s| s.rooms.clear()), "rooms");
@@ -284,7 +286,10 @@ mod tests {
         assert_eq!(with(|s| s.upstream = "http://u:p@x".to_owned()), "upstream");
         assert_eq!(with(|s| s.upstream = "http://x/path".to_owned()), "upstream");
         assert_eq!(with(|s| s.trusted_proxies.push("10.0.0.0/33".to_owned())), "trusted_proxies");
-        assert_eq!(with(|s| s.rooms.entry("demo".to_owned()).or_default().rate_per_minute = 0), "rooms.demo.rate_per_minute");
+        assert_eq!(
+            with(|s| s.rooms.entry("demo".to_owned()).or_default().rate_per_minute = 0),
+            "rooms.demo.rate_per_minute"
+        );
         assert_eq!(with(|s| s.rooms.entry("demo".to_owned()).or_default().session_ms = -1), "rooms.demo.session_ms");
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }

@@ -58,9 +58,7 @@ impl PublicKey {
 
 /// Writes a set as RFC 7517 and RFC 8037 want it.
 pub(super) fn write(keys: &[PublicKey]) -> String {
-    let one = |key: &PublicKey| {
-        json!({"kty": "OKP", "crv": "Ed25519", "x": key.x, "kid": key.kid, "alg": "EdDSA", "use": "sig"})
-    };
+    let one = |key: &PublicKey| json!({"kty": "OKP", "crv": "Ed25519", "x": key.x, "kid": key.kid, "alg": "EdDSA", "use": "sig"});
     json!({"keys": keys.iter().map(one).collect::<Vec<_>>()}).to_string()
 }
 

@@ -58,7 +58,8 @@ impl Desk {
         if self.rules.is_open(&parts.method, &path) {
             return Ok(());
         }
-        let required = || Problem::new(Code::EntryRequired, "Come through the front door: it sends an entry token along.");
+        let required =
+            || Problem::new(Code::EntryRequired, "Come through the front door: it sends an entry token along.");
         let room = self.rules.room_of(&path).ok_or_else(required)?;
         let token = entry_token(&parts.headers, room).ok_or_else(required)?;
         self.verifier.verify(token, room, (self.clock)()).map_err(|refused| match refused {

@@ -147,7 +147,9 @@ impl Room {
                 self.learn(snapshot(answer).clone());
                 self.store_is(true, "");
             }
-            Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => self.store_is(false, &error.to_string()),
+            Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => {
+                self.store_is(false, &error.to_string())
+            }
             Err(StoreError::Busy | StoreError::Full | StoreError::Invalid(_)) => {}
         }
         reply

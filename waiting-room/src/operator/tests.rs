@@ -78,12 +78,19 @@ async fn nobody_without_the_password_sees_or_changes_anything() {
         (Method::POST, "/rooms/demo"),
         (Method::GET, "/"),
     ] {
-        for header in [("accept", "*/*"), ("authorization", "Bearer wrong"), ("authorization", "Basic c2VjcmV0"), ("cookie", "vestibule_operator=AAAA")]
-        {
+        for header in [
+            ("accept", "*/*"),
+            ("authorization", "Bearer wrong"),
+            ("authorization", "Basic c2VjcmV0"),
+            ("cookie", "vestibule_operator=AAAA"),
+        ] {
             // A new office each time: attempts are throttled.
             let office = Office::new().await;
             let reply = office.send(method.clone(), path, &[header], "").await;
-            assert_eq!((reply.status, reply.json()["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("login_required")));
+            assert_eq!(
+                (reply.status, reply.json()["code"].as_str()),
+                (StatusCode::UNAUTHORIZED, Some("login_required"))
+            );
         }
     }
     let browser = office.send(Method::GET, "/", &[("accept", "text/html")], "").await;
@@ -116,11 +123,29 @@ async fn a_room_has_all_its_numbers() {
     assert_eq!(
         names,
         [
-            "admitted_last_minute", "admitted_total", "at_ms", "burst", "called", "cursor", "eta_ms", "issued", "message",
-            "rate_per_minute", "remaining", "room", "state", "store", "store_ok", "title", "waiting",
+            "admitted_last_minute",
+            "admitted_total",
+            "at_ms",
+            "burst",
+            "called",
+            "cursor",
+            "eta_ms",
+            "issued",
+            "message",
+            "rate_per_minute",
+            "remaining",
+            "room",
+            "state",
+            "store",
+            "store_ok",
+            "title",
+            "waiting",
         ]
     );
-    assert_eq!((&room["room"], &room["rate_per_minute"], &room["store"], &room["store_ok"]), (&json!("demo"), &json!(60), &json!("memory"), &json!(true)));
+    assert_eq!(
+        (&room["room"], &room["rate_per_minute"], &room["store"], &room["store_ok"]),
+        (&json!("demo"), &json!(60), &json!("memory"), &json!(true))
+    );
     let missing = office.send(Method::GET, "/api/rooms/none", &[("authorization", "Bearer secret")], "").await;
     assert_eq!((missing.status, missing.json()["code"].as_str()), (StatusCode::NOT_FOUND, Some("room_unknown")));
 }
@@ -131,7 +156,10 @@ async fn changes_are_kept_and_bad_values_are_named() {
     let reply = office.patch(r#"{"rate_per_minute":500,"state":"paused","message":"Soon"}"#).await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
     let room = reply.json();
-    assert_eq!((&room["rate_per_minute"], &room["state"], &room["message"]), (&json!(500), &json!("paused"), &json!("Soon")));
+    assert_eq!(
+        (&room["rate_per_minute"], &room["state"], &room["message"]),
+        (&json!(500), &json!("paused"), &json!("Soon"))
+    );
     assert_eq!(room["eta_ms"], Value::Null);
 
     for (body, field) in [
@@ -151,13 +179,21 @@ async fn changes_are_kept_and_bad_values_are_named() {
     ] {
         let reply = office.patch(body).await;
         assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
-        assert_eq!((reply.json()["code"].as_str(), reply.json()["field"].as_str()), (Some("value_refused"), Some(field)), "{body}");
+        assert_eq!(
+            (reply.json()["code"].as_str(), reply.json()["field"].as_str()),
+            (Some("value_refused"), Some(field)),
+            "{body}"
+        );
     }
     let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(2_001));
     assert_eq!(office.patch(&long).await.json()["field"], "message");
     for body in ["", "{", "[]", "7"] {
         let reply = office.patch(body).await;
-        assert_eq!((reply.status, reply.json()["code"].as_str()), (StatusCode::BAD_REQUEST, Some("json_malformed")), "{body}");
+        assert_eq!(
+            (reply.status, reply.json()["code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("json_malformed")),
+            "{body}"
+        );
     }
     let huge = format!(r#"{{"message":"{}"}}"#, "x".repeat(20_000));
     assert_eq!(office.patch(&huge).await.status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -168,7 +204,11 @@ async fn changes_are_kept_and_bad_values_are_named() {
 async fn the_dashboard_works_with_forms_alone() {
     let office = Office::new().await;
     let cookie = office.log_in().await;
-    let own = [("cookie", cookie.as_str()), ("content-type", "application/x-www-form-urlencoded"), ("origin", "http://127.0.0.1:9090")];
+    let own = [
+        ("cookie", cookie.as_str()),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("origin", "http://127.0.0.1:9090"),
+    ];
     let shown = office.send(Method::GET, "/", &own, "").await;
     assert_eq!(shown.status, StatusCode::OK);
     assert!(shown.headers.contains_key("content-security-policy"));
@@ -212,7 +252,10 @@ async fn what_is_not_there_is_a_problem() {
     let reply = office.send(Method::GET, "/nothing", &[], "").await;
     assert_eq!((reply.status, reply.json()["code"].as_str()), (StatusCode::NOT_FOUND, Some("not_found")));
     let reply = office.send(Method::PUT, "/login", &[], "").await;
-    assert_eq!((reply.status, reply.json()["code"].as_str()), (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed")));
+    assert_eq!(
+        (reply.status, reply.json()["code"].as_str()),
+        (StatusCode::METHOD_NOT_ALLOWED, Some("method_not_allowed"))
+    );
     assert_eq!(reply.headers["allow"], "GET, HEAD, POST");
     assert_eq!(office.send(Method::GET, "/assets/operator.css", &[], "").await.status, StatusCode::OK);
     assert_eq!(office.send(Method::GET, "/assets/none", &[], "").await.status, StatusCode::NOT_FOUND);

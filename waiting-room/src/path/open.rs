@@ -119,14 +119,10 @@ impl Rule {
 }
 
 fn known_method(name: &str) -> Result<Method, &'static str> {
-    const KNOWN: [Method; 7] = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    KNOWN.into_iter().find(|known| known.as_str() == name).ok_or("the method must be one of GET HEAD POST PUT PATCH DELETE OPTIONS")
+    const KNOWN: [Method; 7] =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    KNOWN
+        .into_iter()
+        .find(|known| known.as_str() == name)
+        .ok_or("the method must be one of GET HEAD POST PUT PATCH DELETE OPTIONS")
 }

@@ -124,8 +124,11 @@ impl Upstream {
     fn explain(&self, error: &Error) -> Problem {
         if error.is_connect() {
             tracing::warn!(error = %chain(error), "the upstream cannot be reached");
-            return Problem::new(Code::UpstreamUnreachable, "The shop behind the door does not answer; nothing was sent.")
-                .retry_after(UNREACHABLE_RETRY_MS);
+            return Problem::new(
+                Code::UpstreamUnreachable,
+                "The shop behind the door does not answer; nothing was sent.",
+            )
+            .retry_after(UNREACHABLE_RETRY_MS);
         }
         if causes(error).any(|cause| cause.is::<LengthLimitError>()) {
             return self.too_large();

@@ -100,7 +100,9 @@ fn check_host(parts: &Parts) -> Result<(), Problem> {
     let host = match (hosts.as_slice(), parts.uri.authority()) {
         ([one], None) => one.as_bytes(),
         ([], Some(authority)) if parts.version == Version::HTTP_2 => authority.as_str().as_bytes(),
-        ([one], Some(authority)) if one.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => one.as_bytes(),
+        ([one], Some(authority)) if one.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
+            one.as_bytes()
+        }
         ([_], Some(_)) => return refuse("The address and `Host` name two different hosts."),
         _ => return refuse("The request needs exactly one `Host`."),
     };

@@ -83,7 +83,8 @@ impl Origin {
 
 /// The addresses that trusted hops report, if they are addresses at all.
 fn chain(headers: &HeaderMap) -> Option<String> {
-    let values: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok()).collect::<Option<_>>()?;
+    let values: Vec<&str> =
+        headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().ok()).collect::<Option<_>>()?;
     let text = values.join(", ");
     let addresses = text.split(',').all(|part| part.trim().parse::<IpAddr>().is_ok());
     (addresses && text.len() <= CHAIN_BYTES_MAX).then_some(text)

@@ -28,8 +28,10 @@ mod tests {
     #[test]
     fn who_speaks_for_another_site() {
         let cross = |pairs: &[(&'static str, &'static str)]| {
-            let mut headers: HeaderMap =
-                pairs.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+            let mut headers: HeaderMap = pairs
+                .iter()
+                .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
             headers.insert(HOST, HeaderValue::from_static("shop.example:8080"));
             is_cross_site(&headers)
         };

@@ -128,7 +128,11 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
         position: standing.place.map_or(0, |place| place.number),
         ahead: standing.place.map_or(0, |place| place.ahead),
         eta: standing.eta.map(|eta| Wait { low_ms: signed(eta.low_ms), high_ms: signed(eta.high_ms) }),
-        waited_ms: standing.ticket.as_ref().map_or(0, |ticket| standing.now_ms.saturating_sub(ticket.issued_at_ms)).max(0),
+        waited_ms: standing
+            .ticket
+            .as_ref()
+            .map_or(0, |ticket| standing.now_ms.saturating_sub(ticket.issued_at_ms))
+            .max(0),
         rate_per_minute: line.rate_per_minute,
         poll_after_ms: signed(standing.poll_after_ms),
         updated_at_ms: line.at_ms,

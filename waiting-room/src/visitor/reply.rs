@@ -42,7 +42,12 @@ pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: &Standing, grant:
 }
 
 /// Adds what the visitor keeps to a response that was forwarded.
-pub(crate) fn keep(mut response: Response<Body>, visit: Visit<'_>, room: Option<&Room>, grant: &Grant) -> Response<Body> {
+pub(crate) fn keep(
+    mut response: Response<Body>,
+    visit: Visit<'_>,
+    room: Option<&Room>,
+    grant: &Grant,
+) -> Response<Body> {
     if let Some(room) = room.filter(|_| *grant != Grant::default()) {
         // Cookies of one visitor must not be given to another by a cache in between.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -123,7 +128,13 @@ pub(super) fn set_cookies(response: &mut Response<Body>, visit: Visit<'_>, room:
         set_cookie(response, visit, &ticket_cookie(room.name()), ticket, TICKET_COOKIE_MAX_AGE_S);
     }
     if let Some(entry) = &grant.entry {
-        set_cookie(response, visit, &entry_cookie(room.name()), &entry.token, entry.expires_in_ms.div_euclid(1000).max(1));
+        set_cookie(
+            response,
+            visit,
+            &entry_cookie(room.name()),
+            &entry.token,
+            entry.expires_in_ms.div_euclid(1000).max(1),
+        );
     }
 }
 

@@ -106,7 +106,9 @@ fn a_good_signature_is_not_enough() {
         let token = signed(&key, &good, &claims);
         assert_eq!(verifier.verify(&token, "demo", NOW_MS), Err(EntryRefused::Invalid), "{missing}");
     }
-    for (name, value) in [("exp", json!("never")), ("exp", json!(1e300)), ("exp", json!(null)), ("aud", json!(["demo"]))] {
+    for (name, value) in
+        [("exp", json!("never")), ("exp", json!(1e300)), ("exp", json!(null)), ("aud", json!(["demo"]))]
+    {
         let mut claims = claims();
         claims[name] = value;
         assert!(verifier.verify(&signed(&key, &good, &claims), "demo", NOW_MS).is_err(), "{claims}");

@@ -24,7 +24,7 @@ const REQUESTS: [(&str, &str); 44] = [
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Transfer-Encoding:\r\n\r\n"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Transfer-Encoding\r\n : chunked\r\n\r\n0\r\n\r\n"),
-    ("HTTP/1.0 400", "POST /login HTTP/1.0\r\n{H}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("HTTP/1.1 400", "POST /login HTTP/1.0\r\n{H}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Content-Length: +1\r\n\r\nx"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Content-Length: -1\r\n\r\nx"),
@@ -76,7 +76,13 @@ async fn what_can_be_read_in_two_ways_is_refused() {
 async fn both_lengths_never_leave_a_second_request_behind() {
     let world = World::new().await;
     let smuggled = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /films/smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
-    for request in [smuggled.to_owned(), smuggled.replace("Content-Length: 6\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 6")] {
+    for request in [
+        smuggled.to_owned(),
+        smuggled.replace(
+            "Content-Length: 6\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 6",
+        ),
+    ] {
         let answer = world.raw(request.as_bytes()).await;
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
     }
@@ -106,7 +112,9 @@ async fn no_disguise_of_a_protected_path_gets_through() {
     let cookie = world.get("/buy", "").await.cookie();
     for path in DISGUISES {
         for method in ["GET", "HEAD", "POST", "OPTIONS"] {
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: {cookie}\r\nContent-Length: 0\r\n\r\n");
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: {cookie}\r\nContent-Length: 0\r\n\r\n"
+            );
             let answer = world.raw(request.as_bytes()).await;
             let status: u16 = answer.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or_default();
             assert!(matches!(status, 202 | 400 | 404 | 429), "{method} {path}: {answer}");
@@ -120,7 +128,9 @@ async fn no_disguise_of_a_protected_path_gets_through() {
 async fn what_is_decided_about_is_what_is_sent() {
     let world = World::new().await;
     let entry = world.entry().await;
-    for (asked, sent) in [("/%62u%79?x=%2F..", "/buy?x=%2F.."), ("/caf%c3%a9", "/caf%C3%A9"), ("/buy/", "/buy/"), ("/BUY", "/BUY")] {
+    for (asked, sent) in
+        [("/%62u%79?x=%2F..", "/buy?x=%2F.."), ("/caf%c3%a9", "/caf%C3%A9"), ("/buy/", "/buy/"), ("/BUY", "/BUY")]
+    {
         let reply = world.send(Method::GET, asked, &[("x-entry-token", &entry)], "").await;
         assert_eq!((reply.status, world.last_seen().path.as_str()), (StatusCode::OK, sent));
     }
