@@ -64,7 +64,7 @@ function show(facts) {
   const word = facts.state in HEADS ? facts.state : "waiting";
   const ahead = Number(facts.ahead) || 0;
   state(word);
-  set("ahead", numbers.format(ahead));
+  if (Number.isFinite(facts.ahead)) set("ahead", numbers.format(ahead));    // not known while the store is away
   if (facts.position > 0) set("place", numbers.format(facts.position));
   const known = word === "waiting" && facts.eta;
   set("eta", word === "called" ? "a few seconds" : known ? waitSaid(facts.eta) : "not known");
@@ -78,7 +78,7 @@ function show(facts) {
   const warning = hint(facts.remaining, ahead);
   box("hint", warning);
   set("hint", warning);
-  if (known) box("progress", true);
+  if (known || word === "called") box("progress", true);
   if (word === "called") at("progress").value = 1000;
   else if (known) {
     const waited = performance.now() - began;

@@ -18,7 +18,7 @@ pub(crate) struct QueuePage {
     pub(crate) state: QueueState,
     /// The number drawn at joining: the same for as long as one waits. 0 when there is none yet.
     pub(crate) position: u64,
-    /// People in front.
+    /// People in front; not shown while `position` is 0.
     pub(crate) ahead: u64,
     /// Expected wait from now, shortest and longest; `None` when nobody can know.
     pub(crate) eta: Option<Wait>,
@@ -121,12 +121,25 @@ pub(crate) struct NoticePage {
 }
 
 impl QueuePage {
-    /// Progress in per mille: the part of the whole expected wait that is over. 0 when nobody can know.
+    /// Progress in per mille: the part of the whole expected wait that is over. All of it for who is
+    /// called, 0 when nobody can know.
     pub(crate) fn progress(&self) -> i64 {
+        if self.state == QueueState::Called {
+            return 1000;
+        }
         let Some(wait) = self.eta else { return 0 };
         let left = wait.low_ms.max(0) / 2 + wait.high_ms.max(0) / 2;
         let waited = self.waited_ms.max(0);
         waited.saturating_mul(1000) / waited.saturating_add(left).max(1)
+    }
+
+    /// The sentence under the heading. Who came while the store is away has no place yet that could be kept.
+    pub(crate) fn lead(&self) -> &'static str {
+        if self.state == QueueState::OneMoment && self.position == 0 {
+            "We cannot see the line just now. You get your number as soon as we can; this page tries again by itself."
+        } else {
+            self.state.lead()
+        }
     }
 
     /// The expected wait in words.

@@ -56,10 +56,15 @@ fn every_state_renders() {
                 page.eta = None;
                 page.message = Some("The projector in hall 1 needs ten minutes.\nNobody loses their place.".to_owned());
             }
-            QueueState::OneMoment => page.eta = None,
+            QueueState::OneMoment => {
+                page.eta = None;
+                (page.position, page.ahead) = (0, 0);
+            }
         }
         let html = page.render().expect("renders");
         assert!(html.contains(state.headline()));
+        // Nobody is told that they are first when nobody knows.
+        assert_eq!(html.contains("data-testid=\"ahead\">–<"), page.position == 0);
         keep(&format!("door/queue-{}.html", state.word()), &html);
     }
 }
