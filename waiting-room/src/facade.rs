@@ -121,7 +121,7 @@ impl Door {
 
     /// The operator's side: admin API, dashboard and live events. To be served on a listener of its own.
     pub fn operator(&self, password: String) -> axum::Router {
-        operator::router(self.clone(), &password)
+        operator::router(self.clone(), password)
     }
 
     /// Moves the lines on and keeps this node's view of them fresh, until stopped.

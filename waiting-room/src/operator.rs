@@ -27,7 +27,7 @@ struct Desk {
 }
 
 /// All routes of the operator's listener.
-pub(crate) fn router(door: Door, password: &str) -> Router {
+pub(crate) fn router(door: Door, password: String) -> Router {
     let desk = Desk { door, guard: Arc::new(Guard::new(password)) };
     let inside = Router::new()
         .route("/", get(dashboard::show))

@@ -148,7 +148,7 @@ impl Room {
                 self.store_is(true, "");
             }
             Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => {
-                self.store_is(false, &error.to_string())
+                self.store_is(false, &error.to_string());
             }
             Err(StoreError::Busy | StoreError::Full | StoreError::Invalid(_)) => {}
         }

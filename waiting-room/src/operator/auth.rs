@@ -51,10 +51,10 @@ struct Failures {
 }
 
 impl Guard {
-    pub(super) fn new(password: &str) -> Guard {
+    pub(super) fn new(password: String) -> Guard {
         let secret: [u8; 32] = rand::random();
         Guard {
-            password: digest::digest(&digest::SHA256, password.as_bytes()),
+            password: digest::digest(&digest::SHA256, &password.into_bytes()),
             session_key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             failures: Mutex::default(),
         }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn ten_wrong_passwords_close_the_minute() {
-        let guard = Guard::new("right");
+        let guard = Guard::new("right".to_owned());
         for _ in 0..FAILURES_PER_MINUTE_MAX {
             assert_eq!(guard.attempt("wrong", MINUTE_MS), Attempt::Refused);
         }
@@ -157,11 +157,11 @@ mod tests {
 
     #[test]
     fn sessions_end_and_cannot_be_made_up() {
-        let guard = Guard::new("right");
+        let guard = Guard::new("right".to_owned());
         let session = guard.session(1_000);
         assert!(guard.is_session(&session, 999));
         assert!(!guard.is_session(&session, 1_000));
-        assert!(!Guard::new("right").is_session(&session, 0));
+        assert!(!Guard::new("right".to_owned()).is_session(&session, 0));
         assert!(!guard.is_session("", 0));
         let mut bytes = URL_SAFE_NO_PAD.decode(&session).unwrap();
         bytes[0] ^= 0x40;

@@ -42,10 +42,6 @@ pub(crate) struct Room {
     pub(crate) rate_per_minute: u32,
     pub(crate) burst: u32,
     pub(crate) waiting: u64,
-    /// Numbers given out so far.
-    pub(crate) issued: u64,
-    /// Everybody up to this number has been called.
-    pub(crate) cursor: u64,
     /// Called and not yet in.
     pub(crate) called: u64,
     pub(crate) admitted_total: u64,
@@ -53,8 +49,6 @@ pub(crate) struct Room {
     pub(crate) sessions_live: Option<u64>,
     /// Expected wait of who joins now, in milliseconds.
     pub(crate) eta_ms: Option<i64>,
-    /// When these numbers were true: epoch milliseconds.
-    pub(crate) at_ms: i64,
     /// `memory` or `redis`.
     pub(crate) store: String,
     pub(crate) store_ok: bool,

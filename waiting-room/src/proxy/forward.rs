@@ -41,6 +41,7 @@ pub(crate) struct Upstream {
 }
 
 /// A request that has been looked at: everything forwarding needs besides permission.
+#[derive(Clone, Copy)]
 pub(crate) struct Passage<'a> {
     pub(crate) path: &'a CanonicalPath,
     pub(crate) origin: &'a Origin,
@@ -130,7 +131,7 @@ impl Upstream {
             )
             .retry_after(UNREACHABLE_RETRY_MS);
         }
-        if causes(error).any(|cause| cause.is::<LengthLimitError>()) {
+        if causes(error).any(<dyn StdError>::is::<LengthLimitError>) {
             return self.too_large();
         }
         tracing::warn!(error = %chain(error), "the upstream broke off");

@@ -24,7 +24,7 @@ const REQUESTS: [(&str, &str); 44] = [
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Transfer-Encoding:\r\n\r\n"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Transfer-Encoding\r\n : chunked\r\n\r\n0\r\n\r\n"),
-    ("HTTP/1.0 400", "POST /login HTTP/1.0\r\n{H}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("HTTP/1.1 400", "POST /login HTTP/1.0\r\n{H}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Content-Length: +1\r\n\r\nx"),
     ("HTTP/1.1 400", "POST /login HTTP/1.1\r\n{H}Content-Length: -1\r\n\r\nx"),

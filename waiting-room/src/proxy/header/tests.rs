@@ -30,7 +30,7 @@ fn both_lengths_and_odd_codings_are_refused() {
     for length in ["", "+5", "-5", "5, 5", " 5", "5x", "٥"] {
         assert_eq!(framing(&[("content-length", length)]), 400, "{length:?}");
     }
-    for coding in ["", "chunked, chunked", "identity", "gzip, chunked", "chunked ", "\u{b}chunked", "chunked;q=1"] {
+    for coding in ["", "chunked, chunked", "identity", "gzip, chunked", "chunked ", "chunked\t", "chunked;q=1"] {
         assert_eq!(framing(&[("transfer-encoding", coding)]), 400, "{coding:?}");
     }
     assert_eq!(status(Version::HTTP_10, "/", &[("host", "a"), ("transfer-encoding", "chunked")]), 400);
@@ -56,7 +56,7 @@ fn connection_cannot_take_away_what_matters() {
         Version::HTTP_11,
         "/",
         &[
-            ("connection", "x-a, Host , cookie,authorization,, \u{1}"),
+            ("connection", "x-a, Host , cookie,authorization,, @"),
             ("x-a", "1"),
             ("host", "a"),
             ("cookie", "c"),
@@ -65,8 +65,9 @@ fn connection_cannot_take_away_what_matters() {
     )
     .headers;
     strip_hop_by_hop(&mut headers);
-    let left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-    assert_eq!(left, ["host", "cookie", "authorization"]);
+    let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["authorization", "cookie", "host"]);
 }
 
 #[test]
