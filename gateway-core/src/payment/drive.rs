@@ -73,10 +73,10 @@ impl Payments {
             Call::Charge => processor.charge(&order(&attempt)).await,
             Call::Find => processor.find(&attempt.reference).await,
             Call::Cancel => processor.cancel(&attempt.reference).await,
-            Call::FindOrCharge => match processor.find(&attempt.reference).await {
-                Heard::Absent => processor.charge(&order(&attempt)).await,
-                heard => heard,
-            },
+            Call::FindOrCharge => {
+                let found = processor.find(&attempt.reference).await;
+                if found == Heard::Absent { processor.charge(&order(&attempt)).await } else { found }
+            }
         };
         if let Heard::NoAnswer(class) = heard {
             tracing::warn!(attempt = %id, class, "the payment provider gave no verdict");

@@ -7,10 +7,11 @@ mod transactions;
 mod webhooks;
 
 use super::{Pay, PayOutcome, Payments, Settings};
-use crate::base::{AttemptId, Clock, CustomerId, ReservationId};
-use crate::db::{Db, DbError, in_tx, params};
+use crate::base::{AttemptId, CustomerId, ReservationId};
+use crate::db::{Db, in_tx, params};
 use crate::reservation::{self, HoldSeats, SeatsOutcome, State, Stepped};
 use crate::sandbox::{self, Sandbox};
+use crate::testing::{self, clock};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -30,14 +31,14 @@ macro_rules! on_every_database {
         mod $story {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                let world = crate::payment::tests::World::on_sqlite().await;
+                let world = crate::payment::tests::World::sqlite().await;
                 super::super::stories::$story(&world).await;
                 world.books_agree().await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn mariadb() {
-                let Some(world) = crate::payment::tests::World::on_mariadb().await else { return };
+                let Some(world) = crate::payment::tests::World::mariadb().await else { return };
                 super::super::stories::$story(&world).await;
                 world.books_agree().await;
             }
@@ -57,21 +58,13 @@ enum Line {
 }
 
 struct World {
+    core: testing::World,
     db: Db,
     payments: Payments,
-    sandbox: Sandbox,
     sandbox_url: String,
     line: Arc<AtomicU8>,
     customer: CustomerId,
-    _folder: tempfile::TempDir,
-}
-
-fn clock() -> Clock {
-    #[expect(clippy::disallowed_methods, reason = "a test stands where the binary does: it injects the clock")]
-    Arc::new(|| {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-        i64::try_from(since.as_millis()).expect("before the far future")
-    })
+    folder: tempfile::TempDir,
 }
 
 async fn listen(router: axum::Router) -> String {
@@ -82,34 +75,18 @@ async fn listen(router: axum::Router) -> String {
 }
 
 impl World {
-    async fn on_sqlite() -> Self {
+    async fn sqlite() -> Self {
+        Self::over(testing::World::sqlite().await).await
+    }
+
+    async fn mariadb() -> Option<Self> {
+        Some(Self::over(testing::World::mariadb().await?).await)
+    }
+
+    async fn over(core: testing::World) -> Self {
+        core.sale(120_000, 420_000).await;
+        let (db, customer) = (core.db.clone(), core.customer().await);
         let folder = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite://{}", folder.path().join("core.db").display());
-        Self::on(&url, folder).await
-    }
-
-    /// A database of its own on the server that the environment names. Without one the leg is skipped, loudly.
-    async fn on_mariadb() -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "which server to test on is the environment's to say")]
-        let Ok(server) = std::env::var("VESTIBULE_TEST_MYSQL_URL") else {
-            use std::io::Write as _;
-            let _unseen = writeln!(std::io::stderr(), "skipped: VESTIBULE_TEST_MYSQL_URL is not set");
-            return None;
-        };
-        let name = format!("pay_{}", uuid::Uuid::new_v4().simple());
-        let pool = sqlx::MySqlPool::connect(&server).await.expect("the server answers");
-        let create = sqlx::AssertSqlSafe(format!("create database {name}"));
-        sqlx::raw_sql(create).execute(&pool).await.expect("a database of its own");
-        let root = server.split('?').next().unwrap_or(&server);
-        let root = root.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        Some(Self::on(&format!("{root}/{name}"), tempfile::tempdir().expect("a folder")).await)
-    }
-
-    async fn on(database_url: &str, folder: tempfile::TempDir) -> Self {
-        let db = Db::connect(database_url, clock()).await.expect("connects");
-        db.migrate(&crate::schema::MIGRATIONS).await.expect("migrates");
-        let customer = CustomerId::new(1);
-        seed(&db, customer).await;
         let secrets =
             sandbox::Secrets { processor_key: PROCESSOR_KEY.to_vec(), webhook_secret: WEBHOOK_SECRET.to_vec() };
         let settings = sandbox::Settings {
@@ -122,7 +99,7 @@ impl World {
         let sandbox_url =
             listen(sandbox.router().layer(axum::middleware::from_fn_with_state(line.clone(), wire))).await;
         let payments = payments(&db, &sandbox_url, 1_500);
-        Self { db, payments, sandbox, sandbox_url, line, customer, _folder: folder }
+        Self { core, db, payments, sandbox_url, line, customer, folder }
     }
 
     fn line_is(&self, line: Line) {
@@ -140,7 +117,7 @@ impl World {
         let ask = HoldSeats {
             id,
             customer: self.customer,
-            screening: "late".to_owned(),
+            screening: "s".to_owned(),
             seats: seats.iter().map(|seat| (*seat).to_owned()).collect(),
         };
         let held = reservation::hold_seats(&self.db, &ask).await.expect("the database answers");
@@ -211,8 +188,7 @@ impl World {
     }
 
     async fn one_number(&self, statement: &'static str) -> i64 {
-        let row = self.db.row(statement, params![]).await.expect("the database answers");
-        row.expect("one row").int().expect("a number")
+        self.core.count(statement).await
     }
 
     async fn one_word(&self, statement: &'static str) -> String {
@@ -244,8 +220,8 @@ impl World {
         (number("captured"), number("refunded"), number("charges"))
     }
 
-    /// What the provider kept is the value of what is booked and of the charges without an order; nobody paid twice; a
-    /// seat is sold if and only if its order is booked.
+    /// What the provider kept is the value of what is booked and of the charges without an order; and a seat is sold if
+    /// and only if its order is booked.
     async fn books_agree(&self) {
         self.line_is(Line::Up);
         let (captured, refunded, _) = self.ledger().await;
@@ -254,10 +230,7 @@ impl World {
                         where reservation_id is null and state = 'completed'";
         let ours = self.one_number(booked).await + self.one_number(charges).await;
         assert_eq!(captured - refunded, ours, "captured {captured}, refunded {refunded}");
-        let strays = "select count(*) from seat s left join reservation r on r.id = s.reservation_id
-                       where (s.state = 'sold' and r.state <> 'booked')
-                          or (s.state <> 'sold' and r.state = 'booked')";
-        assert_eq!(self.one_number(strays).await, 0);
+        self.core.the_books_agree().await;
     }
 }
 
@@ -283,42 +256,4 @@ async fn wire(
     }
     next.run(request).await;
     std::future::pending().await
-}
-
-/// One sale with one screening of twenty seats `A1` to `A20`, and a customer.
-async fn seed(db: &Db, customer: CustomerId) {
-    in_tx!(db, tx, {
-        tx.execute(
-            "insert into sale (id, title, currency, hold_ms, pay_ms, seats_max)
-             values ('demo', 'Demo', 'EUR', 120000, 420000, 8)",
-            params![],
-        )
-        .await?;
-        tx.execute(
-            "insert into film (id, title, synopsis, genre, minutes, poster_url, place)
-             values ('film', 'Film', '', '', 90, '', 1)",
-            params![],
-        )
-        .await?;
-        tx.execute(
-            "insert into screening (id, sale_id, film_id, hall, starts_at) values ('late', 'demo', 'film', 'One', 1)",
-            params![],
-        )
-        .await?;
-        for number in 1..=20_i64 {
-            tx.execute(
-                "insert into seat (screening_id, seat_no, row_name, seat_number, section, kind, price, place, state)
-                 values ('late', ?, 'A', ?, 'Stalls', 'standard', ?, ?, 'free')",
-                params![format!("A{number}"), number, PRICE, number],
-            )
-            .await?;
-        }
-        tx.execute(
-            "insert into customer (id, email, password_hash, created_at) values (?, 'a@example.com', 'x', 1)",
-            params![customer],
-        )
-        .await?;
-        Ok::<_, DbError>(())
-    })
-    .expect("seeds");
 }

@@ -12,6 +12,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The provider's answers are a few lines; more is not an answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// The charge does not allow what was asked for.
+const CONFLICT: Heard = Heard::NoAnswer("conflict");
+
 /// Speaks to one sandbox. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -71,11 +74,9 @@ impl Client {
             token: order.token.as_deref(),
         };
         let request = self.http.post(format!("{}/charges", self.url)).json(&charge);
-        match self.ask(request, &order.reference).await {
-            // Our reference stands for something else there: only the charge itself can tell what was taken.
-            Heard::NoAnswer("conflict") => self.find(&order.reference).await,
-            heard => heard,
-        }
+        let heard = self.ask(request, &order.reference).await;
+        // Our reference stands for something else there: only the charge itself can tell what was taken.
+        if heard == CONFLICT { self.find(&order.reference).await } else { heard }
     }
 
     pub(super) async fn find(&self, reference: &str) -> Heard {
@@ -84,12 +85,15 @@ impl Client {
 
     pub(super) async fn cancel(&self, reference: &str) -> Heard {
         let request = self.http.post(format!("{}/charges/{reference}/cancel", self.url));
-        match self.ask(request, reference).await {
+        let heard = self.ask(request, reference).await;
+        if heard == CONFLICT {
             // Too late to withdraw: how it stands decides.
-            Heard::NoAnswer("conflict") => self.find(reference).await,
+            self.find(reference).await
+        } else if heard == Heard::Refused {
             // Whatever the provider dislikes about a cancel, it is no verdict about the money.
-            Heard::Refused => Heard::NoAnswer("cancel_refused"),
-            heard => heard,
+            Heard::NoAnswer("cancel_refused")
+        } else {
+            heard
         }
     }
 
@@ -113,7 +117,7 @@ impl Client {
             StatusCode::OK => read(answer, reference).await,
             StatusCode::NOT_FOUND => Heard::Absent,
             StatusCode::UNPROCESSABLE_ENTITY => Heard::Refused,
-            StatusCode::CONFLICT => Heard::NoAnswer("conflict"),
+            StatusCode::CONFLICT => CONFLICT,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Heard::NoAnswer("unauthorized"),
             StatusCode::TOO_MANY_REQUESTS => Heard::NoAnswer("throttled"),
             status if status.is_server_error() => Heard::NoAnswer("provider_error"),

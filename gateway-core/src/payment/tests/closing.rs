@@ -135,8 +135,9 @@ mod stories {
         let tokens =
             [None, Some("tok_declined"), Some("tok_lost_answer"), Some("tok_short_amount"), Some("tok_unavailable")];
         let mut orders = Vec::new();
-        for (number, token) in (1..=20).zip(tokens.into_iter().cycle()) {
-            let order = world.order(&[&format!("A{number}")]).await;
+        let seats = ["A", "B"].into_iter().flat_map(|row| (1..=10).map(move |number| format!("{row}{number}")));
+        for ((number, seat), token) in (1..).zip(seats).zip(tokens.into_iter().cycle()) {
+            let order = world.order(&[&seat]).await;
             orders.push((order, token, number));
         }
         let calls = orders.iter().map(|(order, token, number)| async move {

@@ -14,10 +14,11 @@ mod on {
 }
 
 mod stories {
-    use super::super::{World, clock};
+    use super::super::World;
     use crate::base::{AttemptId, Currency, Money, TransactionId};
     use crate::payment::state::Transaction;
     use crate::payment::{After, Charge, Submitted, store};
+    use crate::testing::clock;
     use std::time::Duration;
 
     fn charge(world: &World, token: Option<&str>) -> Charge {

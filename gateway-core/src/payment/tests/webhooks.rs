@@ -15,11 +15,12 @@ mod on {
 }
 
 mod stories {
-    use super::super::{WEBHOOK_SECRET, World, clock, listen};
+    use super::super::{WEBHOOK_SECRET, World, listen};
     use crate::base::AttemptId;
     use crate::payment::webhook::Received;
     use crate::reservation::State;
     use crate::sandbox::{Sandbox, Secrets, Settings};
+    use crate::testing::clock;
     use aws_lc_rs::hmac;
     use std::time::Duration;
     use tokio_util::sync::CancellationToken;
@@ -61,7 +62,7 @@ mod stories {
             });
         // The same ledger, opened by the process that delivers.
         let settings = Settings {
-            database_path: world._folder.path().join("sandbox.db"),
+            database_path: world.folder.path().join("sandbox.db"),
             webhook_url: listen(intake).await,
             ..Settings::default()
         };
