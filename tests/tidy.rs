@@ -86,12 +86,8 @@ fn files_are_small_and_say_what_they_are() {
 
 #[test]
 fn nothing_is_left_undone() {
-    let marks = [
-        ["TO", "DO"].concat(),
-        ["FIX", "ME"].concat(),
-        ["todo", "!("].concat(),
-        ["unimplemented", "!("].concat(),
-    ];
+    let marks =
+        [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["todo", "!("].concat(), ["unimplemented", "!("].concat()];
     let mut found = Vec::new();
     for file in tracked().iter().filter(|file| !file.ends_with(".lock") && !file.ends_with("package-lock.json")) {
         let Ok(text) = fs::read_to_string(root().join(file)) else { continue };

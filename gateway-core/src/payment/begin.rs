@@ -108,7 +108,7 @@ pub(super) async fn begin(tx: &mut Tx, payments: &Payments, pay: &Pay) -> Result
     }
     if reservation.total.amount == 0 {
         return Ok(Begun::Is(match step::paid(tx, pay.order).await? {
-            Paid::Booked => PayOutcome::Booked,
+            Paid::Booked(_) => PayOutcome::Booked,
             Paid::TooLate(reservation) => PayOutcome::Refused(Box::new(reservation)),
             Paid::NotFound => PayOutcome::NotFound,
         }));

@@ -99,7 +99,10 @@ async fn captured(tx: &mut Tx, attempt: &AttemptRow) -> Result<Refund, DbError> 
     learned(tx, attempt, Evidence::Captured).await?;
     let Some(order) = attempt.reservation_id else { return Ok(Refund::None) };
     match step::paid(tx, order).await? {
-        Paid::Booked => Ok(Refund::None),
+        Paid::Booked(order) => {
+            tracing::info!(order = %order.id, attempt = %attempt.id, "an order is paid");
+            Ok(Refund::None)
+        }
         Paid::TooLate(_) | Paid::NotFound => {
             store::insert_refund(tx, attempt.id, cause::LATE, attempt.money.amount).await?;
             Ok(Refund::Due)

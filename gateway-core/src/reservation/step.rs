@@ -28,10 +28,9 @@ pub(crate) enum Stepped {
 
 /// What became of money that arrived.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, looked at and dropped")]
 pub(crate) enum Paid {
     /// Booked, now or before.
-    Booked,
+    Booked(Reservation),
     /// It had been released and what it held is gone: the money has to go back.
     TooLate(Reservation),
     /// No such reservation.
@@ -60,7 +59,7 @@ pub(crate) async fn paid(tx: &mut Tx, id: ReservationId) -> Result<Paid, DbError
         return Ok(Paid::TooLate(reservation));
     }
     Ok(match apply(tx, &mut reservation, Event::Paid, None).await? {
-        Ok(()) => Paid::Booked,
+        Ok(()) => Paid::Booked(reservation),
         Err(_) => Paid::TooLate(reservation),
     })
 }

@@ -135,7 +135,7 @@ async fn stock_never_goes_negative(world: &World) {
     for outcome in outcomes {
         if let StockOutcome::Ordered(order) = outcome {
             pay(world, order.id, order.customer_id).await;
-            assert!(matches!(paid(world, order.id).await, Paid::Booked));
+            assert!(matches!(paid(world, order.id).await, Paid::Booked(_)));
         }
     }
     assert!(matches!(stock(world, buyers[0], 1).await, StockOutcome::SoldOut { available: 0, .. }));
@@ -220,13 +220,13 @@ async fn late_money_books_again_or_goes_back(world: &World) {
             assert!(matches!(paid(world, hold.id).await, Paid::TooLate(_)));
             assert_eq!(state(world, hold.id).await, State::Released);
         } else {
-            assert!(matches!(paid(world, hold.id).await, Paid::Booked));
-            assert!(matches!(paid(world, hold.id).await, Paid::Booked), "once more changes nothing");
+            assert!(matches!(paid(world, hold.id).await, Paid::Booked(_)));
+            assert!(matches!(paid(world, hold.id).await, Paid::Booked(_)), "once more changes nothing");
         }
     }
     let StockOutcome::Ordered(order) = stock(world, a, 4).await else { panic!("not ordered") };
     cancel(&world.db, order.id, a).await.expect("an outcome");
-    assert!(matches!(paid(world, order.id).await, Paid::Booked));
+    assert!(matches!(paid(world, order.id).await, Paid::Booked(_)));
     assert_eq!(world.count("select sold from stock").await, 4);
 }
 
