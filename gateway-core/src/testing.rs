@@ -19,6 +19,7 @@ macro_rules! on_every_database {
                 let world = $crate::testing::World::sqlite().await;
                 super::$story(&world).await;
                 world.the_books_agree().await;
+                world.close().await;
             }
         )* }
         mod on_mariadb { $(
@@ -27,6 +28,7 @@ macro_rules! on_every_database {
                 let Some(world) = $crate::testing::World::mariadb().await else { return };
                 super::$story(&world).await;
                 world.the_books_agree().await;
+                world.close().await;
             }
         )* }
     };
@@ -80,6 +82,14 @@ impl World {
         let db = Db::connect(&url, clock()).await.expect("a database");
         db.migrate(&schema::MIGRATIONS).await.expect("migrations");
         Self { db, url, _folder: folder }
+    }
+
+    /// Takes a database on a server away again. After a failure it stays, to be looked at.
+    pub(crate) async fn close(self) {
+        if let Some((server, name)) = self.url.rsplit_once('/').filter(|(server, _)| server.starts_with("mysql")) {
+            let mut connection = MySqlConnection::connect(server).await.expect("the test server");
+            connection.execute(AssertSqlSafe(format!("drop database {name}"))).await.expect("no database");
+        }
     }
 
     /// A sale: screening `s` with seats A1–A10 and B1–B10, ten of product `p`, five coupons of `c`.

@@ -29,13 +29,6 @@ const MYSQL_LOCKS: [u16; 2] = [1213, 1205];
 /// SQLite's primary codes "busy" and "locked", the low byte of the extended code.
 const SQLITE_LOCKS: [u32; 2] = [5, 6];
 
-impl DbError {
-    /// Whether the settings have to be changed before it can work.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Settings(_) | Self::Shape(_))
-    }
-}
-
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::Database(inner) = &error {

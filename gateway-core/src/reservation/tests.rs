@@ -25,6 +25,7 @@ on_every_database!(
     while_paying_nothing_is_freed,
     lapsed_orders_make_room_for_stock,
     strangers_see_nothing,
+    many_fight_for_few_seats,
 );
 
 fn id() -> ReservationId {
@@ -265,4 +266,31 @@ async fn strangers_see_nothing(world: &World) {
     assert!(matches!(checkout(&world.db, hold.id, b).await, Ok(Stepped::NotFound)));
     assert!(matches!(cancel(&world.db, hold.id, b).await, Ok(Stepped::NotFound)));
     assert!(matches!(pay(world, hold.id, b).await, Stepped::NotFound));
+}
+
+/// Holds that overlap in every order: each seat ends with one owner, each hold has all of its seats, nobody waits for
+/// ever.
+async fn many_fight_for_few_seats(world: &World) {
+    world.sale(LONG_MS, LONG_MS).await;
+    let mut customers = Vec::new();
+    for _ in 0..48 {
+        customers.push(world.customer().await);
+    }
+    let wanted = |n: usize| {
+        let name = |k: usize| format!("A{}", (n * 7 + k * 3) % 10 + 1);
+        (0..3).map(name).collect::<Vec<_>>()
+    };
+    let asks = customers.iter().enumerate().map(|(n, customer)| async move {
+        let ask = HoldSeats { id: id(), customer: *customer, screening: String::from("s"), seats: wanted(n) };
+        hold_seats(&world.db, &ask).await.expect("an outcome")
+    });
+    let outcomes = futures_util::future::join_all(asks).await;
+    let held: Vec<&Reservation> = outcomes
+        .iter()
+        .filter_map(|outcome| if let SeatsOutcome::Held(hold) = outcome { Some(hold) } else { None })
+        .collect();
+    assert!((1..=3).contains(&held.len()), "{}", held.len());
+    assert!(held.iter().all(|hold| hold.lines.len() == 3));
+    let kept = world.count("select count(*) from seat where state = 'held'").await;
+    assert_eq!(usize::try_from(kept).ok(), Some(held.len() * 3));
 }

@@ -26,6 +26,7 @@ async fn both_dialects_end_in_the_same_schema() {
     let (mysql, sqlite) = (columns(&mariadb).await, columns(&World::sqlite().await).await);
     assert!(mysql.len() > 80, "{}", mysql.len());
     assert_eq!(mysql, sqlite);
+    mariadb.close().await;
 }
 
 async fn migrating_twice_is_fine(world: &World) {

@@ -1,0 +1,275 @@
+//! Statements on what reservations are about: seats and stock. The claim is one statement; its row count decides.
+
+use crate::base::{Currency, ReservationId};
+use crate::db::{DbError, Row, Sql, Tx, Value, params};
+use crate::reservation::{LINES_MAX, Line, Reservation};
+
+const WINDOWS: &str = "\
+    select s.sale_id, a.currency, a.hold_ms, a.pay_ms, a.seats_max
+      from screening s
+      join sale a on a.id = s.sale_id
+     where s.id = ?";
+
+const SEATS_LOCKED: Sql = Sql {
+    sqlite: "\
+    select seat_no, price, section, state, reservation_id, free_after
+      from seat
+     where screening_id = ?
+       and seat_no in (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     order by seat_no",
+    mysql: "\
+    select seat_no, price, section, state, reservation_id, free_after
+      from seat
+     where screening_id = ?
+       and seat_no in (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     order by seat_no
+       for update",
+};
+
+const CLAIM_SEATS: &str = "\
+    update seat
+       set state = ?, reservation_id = ?, free_after = ?
+     where screening_id = ?
+       and seat_no in (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       and state = 'free'";
+
+const MARK_SEATS: &str = "\
+    update seat
+       set state = ?, free_after = ?
+     where reservation_id = ?";
+
+const FREE_SEATS: &str = "\
+    update seat
+       set state = 'free', reservation_id = null, free_after = null
+     where reservation_id = ?";
+
+const PRODUCT: &str = "\
+    select p.sale_id, p.title, p.price, p.per_order_max, a.currency, a.pay_ms
+      from product p
+      join sale a on a.id = p.sale_id
+     where p.id = ?";
+
+const STOCK: &str = "\
+    select capacity, available, held, sold
+      from stock
+     where product_id = ?";
+
+const TAKE_STOCK: &str = "\
+    update stock
+       set available = available - ?, held = held + ?
+     where product_id = ?
+       and available >= ?";
+
+const SELL_STOCK: &str = "\
+    update stock
+       set held = held - ?, sold = sold + ?
+     where product_id = ?
+       and held >= ?";
+
+const RELEASE_STOCK: &str = "\
+    update stock
+       set held = held - ?, available = available + ?
+     where product_id = ?
+       and held >= ?";
+
+const RETAKE_STOCK: &str = "\
+    update stock
+       set available = available - ?, sold = sold + ?
+     where product_id = ?
+       and available >= ?";
+
+const STOCK_LOCKED: Sql = Sql {
+    sqlite: "select available from stock where product_id = ?",
+    mysql: "select available from stock where product_id = ? for update",
+};
+
+const MOVED: &str = "\
+    insert into stock_movement (reservation_id, line_no, kind, product_id, quantity, at_ms)
+    values (?, ?, ?, ?, ?, ?)";
+
+const LAPSED_ON_PRODUCT: &str = "\
+    select r.id
+      from reservation r
+      join reservation_line l on l.reservation_id = r.id
+     where r.state in ('held', 'checkout')
+       and r.due_at <= ?
+       and l.product_id = ?
+     order by r.due_at
+     limit ?";
+
+/// A seat as the claim sees it, locked.
+pub(in crate::reservation) struct SeatRow {
+    pub(in crate::reservation) seat: String,
+    pub(in crate::reservation) price: i64,
+    pub(in crate::reservation) section: String,
+    pub(in crate::reservation) state: String,
+    pub(in crate::reservation) owner: Option<ReservationId>,
+    pub(in crate::reservation) free_after: Option<i64>,
+}
+
+/// The windows of the sale that a screening belongs to.
+pub(in crate::reservation) struct Windows {
+    pub(in crate::reservation) sale_id: String,
+    pub(in crate::reservation) currency: Currency,
+    pub(in crate::reservation) hold_ms: i64,
+    pub(in crate::reservation) pay_ms: i64,
+    pub(in crate::reservation) seats_max: i64,
+}
+
+/// A product as an order sees it.
+pub(in crate::reservation) struct ProductRow {
+    pub(in crate::reservation) sale_id: String,
+    pub(in crate::reservation) title: String,
+    pub(in crate::reservation) price: i64,
+    pub(in crate::reservation) per_order_max: i64,
+    pub(in crate::reservation) currency: Currency,
+    pub(in crate::reservation) pay_ms: i64,
+}
+
+/// The numbers of a product; they add up to the capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stock {
+    pub(crate) capacity: i64,
+    pub(crate) available: i64,
+    pub(crate) held: i64,
+    pub(crate) sold: i64,
+}
+
+/// What a movement of stock is called, and its statement.
+#[derive(Clone, Copy)]
+pub(in crate::reservation) enum StockMove {
+    Hold,
+    Sell,
+    Release,
+    Retake,
+}
+
+impl StockMove {
+    fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Hold => ("hold", TAKE_STOCK),
+            Self::Sell => ("sell", SELL_STOCK),
+            Self::Release => ("release", RELEASE_STOCK),
+            Self::Retake => ("retake", RETAKE_STOCK),
+        }
+    }
+}
+
+pub(in crate::reservation) async fn windows(tx: &mut Tx, screening: &str) -> Result<Option<Windows>, DbError> {
+    let Some(mut row) = tx.row(WINDOWS, params![screening]).await? else { return Ok(None) };
+    Ok(Some(Windows {
+        sale_id: row.text()?,
+        currency: row.currency()?,
+        hold_ms: row.int()?,
+        pay_ms: row.int()?,
+        seats_max: row.int()?,
+    }))
+}
+
+/// Fills the places of an `in (…)` by repeating the last seat.
+fn sixteen(seats: &[String]) -> impl Iterator<Item = Value> + '_ {
+    (0..LINES_MAX).filter_map(move |n| seats.get(n).or(seats.last())).map(Into::into)
+}
+
+pub(in crate::reservation) async fn lock_seats(
+    tx: &mut Tx,
+    screening: &str,
+    seats: &[String],
+) -> Result<Vec<SeatRow>, DbError> {
+    let mut values = params![screening];
+    values.extend(sixteen(seats));
+    let seat = |mut row: Row| {
+        Ok(SeatRow {
+            seat: row.text()?,
+            price: row.int()?,
+            section: row.text()?,
+            state: row.text()?,
+            owner: row.bytes_or_null()?.as_deref().and_then(ReservationId::from_bytes),
+            free_after: row.int_or_null()?,
+        })
+    };
+    tx.rows(SEATS_LOCKED, values).await?.into_iter().map(seat).collect()
+}
+
+/// Claims all of `seats` for `id` in one statement; says how many it got.
+pub(in crate::reservation) async fn claim_seats(
+    tx: &mut Tx,
+    reservation: &Reservation,
+    seats: &[String],
+    seat_state: &'static str,
+) -> Result<usize, DbError> {
+    let mut values = params![seat_state, reservation.id, reservation.due_at, reservation.screening_id.clone()];
+    values.extend(sixteen(seats));
+    Ok(usize::try_from(tx.execute(CLAIM_SEATS, values).await?).unwrap_or(usize::MAX))
+}
+
+pub(in crate::reservation) async fn mark_seats(
+    tx: &mut Tx,
+    id: ReservationId,
+    state: &str,
+    free: Option<i64>,
+) -> Result<(), DbError> {
+    tx.execute(MARK_SEATS, params![state, free, id]).await.map(|_| ())
+}
+
+pub(in crate::reservation) async fn free_seats(tx: &mut Tx, id: ReservationId) -> Result<(), DbError> {
+    tx.execute(FREE_SEATS, params![id]).await.map(|_| ())
+}
+
+pub(in crate::reservation) async fn product(tx: &mut Tx, id: &str) -> Result<Option<ProductRow>, DbError> {
+    let Some(mut row) = tx.row(PRODUCT, params![id]).await? else { return Ok(None) };
+    Ok(Some(ProductRow {
+        sale_id: row.text()?,
+        title: row.text()?,
+        price: row.int()?,
+        per_order_max: row.int()?,
+        currency: row.currency()?,
+        pay_ms: row.int()?,
+    }))
+}
+
+pub(in crate::reservation) async fn stock(tx: &mut Tx, product: &str) -> Result<Option<Stock>, DbError> {
+    let Some(mut row) = tx.row(STOCK, params![product]).await? else { return Ok(None) };
+    Ok(Some(Stock { capacity: row.int()?, available: row.int()?, held: row.int()?, sold: row.int()? }))
+}
+
+/// How many are available, with the row locked: a take of that many cannot fail in this transaction.
+pub(in crate::reservation) async fn lock_stock(tx: &mut Tx, product: &str) -> Result<i64, DbError> {
+    match tx.row(STOCK_LOCKED, params![product]).await? {
+        Some(mut row) => row.int(),
+        None => Ok(0),
+    }
+}
+
+/// Moves stock without writing the movement; `false` when there is not enough.
+pub(in crate::reservation) async fn move_stock(
+    tx: &mut Tx,
+    kind: StockMove,
+    product: &str,
+    quantity: i64,
+) -> Result<bool, DbError> {
+    let (_, statement) = kind.parts();
+    Ok(tx.execute(statement, params![quantity, quantity, product, quantity]).await? == 1)
+}
+
+/// Writes down a movement of one line. A second one of its kind is [`DbError::Duplicate`].
+pub(in crate::reservation) async fn record_movement(
+    tx: &mut Tx,
+    id: ReservationId,
+    line_no: i64,
+    kind: StockMove,
+    line: &Line,
+) -> Result<(), DbError> {
+    let (name, _) = kind.parts();
+    let values = params![id, line_no, name, line.product.clone(), line.quantity, tx.now_ms()];
+    tx.execute(MOVED, values).await.map(|_| ())
+}
+
+pub(in crate::reservation) async fn lapsed_on(
+    tx: &mut Tx,
+    product: &str,
+    limit: i64,
+) -> Result<Vec<ReservationId>, DbError> {
+    let rows = tx.rows(LAPSED_ON_PRODUCT, params![tx.now_ms(), product, limit]).await?;
+    rows.into_iter().map(|mut row| row.reservation_id()).collect()
+}
