@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use http::header::HeaderName;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,8 @@ use crate::settings::{Clock, OpenError, Settings};
 use crate::stock::{Remaining, Stock};
 use crate::store::{self, LineStore, StoreError};
 use crate::visitor::{self, Visit};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Shortest key that signs tickets, in bytes: the strength of the signature itself.
 const TICKET_KEY_BYTES_MIN: usize = 32;
@@ -110,13 +113,18 @@ impl Door {
             path: None,
             page_status: door.page_status,
         };
-        match inspect(&parts).and_then(|()| canonical(&parts)) {
+        let mut response = match inspect(&parts).and_then(|()| canonical(&parts)) {
             Ok(path) => door.decide(Visit { path: Some(&path), ..visit }, &path, parts, body).await,
             Err(problem) => {
                 metrics::verdict(Seen::Refuse);
                 visitor::refusal(visit, problem)
             }
+        };
+        // The same id in the visitor's hands, in our logs and in the upstream's.
+        if let Ok(id) = HeaderValue::from_str(origin.request_id()) {
+            response.headers_mut().insert(REQUEST_ID, id);
         }
+        response
     }
 
     /// The operator's side: admin API, dashboard and live events. To be served on a listener of its own.

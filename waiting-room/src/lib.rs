@@ -17,5 +17,6 @@ mod visitor;
 
 pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, new_entry_key};
 pub use facade::{Door, Secrets};
+pub use proxy::StrictWire;
 pub use settings::{Clock, OpenError, RoomSettings, Settings};
 pub use stock::Remaining;

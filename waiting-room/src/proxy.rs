@@ -5,8 +5,10 @@ mod forward;
 mod header;
 mod origin;
 mod site;
+mod wire;
 
 pub(crate) use forward::{Passage, Upstream};
 pub(crate) use header::inspect;
 pub(crate) use origin::{Origin, Trust};
 pub(crate) use site::is_cross_site;
+pub use wire::StrictWire;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -56,8 +57,9 @@ pub(super) async fn room(State(desk): State<Desk>, Path(name): Path<String>) -> 
 pub(super) async fn change(
     State(desk): State<Desk>,
     Path(name): Path<String>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    let body = body.map_err(|_| Problem::new(Code::BodyTooLarge, "A change is a few numbers and a message."))?;
     apply(&desk, &name, &parse(&body)?).await.map(fresh)
 }
 

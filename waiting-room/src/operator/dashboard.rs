@@ -4,6 +4,7 @@
 use askama::Template;
 use axum::Form;
 use axum::body::Body;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::header::{
@@ -39,6 +40,13 @@ pub(super) struct RoomForm {
     message: Option<String>,
 }
 
+/// A form as it arrived: what cannot be read is a problem like any other.
+type Filled<T> = Result<Form<T>, FormRejection>;
+
+fn filled<T>(form: Filled<T>) -> Result<T, Problem> {
+    form.map(|Form(form)| form).map_err(|refused| Problem::new(Code::ValueRefused, refused.body_text()))
+}
+
 pub(super) async fn show(State(desk): State<Desk>) -> Response {
     dashboard(&desk, StatusCode::OK, None)
 }
@@ -48,8 +56,8 @@ fn dashboard(desk: &Desk, status: StatusCode, notice: Option<Notice>) -> Respons
     page(status, &DashboardPage { rooms, server_now_ms: desk.door.gate().now_ms(), notice })
 }
 
-pub(super) async fn change(State(desk): State<Desk>, Path(name): Path<String>, Form(form): Form<RoomForm>) -> Response {
-    let outcome = match form.read() {
+pub(super) async fn change(State(desk): State<Desk>, Path(name): Path<String>, form: Filled<RoomForm>) -> Response {
+    let outcome = match filled(form).and_then(RoomForm::read) {
         Ok(change) => api::apply(&desk, &name, &change).await,
         Err(problem) => Err(problem),
     };
@@ -83,10 +91,14 @@ pub(super) async fn login_page() -> Response {
     page(StatusCode::OK, &LoginPage { error: None })
 }
 
-pub(super) async fn login(State(desk): State<Desk>, headers: HeaderMap, Form(form): Form<Credentials>) -> Response {
+pub(super) async fn login(State(desk): State<Desk>, headers: HeaderMap, form: Filled<Credentials>) -> Response {
     if is_cross_site(&headers) {
         return Problem::new(Code::CrossSite, "Log in on the dashboard's own page.").respond(None);
     }
+    let form = match filled(form) {
+        Ok(form) => form,
+        Err(problem) => return problem.respond(None),
+    };
     let now_ms = desk.door.gate().now_ms();
     match desk.guard.attempt(&form.password, now_ms) {
         Attempt::Accepted => {

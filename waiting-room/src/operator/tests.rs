@@ -196,7 +196,11 @@ async fn changes_are_kept_and_bad_values_are_named() {
         );
     }
     let huge = format!(r#"{{"message":"{}"}}"#, "x".repeat(20_000));
-    assert_eq!(office.patch(&huge).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let reply = office.patch(&huge).await;
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("body_too_large")));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let reply = office.send(Method::POST, "/login", &form, "word=secret").await;
+    assert_eq!(reply.json()["code"], "value_refused");
     assert_eq!(office.patch("{}").await.json()["rate_per_minute"], 500, "nothing was changed by what was refused");
 }
 

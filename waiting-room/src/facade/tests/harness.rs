@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::line::{Claimed, Joined, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
-use crate::{Clock, Door, RoomSettings, Secrets, Settings, new_entry_key};
+use crate::{Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
 const START_MS: i64 = 1_764_000_000_000;
 const STEP_MS: i64 = 1_900;
@@ -159,6 +159,19 @@ impl World {
         reply.json()["entry_token"].as_str().expect("the room is calm").to_owned()
     }
 
+    /// One is in and another one, who never comes, is next: whoever joins now waits, as number 3.
+    pub(super) async fn busy(&self) {
+        self.entry().await;
+        self.next_in_line().await;
+    }
+
+    /// Somebody who joins, is called and never comes.
+    pub(super) async fn next_in_line(&self) {
+        let reply = self.json(Method::POST, "/.waiting-room/rooms/demo/tickets", "").await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.body);
+        self.door.check().await.unwrap();
+    }
+
     pub(super) fn last_seen(&self) -> Seen {
         self.seen.lock().unwrap().last().cloned().expect("the upstream was asked")
     }
@@ -179,7 +192,9 @@ async fn serve_door(door: Door) -> SocketAddr {
                 async move { Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await) }
             });
             tokio::spawn(async move {
-                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                let _ = auto::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(StrictWire::new(stream)), service)
+                    .await;
             });
         }
     });

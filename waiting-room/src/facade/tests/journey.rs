@@ -45,7 +45,7 @@ async fn a_calm_room_shows_no_queue() {
 #[tokio::test]
 async fn without_scripts_loading_again_is_enough() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     let page = world.get(SEATS, "").await;
     assert_eq!(page.status, StatusCode::ACCEPTED);
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
@@ -71,11 +71,11 @@ async fn without_scripts_loading_again_is_enough() {
 #[tokio::test]
 async fn an_app_joins_polls_and_enters() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     let joined = world.json(Method::POST, &path("tickets"), "").await;
     assert_eq!(joined.status, StatusCode::CREATED);
     let facts = joined.json();
-    assert_eq!((&facts["state"], &facts["position"], &facts["room"]), (&json!("waiting"), &json!(2), &json!("demo")));
+    assert_eq!((&facts["state"], &facts["position"], &facts["room"]), (&json!("waiting"), &json!(3), &json!("demo")));
     assert_eq!(facts["rate_per_minute"], 1);
     assert!(facts["eta"]["low_ms"].is_u64() && facts["poll_after_ms"].is_u64() && facts.get("entry_token").is_none());
     let bearer = format!("Bearer {}", facts["ticket"].as_str().unwrap());
@@ -83,9 +83,9 @@ async fn an_app_joins_polls_and_enters() {
 
     let calls = world.store.calls.load(Ordering::Relaxed);
     let poll = world.send(Method::GET, &path("ticket"), &app, "").await;
-    assert_eq!((poll.status, &poll.json()["position"]), (StatusCode::OK, &json!(2)));
+    assert_eq!((poll.status, &poll.json()["position"]), (StatusCode::OK, &json!(3)));
     let early = world.send(Method::POST, &path("entry"), &app, "").await;
-    assert_eq!((early.status, &early.json()["position"]), (StatusCode::ACCEPTED, &json!(2)));
+    assert_eq!((early.status, &early.json()["position"]), (StatusCode::ACCEPTED, &json!(3)));
     assert_eq!(world.store.calls.load(Ordering::Relaxed), calls, "who waits costs no call");
 
     world.pass_ms(61_000).await;
@@ -115,22 +115,22 @@ async fn an_app_joins_polls_and_enters() {
 #[tokio::test]
 async fn joining_again_keeps_the_place() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     let first = world.json(Method::POST, &path("tickets"), "").await;
     let again = world.json(Method::POST, &path("tickets"), &first.cookie()).await;
-    assert_eq!((again.status, &again.json()["position"]), (StatusCode::OK, &json!(2)));
+    assert_eq!((again.status, &again.json()["position"]), (StatusCode::OK, &json!(3)));
     assert!(again.cookies().is_empty());
 }
 
 #[tokio::test]
 async fn who_waits_and_wants_to_change_something_gets_429() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     let cookie = world.get(SEATS, "").await.cookie();
     for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
         let reply = world.send(method, "/checkout", &[("cookie", &cookie)], "").await;
         assert_eq!((reply.status, reply.code()), (StatusCode::TOO_MANY_REQUESTS, "waiting".to_owned()));
-        assert_eq!(reply.json()["position"], 2);
+        assert_eq!(reply.json()["position"], 3);
         assert!(reply.cookies().is_empty() && reply.headers.contains_key("retry-after"));
     }
     assert_eq!(world.times_seen(), 0);
@@ -139,7 +139,7 @@ async fn who_waits_and_wants_to_change_something_gets_429() {
 #[tokio::test]
 async fn json_on_a_protected_path_has_the_same_facts() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     let reply = world.json(Method::GET, SEATS, "").await;
     assert_eq!((reply.status, &reply.json()["state"]), (StatusCode::ACCEPTED, &json!("waiting")));
     assert!(reply.json()["ticket"].is_string() && !reply.headers.contains_key("refresh"));
@@ -150,7 +150,7 @@ async fn json_on_a_protected_path_has_the_same_facts() {
 #[tokio::test]
 async fn a_foreign_ticket_is_told_and_a_browser_joins_anew() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     let none = world.json(Method::GET, &path("ticket"), "").await;
     assert_eq!((none.status, none.code()), (StatusCode::UNAUTHORIZED, "ticket_required".to_owned()));
     let forged = world.json(Method::GET, &path("ticket"), "vestibule_ticket_demo=AAAA").await;
@@ -168,7 +168,7 @@ async fn a_foreign_ticket_is_told_and_a_browser_joins_anew() {
 async fn an_entry_that_has_run_out_queues_again() {
     let world = World::new().await;
     let inside = world.get(SEATS, "").await;
-    world.entry_is_busy().await;
+    world.next_in_line().await;
     world.pass_ms(15 * 60 * 1_000 + 1_000).await;
     let app = world.json(Method::POST, "/checkout", &inside.cookie()).await;
     assert_eq!((app.status, app.code()), (StatusCode::FORBIDDEN, "entry_expired".to_owned()));
@@ -178,17 +178,10 @@ async fn an_entry_that_has_run_out_queues_again() {
     assert!(page.cookie().contains("vestibule_ticket_demo="), "a new ticket: {:?}", page.status);
 }
 
-impl World {
-    /// Somebody else waits, so that the room is not calm.
-    async fn entry_is_busy(&self) {
-        assert_eq!(self.json(Method::POST, &path("tickets"), "").await.json()["state"], "waiting");
-    }
-}
-
 #[tokio::test]
 async fn leaving_gives_the_place_up() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     for (method, rest, status) in
         [(Method::DELETE, "ticket", StatusCode::NO_CONTENT), (Method::POST, "leave", StatusCode::OK)]
     {
@@ -223,7 +216,7 @@ async fn the_room_and_its_keys_are_public() {
         (&json!("open"), &json!(0), &json!({"free": 120, "held": 30}))
     );
     sender.send([("demo".to_owned(), left(0, 0))].into()).unwrap();
-    world.entry().await;
+    world.busy().await;
     let page = world.get(SEATS, "").await;
     assert!(page.body.contains("Everything is sold"), "{}", page.body);
     let keys = world.json(Method::GET, "/.waiting-room/jwks.json", "").await;

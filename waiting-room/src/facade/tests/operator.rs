@@ -9,7 +9,7 @@ use super::harness::World;
 #[tokio::test]
 async fn a_change_is_in_force_for_the_next_poll() {
     let world = World::new().await;
-    world.entry().await;
+    world.busy().await;
     let cookie = world.json(Method::POST, "/.waiting-room/rooms/demo/tickets", "").await.cookie();
     let request = Request::patch("/api/rooms/demo")
         .header("authorization", "Bearer secret")
