@@ -19,6 +19,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use waiting_room::StrictWire;
 
 /// Open connections of one server. Two descriptors a visitor must fit under the usual limit of 20,000 open files.
 const CONNECTIONS_MAX: usize = 8_000;
@@ -92,7 +93,7 @@ async fn connection<A, F>(
         async move { Ok::<_, std::convert::Infallible>(answering.await) }
     });
     let builder = builder();
-    let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let serving = watcher.watch(builder.serve_connection(TokioIo::new(StrictWire::new(stream)), service).into_owned());
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,
