@@ -6,6 +6,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{App, House, read, said, until, vestibule};
+use crate::journey::FAST;
 
 const SLOW: &[&str] = &["waiting_room.rooms.demo.rate_per_minute=1", "waiting_room.rooms.demo.burst=1"];
 
@@ -85,4 +86,22 @@ async fn health_and_metrics_stand_on_the_operators_listener_only() {
         &["healthcheck", "--set", &format!("listen.operator={}", running.operator.trim_start_matches("http://"))],
     );
     assert!(healthy.status.success(), "{}", said(&healthy));
+}
+
+#[tokio::test]
+async fn what_is_sold_and_paid_is_counted() {
+    let house = House::new();
+    let running = house.start(&[FAST]);
+    let app = App::admitted(&running.door).await;
+    app.buy(&["A1", "A2"]).await;
+    app.hold(&["A1"]).await;
+    let metrics = reqwest::get(format!("{}/metrics", running.operator)).await.unwrap().text().await.unwrap();
+    for line in [
+        "vestibule_holds_total{goods=\"seats\",outcome=\"placed\"} 1",
+        "vestibule_holds_total{goods=\"seats\",outcome=\"taken\"} 1",
+        "vestibule_orders_total{outcome=\"booked\"} 1",
+        "vestibule_payments_total{outcome=\"captured\"} 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
 }
