@@ -69,7 +69,7 @@ pub(crate) enum RoomCommand {
     },
     /// Change a room; it takes effect within a second and is kept over a restart
     Set(RoomSetArgs),
-    /// Let people in again
+    /// Let people in again, and take down the message of the pause
     Open {
         /// The room's name
         room: String,
@@ -86,16 +86,15 @@ pub(crate) enum RoomCommand {
 
 /// The changes `room set` can make.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
+#[command(group = clap::ArgGroup::new("change").args(["rate", "burst", "message"]).required(true).multiple(true))]
 pub(crate) struct RoomSetArgs {
     /// The room's name
-    #[arg(group = "target")]
     pub(crate) room: String,
     /// People to let in per minute
-    #[arg(long, value_name = "PER_MINUTE")]
+    #[arg(long, value_name = "PER_MINUTE", allow_negative_numbers = true)]
     pub(crate) rate: Option<u32>,
     /// People that may be let in at one instant after a quiet time
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) burst: Option<u32>,
     /// What the queue page tells the visitors ("" takes it away)
     #[arg(long)]

@@ -22,7 +22,11 @@ pub(crate) async fn run(command: RoomCommand, config: &Config) -> Result<()> {
         RoomCommand::List => list(&api.call(Method::GET, "", None).await?),
         RoomCommand::Show { room } => show(&api.call(Method::GET, &room, None).await?),
         RoomCommand::Set(set) => show(&api.call(Method::PATCH, &set.room, Some(changes(&set))).await?),
-        RoomCommand::Open { room } => show(&api.call(Method::PATCH, &room, Some(json!({ "state": "open" }))).await?),
+        RoomCommand::Open { room } => {
+            // What the pause told the visitors would be untrue now.
+            let change = json!({ "state": "open", "message": "" });
+            show(&api.call(Method::PATCH, &room, Some(change)).await?);
+        }
         RoomCommand::Pause { room, message } => {
             let mut change = Map::from_iter([("state".to_owned(), json!("paused"))]);
             change.extend(message.map(|message| ("message".to_owned(), json!(message))));

@@ -33,6 +33,27 @@ async fn the_cli_turns_the_rate_and_it_takes_effect_within_a_second() {
 }
 
 #[tokio::test]
+async fn a_room_that_is_opened_again_does_not_go_on_saying_that_it_is_paused() {
+    let house = House::new();
+    let running = house.start(SLOW);
+    let address = format!("listen.operator={}", running.operator.trim_start_matches("http://"));
+    let room = |arguments: &[&str]| {
+        let output = vestibule(house.path(), &[&["room"], arguments, &["--set", &address]].concat());
+        (output.status.code(), said(&output))
+    };
+    assert_eq!(room(&["pause", "demo", "--message", "Back at eight."]).0, Some(0));
+    assert_eq!(room(&["open", "demo"]).0, Some(0));
+    let facts: Value =
+        reqwest::get(format!("{}/.waiting-room/rooms/demo", running.door)).await.unwrap().json().await.unwrap();
+    assert_eq!((&facts["state"], facts.get("message")), (&json!("open"), None), "{facts}");
+
+    let (code, said) = room(&["set", "demo"]);
+    assert!(code == Some(2) && said.contains("--rate"), "nothing to change is a mistake: {said}");
+    let (code, said) = room(&["set", "demo", "--rate", "-5"]);
+    assert!(code == Some(2) && said.contains("invalid value '-5'"), "{said}");
+}
+
+#[tokio::test]
 async fn a_paused_room_calls_nobody_and_tells_why() {
     let house = House::new();
     let running = house.start(SLOW);
@@ -76,6 +97,7 @@ async fn health_and_metrics_stand_on_the_operators_listener_only() {
     let metrics = get(format!("{}/metrics", running.operator)).await.text().await.unwrap();
     for name in ["vestibule_request_seconds", "vestibule_tickets_issued_total"] {
         assert!(metrics.contains(name), "{name} in {metrics}");
+        assert!(metrics.contains(&format!("# HELP {name} ")), "what {name} is, in {metrics}");
     }
     for outside in [&running.door, &running.core] {
         let body = get(format!("{outside}/metrics")).await.text().await.unwrap();
