@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::validate::without_password;
-use crate::config::Config;
+use crate::config::{Config, without_password};
 use crate::failure::Down;
 
 /// Every visitor on an open connection costs the door two descriptors.
