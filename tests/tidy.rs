@@ -255,3 +255,26 @@ fn the_readme_lists_every_metric() {
     let metrics = quoted(pages, |name| name.starts_with("vestibule_"));
     assert_eq!(listed("## Operating"), metrics);
 }
+
+/// Every route of the core, as `GET /films/{id}`.
+fn routes() -> BTreeSet<String> {
+    let mut routes = BTreeSet::new();
+    for file in rust_files().into_iter().filter(|file| !is_test(file) && file.starts_with("gateway-core/src/http")) {
+        let text = read(&file);
+        for part in production(&text).split(".route(\"").skip(1) {
+            let (path, rest) = part.split_once('"').expect("a path between quotes");
+            let handlers = rest.lines().next().unwrap_or_default();
+            for method in ["get", "post", "put", "patch", "delete"] {
+                if [' ', '.'].iter().any(|before| handlers.contains(&format!("{before}{method}("))) {
+                    routes.insert(format!("{} {path}", method.to_uppercase()));
+                }
+            }
+        }
+    }
+    routes
+}
+
+#[test]
+fn the_readme_lists_every_route() {
+    assert_eq!(listed("## Routes of the core"), routes());
+}

@@ -6,6 +6,7 @@ mod bad_input;
 mod harness;
 mod journey;
 mod operator;
+mod readme;
 mod restart;
 mod roles;
 mod simulate;

@@ -99,7 +99,7 @@ impl Default for Settings {
 }
 
 /// What anybody may see of the demo shop without having waited: the programme, one's own account and bookings.
-const OPEN_BY_DEFAULT: [&str; 17] = [
+const OPEN_BY_DEFAULT: [&str; 18] = [
     "GET /",
     "GET /films",
     "GET /films/*",
@@ -117,6 +117,7 @@ const OPEN_BY_DEFAULT: [&str; 17] = [
     "GET /flashsale",
     "GET /transactions/*",
     "GET /customers/*/transactions",
+    "GET /datapengguna",
 ];
 
 impl Default for RoomSettings {
