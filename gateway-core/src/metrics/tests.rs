@@ -10,6 +10,7 @@ use super::*;
 use crate::base::ReservationId;
 use crate::coupon;
 use crate::db::{DbError, in_tx, params};
+use crate::reservation::step::Paid;
 use crate::reservation::{HoldSeats, HoldStock, cancel, checkout, hold_seats, hold_stock, step, sweep as sweep_once};
 use crate::testing::World;
 
@@ -86,14 +87,14 @@ async fn holds_and_orders_are_counted_once_when_they_are_kept() {
     assert_eq!(counts.of("vestibule_holds_total goods=seats outcome=taken"), 1);
     assert_eq!(counts.of("vestibule_holds_total goods=seats outcome=refused"), 1);
 
+    checkout(&world.db, id, customer).await.expect("an order");
     let undone: Result<(), DbError> = in_tx!(world.db, tx, {
-        step::paid(tx, id).await?;
+        assert!(matches!(step::paid(tx, id).await?, Paid::Booked(_)));
         Ok(tx.undo(()))
     });
     undone.expect("undone");
     assert_eq!(counts.of("vestibule_orders_total outcome=booked"), 0, "what is rolled back never happened");
 
-    checkout(&world.db, id, customer).await.expect("an order");
     cancel(&world.db, id, customer).await.expect("given up");
     assert_eq!(counts.of("vestibule_orders_total outcome=released"), 1);
     assert_eq!(counts.of("vestibule_holds_total goods=seats outcome=released"), 0, "it was an order by then");
