@@ -59,6 +59,10 @@ pub(crate) fn eta(people: u64, snapshot: &Snapshot) -> Option<Eta> {
 
 /// The wait of somebody at a place.
 pub(crate) fn eta_of(place: Place, snapshot: &Snapshot) -> Option<Eta> {
+    if place.called {
+        // Those who are called go in as they come: perhaps this one first, perhaps last.
+        return eta(snapshot.called_waiting, snapshot).map(|last| Eta { low_ms: 0, ..last });
+    }
     eta(place.people(snapshot), snapshot)
 }
 
@@ -112,6 +116,14 @@ mod tests {
         assert_eq!(place, Place { number: 401, ahead: 300, called: false });
         assert_eq!(eta_of(place, &line), Some(Eta { low_ms: 238_000, high_ms: 362_000 }));
         assert_eq!(eta_of(Place::of(100, &line), &line), Some(Eta { low_ms: 0, high_ms: 2_000 }));
+    }
+
+    #[test]
+    fn being_called_in_a_slow_room_is_no_promise_of_seconds() {
+        let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 1) };
+        assert_eq!(eta_of(Place::of(1, &line), &line), Some(Eta { low_ms: 0, high_ms: 146_000 }));
+        let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 600) };
+        assert_eq!(eta_of(Place::of(1, &line), &line), Some(Eta { low_ms: 0, high_ms: 2_240 }));
     }
 
     #[test]
