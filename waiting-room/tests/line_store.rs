@@ -1,4 +1,4 @@
-//! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster. A store without a server to
+//! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster, Redis behind Sentinel. A store without a server to
 //! run on says so, and fails in CI.
 
 #[path = "line_store/story.rs"]
@@ -13,6 +13,7 @@ macro_rules! contract {
     ($($story:ident),+ $(,)?) => {
         contract!(@ memory, Leg::Memory; $($story),+);
         contract!(@ redis, Leg::Redis; $($story),+);
+        contract!(@ redis_sentinel, Leg::RedisSentinel; $($story),+);
         contract!(@ redis_cluster, Leg::RedisCluster; $($story),+);
     };
     (@ $name:ident, $leg:expr; $($story:ident),+) => {

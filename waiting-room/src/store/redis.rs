@@ -1,9 +1,10 @@
-//! The line in Redis or Redis Cluster: one script per operation, timed by the server's clock. The rules are in the
+//! The line in Redis, behind Sentinel or in a cluster: one script per operation, timed by the server's clock. The rules are in the
 //! scripts and are those of the pure `Line`; this is the shell around them.
 
 mod answer;
 mod connection;
 mod script;
+mod server;
 
 use self::{
     answer::{ClaimAnswer, JoinAnswer, SnapshotAnswer},
@@ -31,7 +32,8 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to `redis://host:port/db` or `redis+cluster://host:port,host:port`.
+    /// Connects to `redis://host:port/db`, `redis+cluster://host:port,host:port`, or the master of
+    /// `redis+sentinel://host:port,host:port/service/db`.
     ///
     /// # Errors
     /// [`OpenError::Address`], [`OpenError::Unreachable`], or [`OpenError::Unsafe`] if the server would evict lines

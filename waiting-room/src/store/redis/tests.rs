@@ -39,14 +39,13 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
 }
 
 /// Random stories, in rooms that are removed afterwards.
-fn agrees(variable: &str) {
+fn agrees(variable: &str, cases: u32) {
     let Some(address) = address(variable) else { return };
     let runtime = Runtime::new().expect("a runtime");
     let store = runtime.block_on(RedisStore::open(&address)).expect("the server of the test");
     let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
     let story = prop::collection::vec((any_pause(), any_jump_back(), any_step()), 1..120);
-    let mut runner =
-        TestRunner::new(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
     let result = runner.run(&(rate, 0..10_u32, story), |(rate_per_minute, burst, story)| {
         let room = format!("diff-{}", uuid::Uuid::now_v7().simple());
         let initial = RoomInitial { rate_per_minute, burst, ..RoomInitial::default() };
@@ -76,12 +75,17 @@ async fn forget(store: &RedisStore, room: &str) {
 
 #[test]
 fn the_scripts_agree_with_the_line_on_one_server() {
-    agrees("VESTIBULE_TEST_REDIS_URL");
+    agrees("VESTIBULE_TEST_REDIS_URL", 128);
 }
 
 #[test]
 fn the_scripts_agree_with_the_line_in_a_cluster() {
-    agrees("VESTIBULE_TEST_REDIS_CLUSTER_URL");
+    agrees("VESTIBULE_TEST_REDIS_CLUSTER_URL", 128);
+}
+
+#[test]
+fn the_scripts_agree_with_the_line_behind_sentinel() {
+    agrees("VESTIBULE_TEST_REDIS_SENTINEL_URL", 16);
 }
 
 #[test]
@@ -130,10 +134,12 @@ fn a_lost_room_begins_anew_with_another_epoch_and_an_empty_meter() {
 fn wrong_addresses_and_silent_servers_are_told_apart() {
     let runtime = Runtime::new().expect("a runtime");
     let open = |address: &str| runtime.block_on(RedisStore::open(address)).map(|_| ()).expect_err("refused");
-    for wrong in ["", "disk", "http://127.0.0.1:1", "redis+cluster:127.0.0.1:1"] {
+    for wrong in ["", "disk", "http://127.0.0.1:1", "redis+cluster:127.0.0.1:1", "redis+sentinel://127.0.0.1:1"] {
         assert!(matches!(open(wrong), OpenError::Address(_)), "{wrong}");
     }
-    for silent in ["redis://127.0.0.1:1/0", "redis+cluster://127.0.0.1:1,127.0.0.1:2"] {
+    for silent in
+        ["redis://127.0.0.1:1/0", "redis+cluster://127.0.0.1:1,127.0.0.1:2", "redis+sentinel://127.0.0.1:1/main/0"]
+    {
         assert!(matches!(open(silent), OpenError::Unreachable(_)), "{silent}");
     }
 }
