@@ -174,7 +174,7 @@ impl Door {
 impl House {
     /// The whole front door on one screen.
     async fn decide(&self, visit: Visit<'_>, path: &CanonicalPath, parts: Parts, body: Body) -> Response<Body> {
-        let arrival = Arrival { method: visit.method, path, headers: visit.headers };
+        let arrival = Arrival { method: visit.method, host: visit.origin.host(), path, headers: visit.headers };
         match self.gate.verdict(&arrival).await {
             Verdict::Own => {
                 metrics::verdict(Seen::Own);

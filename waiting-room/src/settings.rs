@@ -82,6 +82,12 @@ pub struct RoomSettings {
     pub session_ms: i64,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
+    /// Hosts of this room, `tickets.example` or `*.example`; empty: all. An exact host goes before a wildcard, and a
+    /// wildcard before none.
+    pub hosts: Vec<String>,
+    /// Paths of this room, as in `open` without a method; empty: all. The longest literal path goes first. What no
+    /// room claims is refused, so one room should claim the rest.
+    pub paths: Vec<String>,
 }
 
 impl Default for Settings {
@@ -127,6 +133,8 @@ impl Default for RoomSettings {
             burst: 0,
             session_ms: 15 * 60 * 1000,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
+            hosts: Vec::new(),
+            paths: Vec::new(),
         }
     }
 }

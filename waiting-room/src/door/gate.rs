@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 
 use super::pass::Admitted;
 use super::room::{Entered, Room, Rooms};
 use super::wait::{self, Eta, Place};
 use crate::credential::{EntryGrant, EntryRefused, EntrySigner, EntryVerifier, Ticket, TicketKeys, entry_token};
 use crate::line::{RoomState, Session, Snapshot};
-use crate::path::{CanonicalPath, Rules};
+use crate::path::Rules;
 use crate::settings::Clock;
 use crate::store::StoreError;
 
@@ -108,10 +108,6 @@ impl Gate {
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
         (ticket.epoch >= room.snapshot().epoch && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
-    }
-
-    pub(super) fn pass_by_rule(&self, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
-        Admitted::by_rule(&self.rules, method, path)
     }
 
     pub(super) fn pass_by_token(&self, token: &str, room: &str) -> Result<Admitted, EntryRefused> {

@@ -4,7 +4,7 @@
 use http::Method;
 
 use crate::credential::{EntryRefused, EntryVerifier};
-use crate::path::{CanonicalPath, Rules};
+use crate::path::{CanonicalPath, RoomRules};
 
 /// Proof that a request may pass: [`Upstream::forward`](crate::proxy::Upstream::forward) consumes it.
 pub(crate) struct Admitted {
@@ -25,7 +25,7 @@ impl Admitted {
     }
 
     /// The way of paths that are open to everybody. No token goes along: nobody has looked at it.
-    pub(super) fn by_rule(rules: &Rules, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
+    pub(super) fn by_rule(rules: &RoomRules, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
         rules.is_open(method, path).then_some(Admitted { token: None })
     }
 

@@ -13,6 +13,8 @@ use crate::store::StoreError;
 /// What the verdict looks at.
 pub(crate) struct Arrival<'a> {
     pub(crate) method: &'a Method,
+    /// As in `Host`.
+    pub(crate) host: &'a str,
     pub(crate) path: &'a CanonicalPath,
     pub(crate) headers: &'a HeaderMap,
 }
@@ -53,10 +55,11 @@ impl Gate {
         if arrival.path.own().is_some() {
             return Verdict::Own;
         }
-        if let Some(admitted) = self.pass_by_rule(arrival.method, arrival.path) {
+        let rules = self.rules.room_of(arrival.host, arrival.path);
+        if let Some(admitted) = rules.and_then(|rules| Admitted::by_rule(rules, arrival.method, arrival.path)) {
             return Verdict::Pass(admitted, None, Grant::default());
         }
-        let Some(room) = self.rules.room_of(arrival.path).and_then(|name| self.rooms.get(name)) else {
+        let Some(room) = rules.and_then(|rules| self.rooms.get(rules.name())) else {
             return Verdict::Refuse(Problem::new(Code::RoomUnknown, "No room guards this path."));
         };
         let refused = match entry_token(arrival.headers, room.name()) {

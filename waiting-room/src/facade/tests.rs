@@ -5,4 +5,5 @@ mod harness;
 mod journey;
 mod operator;
 mod outage;
+mod rooms;
 mod smuggling;

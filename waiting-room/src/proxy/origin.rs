@@ -63,6 +63,11 @@ impl Origin {
         self.https
     }
 
+    /// As the visitor asked for it, perhaps with a port.
+    pub(crate) fn host(&self) -> &str {
+        self.host.to_str().unwrap_or_default()
+    }
+
     pub(crate) fn request_id(&self) -> &str {
         &self.request_id
     }
