@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use http::Method;
 
 use super::CanonicalPath;
+use super::bypass::{Bypass, Seen};
 use super::host::{Host, HostPattern};
-use crate::settings::RoomSettings;
+use crate::settings::{BypassRule, RoomSettings};
 
 /// Rules of one room; every request walks them, so their number has a bound.
 const RULES_PER_ROOM_MAX: usize = 256;
@@ -36,7 +37,7 @@ enum Piece {
 
 /// One rule: `[METHOD ]/path`, with `*` for one segment and a final `**` for any depth. `GET` covers `HEAD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
+pub(super) struct Rule {
     method: Option<Method>,
     pieces: Vec<Piece>,
 }
@@ -56,6 +57,7 @@ pub(crate) struct RoomRules {
     /// Empty: every path.
     paths: Vec<Rule>,
     open: Vec<Rule>,
+    bypass: Vec<Bypass>,
 }
 
 /// How closely a room's patterns name a request; the greatest wins.
@@ -91,17 +93,20 @@ impl Rules {
 impl RoomRules {
     fn of(name: &str, room: &RoomSettings) -> Result<RoomRules, BadRule> {
         let refuse = |rule: &str, reason| BadRule { room: name.to_owned(), rule: rule.to_owned(), reason };
-        if [&room.open, &room.paths, &room.hosts].into_iter().any(|rules| rules.len() > RULES_PER_ROOM_MAX) {
+        let longest = room.open.len().max(room.paths.len()).max(room.hosts.len()).max(room.bypass.len());
+        if longest > RULES_PER_ROOM_MAX {
             return Err(refuse("", "too many rules in one room"));
         }
         let open = |text: &String| Rule::parse(text).map_err(|reason| refuse(text, reason));
         let path = |text: &String| Rule::parse_path(text).map_err(|reason| refuse(text, reason));
         let host = |text: &String| HostPattern::parse(text).map_err(|reason| refuse(text, reason));
+        let bypass = |rule: &BypassRule| Bypass::parse(rule).map_err(|reason| refuse("bypass", reason));
         Ok(RoomRules {
             name: name.to_owned(),
             hosts: room.hosts.iter().map(host).collect::<Result<_, _>>()?,
             paths: room.paths.iter().map(path).collect::<Result<_, _>>()?,
             open: room.open.iter().map(open).collect::<Result<_, _>>()?,
+            bypass: room.bypass.iter().map(bypass).collect::<Result<_, _>>()?,
         })
     }
 
@@ -112,6 +117,11 @@ impl RoomRules {
     /// Whether the path may be passed on without an entry token. What is not plain text is never open.
     pub(crate) fn is_open(&self, method: &Method, path: &CanonicalPath) -> bool {
         path.plain && path.own().is_none() && self.open.iter().any(|rule| rule.covers(method, path))
+    }
+
+    /// Whether this request need not wait.
+    pub(crate) fn bypasses(&self, seen: &Seen<'_>) -> bool {
+        seen.path.own().is_none() && self.bypass.iter().any(|rule| rule.covers(seen))
     }
 
     fn claims(&self, host: &Host, path: &CanonicalPath) -> Option<Closeness> {
@@ -128,7 +138,7 @@ impl RoomRules {
 }
 
 impl Rule {
-    fn parse(text: &str) -> Result<Rule, &'static str> {
+    pub(super) fn parse(text: &str) -> Result<Rule, &'static str> {
         let (method, pattern) = match text.split_once(' ') {
             Some((method, pattern)) => (Some(known_method(method)?), pattern),
             None => (None, text),
@@ -179,7 +189,7 @@ impl Rule {
         (before + 1, self.pieces.iter().filter(literal).count(), fixed)
     }
 
-    fn covers(&self, method: &Method, path: &CanonicalPath) -> bool {
+    pub(super) fn covers(&self, method: &Method, path: &CanonicalPath) -> bool {
         self.covers_method(method) && self.covers_path(path)
     }
 
