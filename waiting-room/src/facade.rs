@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::credential::{EntrySigner, EntryVerifier, TicketKeys};
+use crate::credential::{EntrySigner, EntryVerifier, ProofKey, TicketKeys};
 use crate::door::{Arrival, Gate, Rooms, Verdict};
 use crate::metrics::{self, Seen};
 use crate::operator;
@@ -87,9 +87,10 @@ impl Door {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
             StoreError::NoRoom(_) | StoreError::Full | StoreError::Invalid(_) => refuse(&error),
         })?;
+        let keys = (TicketKeys::new(&secrets.ticket_key), ProofKey::new(&secrets.ticket_key));
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);
         Ok(Door(Arc::new(House {
-            gate: Gate::new(rules, rooms, TicketKeys::new(&secrets.ticket_key), signer, verifier, clock),
+            gate: Gate::new(rules, rooms, keys, (signer, verifier), clock),
             upstream: Upstream::new(settings.upstream_authority()?, timeout, settings.body_bytes_max),
             trust: Trust::new(settings.trusted()?),
             stock: Stock::default(),
@@ -174,7 +175,13 @@ impl Door {
 impl House {
     /// The whole front door on one screen.
     async fn decide(&self, visit: Visit<'_>, path: &CanonicalPath, parts: Parts, body: Body) -> Response<Body> {
-        let arrival = Arrival { method: visit.method, path, headers: visit.headers };
+        let arrival = Arrival {
+            method: visit.method,
+            host: visit.origin.host(),
+            address: visit.origin.address(),
+            path,
+            headers: visit.headers,
+        };
         match self.gate.verdict(&arrival).await {
             Verdict::Own => {
                 metrics::verdict(Seen::Own);
@@ -193,6 +200,10 @@ impl House {
             Verdict::Wait(room, standing, grant) => {
                 metrics::verdict(Seen::Wait);
                 visitor::waiting(visit, room, &standing, &grant)
+            }
+            Verdict::Prove(room) => {
+                metrics::verdict(Seen::Wait);
+                visitor::check(visit, room)
             }
             Verdict::Refuse(problem) => {
                 metrics::verdict(Seen::Refuse);

@@ -25,6 +25,7 @@ pub(crate) enum Code {
     LoginRequired,
     EntryRequired,
     EntryExpired,
+    ProofRequired,
     CrossSite,
     NotFound,
     RoomUnknown,
@@ -35,6 +36,7 @@ pub(crate) enum Code {
     ExpectationRefused,
     ValueRefused,
     Waiting,
+    TooManyJoins,
     LoginThrottled,
     HeadersTooLarge,
     UpstreamUnreachable,
@@ -46,7 +48,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code, for the table in the README and the test that compares.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 24] = [
+    pub(crate) const ALL: [Code; 26] = [
         Code::RequestRefused,
         Code::PathRefused,
         Code::JsonMalformed,
@@ -55,6 +57,7 @@ impl Code {
         Code::LoginRequired,
         Code::EntryRequired,
         Code::EntryExpired,
+        Code::ProofRequired,
         Code::CrossSite,
         Code::NotFound,
         Code::RoomUnknown,
@@ -65,6 +68,7 @@ impl Code {
         Code::ExpectationRefused,
         Code::ValueRefused,
         Code::Waiting,
+        Code::TooManyJoins,
         Code::LoginThrottled,
         Code::HeadersTooLarge,
         Code::UpstreamUnreachable,
@@ -85,6 +89,7 @@ impl Code {
             Code::LoginRequired => ("login_required", StatusCode::UNAUTHORIZED, AfterChange, "The operator must log in"),
             Code::EntryRequired => ("entry_required", StatusCode::FORBIDDEN, AfterChange, "Entry is needed"),
             Code::EntryExpired => ("entry_expired", StatusCode::FORBIDDEN, AfterChange, "The entry has run out"),
+            Code::ProofRequired => ("proof_required", StatusCode::FORBIDDEN, AfterChange, "A proof of work is needed"),
             Code::CrossSite => ("cross_site", StatusCode::FORBIDDEN, Never, "The request came from another site"),
             Code::NotFound => ("not_found", StatusCode::NOT_FOUND, Never, "There is nothing here"),
             Code::RoomUnknown => ("room_unknown", StatusCode::NOT_FOUND, Never, "There is no such room"),
@@ -95,6 +100,7 @@ impl Code {
             Code::ExpectationRefused => ("expectation_refused", StatusCode::EXPECTATION_FAILED, AfterChange, "The expectation cannot be met"),
             Code::ValueRefused => ("value_refused", StatusCode::UNPROCESSABLE_ENTITY, AfterChange, "A value is out of range"),
             Code::Waiting => ("waiting", StatusCode::TOO_MANY_REQUESTS, Safe, "It is not your turn yet"),
+            Code::TooManyJoins => ("too_many_joins", StatusCode::TOO_MANY_REQUESTS, Safe, "Too many have joined from your network"),
             Code::LoginThrottled => ("too_many_tries", StatusCode::TOO_MANY_REQUESTS, Safe, "Too many attempts to log in"),
             Code::HeadersTooLarge => ("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, AfterChange, "The headers are too large"),
             Code::UpstreamUnreachable => ("upstream_unreachable", StatusCode::BAD_GATEWAY, Safe, "The shop cannot be reached"),

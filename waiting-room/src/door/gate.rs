@@ -3,21 +3,27 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 
+use super::desk::{Comer, NotJoined};
 use super::pass::Admitted;
 use super::room::{Entered, Room, Rooms};
 use super::wait::{self, Eta, Place};
-use crate::credential::{EntryGrant, EntryRefused, EntrySigner, EntryVerifier, Ticket, TicketKeys, entry_token};
+use crate::credential::{
+    Challenge, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
+};
 use crate::line::{RoomState, Session, Snapshot};
-use crate::path::{CanonicalPath, Rules};
+use crate::metrics;
+use crate::path::Rules;
 use crate::settings::Clock;
-use crate::store::StoreError;
 
 /// First come, first served: there is one lane.
 const LANE: u8 = 0;
 /// While the store is away a page asks this often, in milliseconds, before jitter.
 const POLL_AWAY_MS: u64 = 4_000;
+
+/// How long the token of a request that need not wait lasts, in milliseconds.
+const BYPASS_TOKEN_MS: i64 = 60_000;
 
 /// Everything that decides.
 pub(crate) struct Gate {
@@ -26,6 +32,7 @@ pub(crate) struct Gate {
     pub(super) tickets: TicketKeys,
     signer: EntrySigner,
     verifier: EntryVerifier,
+    proofs: ProofKey,
     clock: Clock,
 }
 
@@ -86,12 +93,11 @@ impl Gate {
     pub(crate) fn new(
         rules: Rules,
         rooms: Rooms,
-        tickets: TicketKeys,
-        signer: EntrySigner,
-        verifier: EntryVerifier,
+        (tickets, proofs): (TicketKeys, ProofKey),
+        (signer, verifier): (EntrySigner, EntryVerifier),
         clock: Clock,
     ) -> Gate {
-        Gate { rules, rooms, tickets, signer, verifier, clock }
+        Gate { rules, rooms, tickets, signer, verifier, proofs, clock }
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -110,10 +116,6 @@ impl Gate {
         (ticket.epoch >= room.snapshot().epoch && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
     }
 
-    pub(super) fn pass_by_rule(&self, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
-        Admitted::by_rule(&self.rules, method, path)
-    }
-
     pub(super) fn pass_by_token(&self, token: &str, room: &str) -> Result<Admitted, EntryRefused> {
         Admitted::by_token(&self.verifier, token, room, self.now_ms())
     }
@@ -123,12 +125,23 @@ impl Gate {
         entry_token(headers, room.name()).is_some_and(|token| self.pass_by_token(token, room.name()).is_ok())
     }
 
+    /// A challenge for somebody who wants to join, if the room asks for proofs.
+    pub(crate) fn challenge(&self, room: &Room) -> Option<Challenge> {
+        let now_ms = self.now_ms();
+        let number_max = room.desk().proofs()?.next_number_max(room.snapshot().rate_per_minute, now_ms);
+        Some(self.proofs.challenge(room.name(), number_max, now_ms))
+    }
+
     /// Draws a number; if the room is calm, in at once.
     ///
     /// # Errors
-    /// [`StoreError`]: nobody is let in, and there is no number.
-    pub(crate) async fn join(&self, room: &Room) -> Result<Turn, StoreError> {
-        let joining = room.join().await?;
+    /// [`NotJoined`]: nobody is let in, and there is no number.
+    pub(crate) async fn join(&self, room: &Room, comer: Comer<'_>) -> Result<Turn, NotJoined> {
+        let joined = match self.ask(room, comer) {
+            Ok(()) => room.join().await.map_err(NotJoined::Line),
+            Err(refused) => Err(refused),
+        };
+        let joining = joined.inspect_err(|refused| metrics::not_joined(room.name(), refused))?;
         let ticket = Ticket {
             room: room.name().to_owned(),
             epoch: joining.epoch,
@@ -143,6 +156,31 @@ impl Gate {
             return Ok(Turn::In(grant));
         }
         Ok(Turn::Wait(Box::new(self.standing(room, Some(ticket))), grant))
+    }
+
+    /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
+    fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<(), NotJoined> {
+        let (desk, now_ms) = (room.desk(), self.now_ms());
+        let proof = match desk.proofs() {
+            Some(proofs) => {
+                let name = comer.proof.and_then(|text| self.proofs.verify(text, room.name(), now_ms));
+                Some((proofs, name.ok_or(NotJoined::Proof)?))
+            }
+            None => None,
+        };
+        desk.admit(comer.address, now_ms).map_err(|retry_after_ms| NotJoined::TooMany { retry_after_ms })?;
+        match proof {
+            Some((proofs, name)) if !proofs.first_use(name, now_ms) => Err(NotJoined::Proof),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A token for a request that need not wait: as short as requests are, and for nobody to keep.
+    pub(super) fn bypass_token(&self, room: &str) -> Option<String> {
+        let now_ms = self.now_ms();
+        let until_ms = now_ms.saturating_add(BYPASS_TOKEN_MS);
+        let (ticket, session) = (format!("{room}.bypass"), "bypass".to_owned());
+        self.signer.mint(&EntryGrant { room: room.to_owned(), ticket, session, from_ms: now_ms, until_ms })
     }
 
     /// Asks to go in with a ticket. Costs a call to the store only if this node believes that the ticket is called.

@@ -4,7 +4,7 @@
 use http::Method;
 
 use crate::credential::{EntryRefused, EntryVerifier};
-use crate::path::{CanonicalPath, Rules};
+use crate::path::{CanonicalPath, RoomRules, Seen};
 
 /// Proof that a request may pass: [`Upstream::forward`](crate::proxy::Upstream::forward) consumes it.
 pub(crate) struct Admitted {
@@ -25,8 +25,17 @@ impl Admitted {
     }
 
     /// The way of paths that are open to everybody. No token goes along: nobody has looked at it.
-    pub(super) fn by_rule(rules: &Rules, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
+    pub(super) fn by_rule(rules: &RoomRules, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
         rules.is_open(method, path).then_some(Admitted { token: None })
+    }
+
+    /// The way of those who need not wait. What stands behind asks for a token all the same, so one goes along.
+    pub(super) fn by_bypass(
+        rules: &RoomRules,
+        seen: &Seen<'_>,
+        token: impl FnOnce() -> Option<String>,
+    ) -> Option<Admitted> {
+        rules.bypasses(seen).then(|| Admitted { token: token() })
     }
 
     /// The token to send along.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use crate::line::{Claimed, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
@@ -46,6 +47,7 @@ pub(crate) struct Room {
     store: Arc<dyn LineStore>,
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
+    desk: Desk,
 }
 
 impl Room {
@@ -54,6 +56,7 @@ impl Room {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
         Ok(Room {
             name: name.to_owned(),
+            desk: Desk::new(settings.join_limit, settings.proof_of_work),
             settings: settings.clone(),
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -71,6 +74,11 @@ impl Room {
 
     pub(crate) fn session_ms(&self) -> i64 {
         self.settings.session_ms
+    }
+
+    /// What is asked of those who join.
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// The line as this node last saw it. Costs no call.

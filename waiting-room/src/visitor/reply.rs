@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Visit;
 use super::asset::content_security_policy;
 use super::facts::{Facts, queue_page};
-use super::page::NoticePage;
+use super::page::{CheckPage, NoticePage};
 use crate::credential::{entry_cookie, ticket_cookie};
 use crate::door::{Grant, Reads, Room, Standing};
 use crate::metrics;
@@ -38,6 +38,14 @@ pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: &Standing, grant:
     come_back(&mut response, standing.poll_after_ms);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept, cookie"));
     set_cookies(&mut response, visit, room, grant);
+    response
+}
+
+/// The page that solves a challenge before it joins.
+pub(crate) fn check(visit: Visit<'_>, room: &Room) -> Response<Body> {
+    let body = CheckPage { room: room.name().to_owned(), title: room.title().to_owned() };
+    let mut response = page(visit.page_status, &body);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept, cookie"));
     response
 }
 
