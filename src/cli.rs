@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Room(RoomCommand),
     /// Send visitors through the door and report what they met
     Simulate(SimulateArgs),
+    /// Compute a room's draw again from its published evidence; exit code 1 if it does not hold
+    VerifyDraw(VerifyDrawArgs),
     /// Check this machine and what the settings point at
     Doctor,
     /// Ask a running process whether it is ready (for container health checks)
@@ -132,6 +134,26 @@ pub(crate) struct SimulateArgs {
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `verify-draw` looks at.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyDrawArgs {
+    /// Where the evidence is published; default: the demo room at the door of the settings
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) url: Option<String>,
+    /// A saved answer of that address
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+    /// Tell the place of this registration
+    #[arg(long, conflicts_with = "ticket")]
+    pub(crate) number: Option<u64>,
+    /// Tell the place of this ticket
+    #[arg(long)]
+    pub(crate) ticket: Option<String>,
+    /// The commitment that you noted before the opening (hexadecimal)
+    #[arg(long, value_name = "HEX")]
+    pub(crate) commitment: Option<String>,
 }
 
 fn part(text: &str) -> Result<f64, String> {

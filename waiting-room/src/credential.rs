@@ -11,6 +11,7 @@ pub use entry::new_entry_key;
 pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
+pub use ticket::TicketClaims;
 pub(crate) use ticket::{Ticket, TicketKeys};
 pub(crate) use verifier::EntryRefused;
 pub use verifier::EntryVerifier;

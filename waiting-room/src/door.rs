@@ -2,6 +2,7 @@
 //! Renders nothing and forwards nothing.
 
 mod gate;
+mod lots;
 mod pass;
 mod room;
 mod verdict;

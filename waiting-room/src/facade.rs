@@ -83,13 +83,14 @@ impl Door {
         let signer = EntrySigner::new(&secrets.entry_key_pkcs8).map_err(|bad| refuse(&bad))?;
         let verifier = EntryVerifier::from_jwks(&signer.jwks()).map_err(|bad| refuse(&bad))?;
         let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
-        let rooms = Rooms::open(&settings.rooms, store).await.map_err(|error| match error {
+        let tickets = TicketKeys::new(&secrets.ticket_key);
+        let rooms = Rooms::open(&settings.rooms, store, &tickets).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
             StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);
         Ok(Door(Arc::new(House {
-            gate: Gate::new(rules, rooms, TicketKeys::new(&secrets.ticket_key), signer, verifier, clock),
+            gate: Gate::new(rules, rooms, tickets, signer, verifier, clock),
             upstream: Upstream::new(settings.upstream_authority()?, timeout, settings.body_bytes_max),
             trust: Trust::new(settings.trusted()?),
             stock: Stock::default(),

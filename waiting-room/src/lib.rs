@@ -15,7 +15,7 @@ mod stock;
 pub mod store;
 mod visitor;
 
-pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, new_entry_key};
+pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_entry_key};
 pub use facade::{Door, Secrets};
 pub use proxy::StrictWire;
 pub use settings::{Clock, OpenError, RoomSettings, Settings};

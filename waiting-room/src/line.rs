@@ -7,6 +7,7 @@
 mod answer;
 mod clock;
 mod decide;
+mod draw;
 mod effect;
 mod machine;
 mod meter;
@@ -20,6 +21,8 @@ pub(crate) mod tests;
 
 pub use answer::{Claimed, Joined, Session, Snapshot};
 pub(crate) use decide::effect_of;
+pub(crate) use draw::final_seed;
+pub use draw::{DRAW_ALGORITHM, Draw, DrawEvidence, Refuted};
 pub(crate) use effect::{Effect, Entry};
 pub(crate) use machine::Line;
 

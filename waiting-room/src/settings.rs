@@ -80,6 +80,8 @@ pub struct RoomSettings {
     pub burst: u32,
     /// How long an entry lasts, in milliseconds.
     pub session_ms: i64,
+    /// A public value mixed into the room's draw, which nobody could know while people registered; empty = none.
+    pub beacon: String,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
 }
@@ -126,6 +128,7 @@ impl Default for RoomSettings {
             rate_per_minute: 60,
             burst: 0,
             session_ms: 15 * 60 * 1000,
+            beacon: String::new(),
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
         }
     }
@@ -134,6 +137,7 @@ impl Default for RoomSettings {
 /// Rooms of one door: each costs a tick every 250 ms.
 const ROOMS_MAX: usize = 64;
 const ROOM_TITLE_BYTES_MAX: usize = 200;
+const BEACON_BYTES_MAX: usize = 500;
 const UPSTREAM_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=600_000;
 const BODY_BYTES_CEILING: u64 = 1024 * 1024 * 1024;
 
@@ -204,6 +208,9 @@ impl RoomSettings {
         }
         if self.title.is_empty() || self.title.len() > ROOM_TITLE_BYTES_MAX {
             return Err(bad(format!("rooms.{name}.title"), "must have 1 to 200 bytes"));
+        }
+        if self.beacon.len() > BEACON_BYTES_MAX {
+            return Err(bad(format!("rooms.{name}.beacon"), "must have at most 500 bytes"));
         }
         self.initial().check().map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
     }
@@ -292,6 +299,10 @@ mod tests {
             "rooms.demo.rate_per_minute"
         );
         assert_eq!(with(|s| s.rooms.entry("demo".to_owned()).or_default().session_ms = -1), "rooms.demo.session_ms");
+        assert_eq!(
+            with(|s| s.rooms.entry("demo".to_owned()).or_default().beacon = "x".repeat(501)),
+            "rooms.demo.beacon"
+        );
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
+use super::lots::Position;
 use super::pass::Admitted;
 use super::room::{Entered, Room, Rooms};
 use super::wait::{self, Eta, Place};
 use crate::credential::{EntryGrant, EntryRefused, EntrySigner, EntryVerifier, Ticket, TicketKeys, entry_token};
-use crate::line::{RoomState, Session, Snapshot};
+use crate::line::{Phase, RoomState, Session, Snapshot};
 use crate::path::{CanonicalPath, Rules};
 use crate::settings::Clock;
 use crate::store::StoreError;
@@ -32,6 +33,10 @@ pub(crate) struct Gate {
 /// What a visitor is told about the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
+    /// Nobody can join yet.
+    Early,
+    /// People join, and nobody goes in before the opening.
+    Prequeue,
     Waiting,
     Called,
     Paused,
@@ -48,8 +53,18 @@ pub(crate) struct Standing {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) eta: Option<Eta>,
     pub(crate) poll_after_ms: u64,
+    /// What [`Status::Early`] and [`Status::Prequeue`] wait for.
+    pub(crate) next: Option<Moment>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) now_ms: i64,
+}
+
+/// A time of the room's schedule that is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Epoch milliseconds, by the store's clock.
+    pub(crate) at_ms: i64,
+    pub(crate) left_ms: u64,
 }
 
 /// What a visitor gets to keep: written into cookies, and into JSON for those who ask for it.
@@ -148,11 +163,12 @@ impl Gate {
     /// Asks to go in with a ticket. Costs a call to the store only if this node believes that the ticket is called.
     pub(crate) async fn enter(&self, room: &Room, ticket: Ticket) -> Turn {
         let mut standing = self.standing(room, Some(ticket.clone()));
-        let called = standing.place.is_some_and(|place| place.called);
-        if !called || standing.status == Status::Paused {
+        let place = standing.place.filter(|place| place.called);
+        let still = matches!(standing.status, Status::Paused | Status::Early | Status::Prequeue);
+        let Some(place) = place.filter(|_| !still) else {
             return Turn::Wait(Box::new(standing), Grant::default());
-        }
-        match room.claim(ticket.epoch, ticket.number).await {
+        };
+        match room.claim(ticket.epoch, place.number).await {
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
                 Some(entry) => Turn::In(Grant { ticket: None, entry: Some(entry) }),
                 None => Turn::Wait(Box::new(standing), Grant::default()),
@@ -174,12 +190,19 @@ impl Gate {
         let snapshot = room.snapshot();
         // A ticket of a line that this node has yet to see has a place, but nobody here knows how far in front.
         let seen = ticket.as_ref().is_none_or(|ticket| ticket.epoch == snapshot.epoch);
+        if seen && let Some((status, next)) = self.before_opening(room, &snapshot) {
+            return self.at_opening(room, ticket, snapshot, status, next);
+        }
         if !room.store_ok() || !seen {
             return self.away(room, ticket);
         }
         // Who has no ticket yet stands where the next number would.
         let next = snapshot.issued.saturating_add(1);
-        let place = Place::of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
+        let position = room.position_of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
+        let Position::At(position) = position else {
+            return self.away(room, ticket);
+        };
+        let place = Place::of(position, &snapshot);
         let status = match snapshot.state {
             RoomState::Paused | RoomState::Closed | RoomState::SoldOut => Status::Paused,
             RoomState::Open | RoomState::Draining if place.called => Status::Called,
@@ -191,6 +214,40 @@ impl Gate {
             ticket,
             eta: wait::eta_of(place, &snapshot),
             poll_after_ms: wait::poll_after_ms(place, &snapshot, rand::random()),
+            next: None,
+            snapshot,
+            now_ms: self.now_ms(),
+        }
+    }
+
+    /// What the room waits for, if it has not opened. This needs no store: a schedule is known to all nodes, and only
+    /// once its time has come must the line be seen.
+    fn before_opening(&self, room: &Room, line: &Snapshot) -> Option<(Status, Moment)> {
+        let (status, at_ms) = match line.phase {
+            Phase::Early => (Status::Early, line.prequeue_at_ms.or(line.opens_at_ms)?),
+            Phase::Prequeue => (Status::Prequeue, line.opens_at_ms?),
+            Phase::Running | Phase::Over => return None,
+        };
+        let now_ms = if room.store_ok() { line.at_ms } else { self.now_ms().max(line.at_ms) };
+        let left_ms = u64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(0);
+        (room.store_ok() || left_ms > 0).then_some((status, Moment { at_ms, left_ms }))
+    }
+
+    fn at_opening(
+        &self,
+        room: &Room,
+        ticket: Option<Ticket>,
+        snapshot: Arc<Snapshot>,
+        status: Status,
+        next: Moment,
+    ) -> Standing {
+        Standing {
+            status,
+            place: place_of(room, ticket.as_ref(), &snapshot),
+            ticket,
+            eta: None,
+            poll_after_ms: wait::poll_at_opening_ms(next.left_ms, rand::random()),
+            next: Some(next),
             snapshot,
             now_ms: self.now_ms(),
         }
@@ -199,13 +256,13 @@ impl Gate {
     /// The standing of somebody while the line cannot be seen: the last place, and no promise.
     pub(crate) fn away(&self, room: &Room, ticket: Option<Ticket>) -> Standing {
         let snapshot = room.snapshot();
-        let known = ticket.as_ref().filter(|ticket| ticket.epoch == snapshot.epoch);
         Standing {
             status: Status::OneMoment,
-            place: known.map(|ticket| Place::of(ticket.number, &snapshot)),
+            place: place_of(room, ticket.as_ref(), &snapshot),
             ticket,
             eta: None,
             poll_after_ms: POLL_AWAY_MS + rand::random_range(0..POLL_AWAY_MS / 2),
+            next: None,
             snapshot,
             now_ms: self.now_ms(),
         }
@@ -221,5 +278,14 @@ impl Gate {
             until_ms: now_ms.saturating_add(session.expires_in_ms),
         })?;
         Some(Granted { token, expires_in_ms: session.expires_in_ms })
+    }
+}
+
+/// The place of a ticket of this line, if it has one yet.
+fn place_of(room: &Room, ticket: Option<&Ticket>, line: &Snapshot) -> Option<Place> {
+    let ticket = ticket.filter(|ticket| ticket.epoch == line.epoch)?;
+    match room.position_of(ticket.number, line) {
+        Position::At(position) => Some(Place::of(position, line)),
+        Position::NotDrawn | Position::NotKnown => None,
     }
 }

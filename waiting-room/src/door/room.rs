@@ -9,7 +9,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::line::{Claimed, RoomChange, Session, Snapshot};
+use super::lots::{Lots, Position};
+use crate::credential::TicketKeys;
+use crate::line::{Claimed, DrawEvidence, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
 use crate::store::{LineStore, StoreError};
@@ -46,18 +48,27 @@ pub(crate) struct Room {
     store: Arc<dyn LineStore>,
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
+    lots: Lots,
 }
 
 impl Room {
     /// Begins the room, or finds it as it was.
-    async fn open(name: &str, settings: &RoomSettings, store: Arc<dyn LineStore>) -> Result<Room, StoreError> {
+    async fn open(
+        name: &str,
+        settings: &RoomSettings,
+        store: Arc<dyn LineStore>,
+        keys: &TicketKeys,
+    ) -> Result<Room, StoreError> {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
+        let lots = Lots::new(keys, name, &settings.beacon);
+        lots.follow(&snapshot).await;
         Ok(Room {
             name: name.to_owned(),
             settings: settings.clone(),
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
+            lots,
         })
     }
 
@@ -91,9 +102,19 @@ impl Room {
         Ok(Joining { epoch: joined.snapshot.epoch, number: joined.first, session })
     }
 
-    /// Asks to go in with a number of an epoch.
-    pub(super) async fn claim(&self, epoch: u64, number: u64) -> Result<Entered, StoreError> {
-        let answer = in_time(self.store.claim(&self.name, epoch, &[number])).await;
+    /// Where a number of the line that `line` shows stands. Costs no call.
+    pub(super) fn position_of(&self, number: u64, line: &Snapshot) -> Position {
+        self.lots.position_of(number, line)
+    }
+
+    /// What anybody may know of the draw.
+    pub(crate) fn draw(&self) -> DrawEvidence {
+        self.lots.evidence(&self.snapshot())
+    }
+
+    /// Asks to go in with a position of an epoch.
+    pub(super) async fn claim(&self, epoch: u64, position: u64) -> Result<Entered, StoreError> {
+        let answer = in_time(self.store.claim(&self.name, epoch, &[position])).await;
         let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
         let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
         metrics::claimed(&self.name, &claimed);
@@ -109,9 +130,16 @@ impl Room {
         })
     }
 
-    /// Gives a number up.
+    /// Gives a number up. Before a draw there is no position to give up: the ticket is forgotten, and whichever place
+    /// it draws is passed over like that of anybody who is not there.
     pub(crate) async fn leave(&self, number: u64) -> Result<(), StoreError> {
-        self.keep(in_time(self.store.leave(&self.name, number)).await, |snapshot| snapshot).map(drop)
+        match self.position_of(number, &self.snapshot()) {
+            Position::At(position) => {
+                self.keep(in_time(self.store.leave(&self.name, position)).await, |snapshot| snapshot).map(drop)
+            }
+            Position::NotDrawn => Ok(()),
+            Position::NotKnown => Err(StoreError::Busy),
+        }
     }
 
     /// Changes what an operator may change; the answer is the line after it.
@@ -123,6 +151,7 @@ impl Room {
     pub(crate) async fn tick(&self) -> Result<Snapshot, StoreError> {
         let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
         metrics::line(&self.name, &snapshot);
+        self.lots.follow(&snapshot).await;
         Ok(snapshot)
     }
 
@@ -186,10 +215,11 @@ impl Rooms {
     pub(crate) async fn open(
         settings: &BTreeMap<String, RoomSettings>,
         store: &Arc<dyn LineStore>,
+        keys: &TicketKeys,
     ) -> Result<Rooms, StoreError> {
         let mut rooms = BTreeMap::new();
         for (name, room) in settings {
-            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store)).await?);
+            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), keys).await?);
         }
         Ok(Rooms(rooms))
     }

@@ -6,6 +6,7 @@ use super::gate::{Gate, Gone, Grant, Standing, Turn};
 use super::pass::Admitted;
 use super::room::Room;
 use crate::credential::{EntryRefused, Ticket, cookie, entry_token, ticket_cookie};
+use crate::line::Phase;
 use crate::path::CanonicalPath;
 use crate::problem::{Code, Problem};
 use crate::store::StoreError;
@@ -86,6 +87,10 @@ impl Gate {
                 Turn::Gone(Gone::Spent | Gone::Unknown) => self.join(room).await,
                 turn @ (Turn::In(_) | Turn::Wait(..)) => Ok(turn),
             },
+            // Nobody draws a number before people may join.
+            None if room.snapshot().phase == Phase::Early => {
+                return Verdict::Wait(room, Box::new(self.standing(room, None)), Grant::default());
+            }
             None => self.join(room).await,
         };
         match turn {

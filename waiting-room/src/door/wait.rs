@@ -19,6 +19,10 @@ const NEAR_MS: u64 = 5_000;
 const POLL_PART: u64 = 10;
 /// While nothing moves nobody needs to ask often, in milliseconds.
 const POLL_STILL_MS: u64 = 10_000;
+/// How much later than the store a node may see that a room opens, in milliseconds.
+const OPENING_LAG_MS: u64 = 500;
+/// The time over which polls at the opening are spread, in milliseconds.
+const OPENING_SPREAD_MS: u64 = 2_500;
 /// Polls are spread by up to this many percent, so that they do not come in waves.
 const JITTER_PERCENT: u64 = 25;
 
@@ -32,7 +36,7 @@ pub(crate) struct Eta {
 /// Where somebody stands, as the node's snapshot knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The number drawn.
+    /// The position in line.
     pub(crate) number: u64,
     /// People in front who have not been called.
     pub(crate) ahead: u64,
@@ -72,6 +76,15 @@ pub(crate) fn poll_after_ms(place: Place, snapshot: &Snapshot, jitter: u64) -> u
     // Spread downwards from the longest time, so that the bounds hold with jitter too.
     let spread_ms = base_ms / 100 * JITTER_PERCENT;
     base_ms.saturating_sub(jitter % spread_ms.max(1)).max(POLL_NEAR_MS / 2)
+}
+
+/// When somebody who waits for the opening asks again, in milliseconds: a little after it, spread so that not everybody
+/// comes in the same instant. Coming later costs nobody a place.
+pub(crate) fn poll_at_opening_ms(left_ms: u64, jitter: u64) -> u64 {
+    if left_ms > POLL_MS_MAX {
+        return POLL_MS_MAX - jitter % (POLL_MS_MAX / 100 * JITTER_PERCENT);
+    }
+    left_ms + OPENING_LAG_MS + jitter % OPENING_SPREAD_MS
 }
 
 fn plain_ms(people: u64, snapshot: &Snapshot) -> Option<u64> {
@@ -128,6 +141,13 @@ mod tests {
         let line = snapshot(1_000_000, 0, 600);
         let after = |number| poll_after_ms(Place::of(number, &line), &line, 0);
         assert_eq!([1, 51, 300, 3_000, 30_000, 1_000_000].map(after), [1_000, 1_000, 2_990, 29_990, 60_000, 60_000]);
+    }
+
+    #[test]
+    fn who_waits_for_the_opening_comes_after_it() {
+        assert_eq!([0, 1].map(|jitter| poll_at_opening_ms(10_000, jitter)), [10_500, 10_501]);
+        assert_eq!(poll_at_opening_ms(0, 2_499), 2_999);
+        assert!((45_000..=60_000).contains(&poll_at_opening_ms(u64::MAX, 14_999)));
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use super::facts::{Facts, RoomFacts};
 use super::page::NoticePage;
 use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
 use crate::credential::{Ticket, cookie, ticket_cookie};
-use crate::door::{Gone, Grant, Room, Standing, Turn, line_unavailable};
+use crate::door::{Gone, Grant, Room, Standing, Status, Turn, line_unavailable};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
 
@@ -25,6 +25,7 @@ enum Route<'a> {
     Ticket(&'a str),
     Entry(&'a str),
     Leave(&'a str),
+    Draw(&'a str),
 }
 
 impl Route<'_> {
@@ -38,13 +39,14 @@ impl Route<'_> {
             ["rooms", room, "ticket"] => Some(Route::Ticket(room)),
             ["rooms", room, "entry"] => Some(Route::Entry(room)),
             ["rooms", room, "leave"] => Some(Route::Leave(room)),
+            ["rooms", room, "draw"] => Some(Route::Draw(room)),
             _ => None,
         }
     }
 
     const fn allow(&self) -> &'static str {
         match self {
-            Route::Keys | Route::Asset(_) | Route::Room(_) => "GET, HEAD",
+            Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Draw(_) => "GET, HEAD",
             Route::Tickets(_) | Route::Entry(_) | Route::Leave(_) => "POST",
             Route::Ticket(_) => "GET, HEAD, DELETE",
         }
@@ -77,6 +79,7 @@ async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem>
         Route::Keys => Ok(reply::json_text(StatusCode::OK, visit.gate.jwks())),
         Route::Asset(name) => file(visit, name).ok_or_else(nothing),
         Route::Room(name) => room(visit, name).map(|room| look(visit, room)),
+        Route::Draw(name) => room(visit, name).map(|room| reply::json(StatusCode::OK, &room.draw())),
         Route::Tickets(name) => join(visit, room(visit, name)?).await,
         Route::Ticket(name) if visit.method == Method::DELETE => {
             let room = room(visit, name)?;
@@ -121,6 +124,14 @@ fn look(visit: Visit<'_>, room: &Room) -> Response<Body> {
 async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     if let Ok(ticket) = ticket(visit, room) {
         return Ok(facts(visit, room, StatusCode::OK, &visit.gate.standing(room, Some(ticket)), &Grant::default()));
+    }
+    let standing = visit.gate.standing(room, None);
+    if standing.status == Status::Early {
+        let detail = "Nobody can join yet; come back when it is time.";
+        return Err(Problem::new(Code::Waiting, detail)
+            .with("room", room.name())
+            .with("next_at_ms", standing.next.map(|next| next.at_ms))
+            .retry_after(standing.poll_after_ms));
     }
     match visit.gate.join(room).await {
         Ok(Turn::In(grant)) => {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Visit;
 use super::asset::content_security_policy;
-use super::facts::{Facts, queue_page};
+use super::facts::{Facts, countdown_page, queue_page};
 use super::page::NoticePage;
 use crate::credential::{entry_cookie, ticket_cookie};
 use crate::door::{Grant, Reads, Room, Standing};
@@ -29,7 +29,10 @@ const REFRESH_MS_MIN: u64 = 2_000;
 /// The place in line: a page for browsers, the same facts as JSON for who asks for them.
 pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: &Standing, grant: &Grant) -> Response<Body> {
     let mut response = match Reads::of(visit.headers) {
-        Reads::Page => page(visit.page_status, &queue_page(visit, room, standing)),
+        Reads::Page => match countdown_page(room, standing) {
+            Some(countdown) => page(visit.page_status, &countdown),
+            None => page(visit.page_status, &queue_page(visit, room, standing)),
+        },
         Reads::Json => json(StatusCode::ACCEPTED, &Facts::of(visit, room, standing, grant)),
     };
     if Reads::of(visit.headers) == Reads::Page {

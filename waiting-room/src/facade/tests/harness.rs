@@ -100,7 +100,13 @@ impl World {
         });
         let memory: Arc<dyn LineStore> = Arc::new(MemoryStore::open(dir.path(), Arc::clone(&clock)).unwrap());
         let grouped = GroupedStore::new(memory);
-        let store = Arc::new(Switch { inner: grouped, down: AtomicBool::new(false), calls: AtomicUsize::new(0) });
+        let store = Arc::new(Switch {
+            inner: grouped,
+            down: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
+            as_if: Mutex::default(),
+            positions: Mutex::default(),
+        });
         let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
         let shared: Arc<dyn LineStore> = store.clone();
         let door = Door::with_store(&settings, &secrets, clock, &shared).await.unwrap();
@@ -248,6 +254,10 @@ pub(super) struct Switch {
     inner: GroupedStore,
     pub(super) down: AtomicBool,
     pub(super) calls: AtomicUsize,
+    /// Changes what the line is seen as.
+    pub(super) as_if: Mutex<Option<fn(&mut Snapshot)>>,
+    /// The positions that were claimed or given up.
+    pub(super) positions: Mutex<Vec<u64>>,
 }
 
 impl Switch {
@@ -261,6 +271,17 @@ impl Switch {
         }
         answer
     }
+
+    fn shape<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>, of: fn(&mut T) -> &mut Snapshot) -> Answer<'a, T> {
+        let answer = self.ask(answer);
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            if let Some(as_if) = *self.as_if.lock().unwrap() {
+                as_if(of(&mut answer));
+            }
+            Ok(answer)
+        })
+    }
 }
 
 impl LineStore for Switch {
@@ -270,16 +291,17 @@ impl LineStore for Switch {
 
     fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.ask(self.inner.join(room, count))
+        self.shape(self.inner.join(room, count), |joined| &mut joined.snapshot)
     }
 
     fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.ask(self.inner.claim(room, epoch, numbers))
+        self.positions.lock().unwrap().extend(numbers);
+        self.shape(self.inner.claim(room, epoch, numbers), |(_, snapshot)| snapshot)
     }
 
     fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.tick(room))
+        self.shape(self.inner.tick(room), |snapshot| snapshot)
     }
 
     fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
@@ -287,7 +309,8 @@ impl LineStore for Switch {
     }
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.leave(room, number))
+        self.positions.lock().unwrap().push(number);
+        self.shape(self.inner.leave(room, number), |snapshot| snapshot)
     }
 
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
