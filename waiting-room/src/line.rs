@@ -14,6 +14,7 @@ mod machine;
 mod meter;
 mod presence;
 mod room;
+mod schedule;
 mod session;
 mod spent;
 mod tally;
@@ -21,7 +22,7 @@ mod tally;
 pub(crate) mod tests;
 
 pub use answer::{Claimed, Joined, Session, Snapshot};
-pub(crate) use decide::effect_of;
+pub(crate) use decide::{Refused, effect_of};
 pub(crate) use draw::final_seed;
 pub use draw::{DRAW_ALGORITHM, Draw, DrawEvidence, Refuted};
 pub(crate) use effect::{Effect, Entry};
@@ -30,7 +31,7 @@ pub(crate) use machine::Line;
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
     pub(crate) use super::{
-        clock::STEP_MS_MAX,
+        clock::{STEADY_MS, STEP_MS_MAX},
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
