@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a failed or skipped story says why")]
 
 mod bad_input;
+mod draw;
 mod harness;
 mod journey;
 mod operator;

@@ -66,7 +66,9 @@ impl Lots {
 
     /// The position of a number of this line. A room without a draw, and who came after it: the number itself.
     pub(super) fn position_of(&self, number: u64, line: &Snapshot) -> Position {
-        let to_come = line.method == Method::Draw && matches!(line.phase, Phase::Early | Phase::Prequeue);
+        // A line that has called somebody does not draw any more.
+        let before = line.cursor == 0 && matches!(line.phase, Phase::Early | Phase::Prequeue);
+        let to_come = before && line.method == Method::Draw;
         if number > line.drawn {
             return if line.drawn == 0 && to_come { Position::NotDrawn } else { Position::At(number) };
         }

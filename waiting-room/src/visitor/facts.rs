@@ -197,7 +197,7 @@ fn lot(standing: &Standing) -> Option<Lot> {
 /// Fills the page before the opening, if the room has not opened.
 pub(super) fn countdown_page(room: &Room, standing: &Standing) -> Option<CountdownPage> {
     let (line, next) = (&standing.snapshot, standing.next?);
-    let draws = standing.place.is_none() && line.method == Method::Draw;
+    let draws = standing.place.is_none() && line.method == Method::Draw && line.cursor == 0;
     Some(CountdownPage {
         room: room.name().to_owned(),
         title: room.title().to_owned(),
