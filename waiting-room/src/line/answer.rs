@@ -33,9 +33,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether this one replaces `other`: replies may overtake each other on the way.
+    /// Whether this one replaces `other`: replies may overtake each other on the way. Of another line it always does:
+    /// which of two is kept is the store's to say.
     pub fn supersedes(&self, other: &Snapshot) -> bool {
-        (self.epoch, self.version) >= (other.epoch, other.version)
+        self.epoch != other.epoch || self.version >= other.version
     }
 
     /// People not called yet and people called a short while ago who have not gone in.

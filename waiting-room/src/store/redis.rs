@@ -7,12 +7,12 @@ mod script;
 mod server;
 
 use self::{
-    answer::{ClaimAnswer, JoinAnswer, SnapshotAnswer},
+    answer::{ClaimAnswer, JoinAnswer, Learn, Seen, SnapshotAnswer},
     connection::Connection,
     script::{Operation, Scripts},
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_size};
-use crate::line::{Claimed, Joined, RoomChange, RoomInitial, RoomState, Snapshot, check_room_name};
+use crate::line::{Claimed, Joined, RoomChange, RoomInitial, RoomState, Snapshot, burst_for, check_room_name};
 use redis::FromRedisValue;
 use std::{
     collections::HashMap,
@@ -27,8 +27,23 @@ const SERVER_TIME: i64 = 0;
 pub struct RedisStore {
     connection: Connection,
     scripts: Scripts,
-    /// What each room begins with, in case the server has lost it. A std mutex: never held across an `.await`.
-    initials: Mutex<HashMap<String, RoomInitial>>,
+    /// What this node knows of each room, in case the server loses it. A std mutex: never held across an `.await`.
+    known: Mutex<HashMap<String, Known>>,
+}
+
+/// What a node knows of a room by itself.
+#[derive(Clone)]
+struct Known {
+    initial: RoomInitial,
+    /// The youngest state that a script answered with.
+    highest: Option<Seen>,
+}
+
+/// Why a script did not run.
+enum Refused {
+    /// The server has no such room, or an older state of it than this node has seen.
+    Lost,
+    Failed(StoreError),
 }
 
 impl RedisStore {
@@ -40,11 +55,12 @@ impl RedisStore {
     /// when its memory is full.
     pub async fn open(address: &str) -> Result<RedisStore, OpenError> {
         let connection = Connection::open(address).await?;
-        Ok(RedisStore { connection, scripts: Scripts::new(), initials: Mutex::default() })
+        Ok(RedisStore { connection, scripts: Scripts::new(), known: Mutex::default() })
     }
 
-    /// Runs one operation. A room that the server has lost is begun anew, with another epoch, and it runs again.
-    async fn call<T: FromRedisValue>(
+    /// Runs one operation. A room that the server has lost, or holds an older state of, is restored from what this node
+    /// knows before anything else happens to it.
+    async fn call<T: FromRedisValue + Learn>(
         &self,
         operation: Operation,
         room: &str,
@@ -52,45 +68,81 @@ impl RedisStore {
         arguments: &[Vec<u8>],
     ) -> Result<T, StoreError> {
         match self.call_once(operation, room, now_ms, arguments).await {
-            Err(StoreError::NoRoom(_)) => {
-                let initial = self.initials.lock().unwrap_or_else(PoisonError::into_inner).get(room).cloned();
-                let initial = initial.ok_or_else(|| StoreError::NoRoom(room.to_owned()))?;
-                tracing::error!(room, "the store has lost the room: it begins anew, with a new epoch");
-                let _: SnapshotAnswer =
-                    self.call_once(Operation::Ensure, room, now_ms, &ensure_arguments(&initial)).await?;
-                self.call_once(operation, room, now_ms, arguments).await
+            Err(Refused::Lost) => {
+                self.restore_known(room, now_ms).await?;
+                let again = self.call_once(operation, room, now_ms, arguments).await;
+                again.map_err(|refused| refused.or_no_room(room))
             }
-            answer => answer,
+            Err(Refused::Failed(error)) => Err(error),
+            Ok(answer) => Ok(answer),
         }
     }
 
-    async fn call_once<T: FromRedisValue>(
+    async fn restore_known(&self, room: &str, now_ms: i64) -> Result<(), StoreError> {
+        let Some(Known { initial, highest: Some(Seen { snapshot, .. }) }) = self.known(room) else {
+            return Err(StoreError::NoRoom(room.to_owned()));
+        };
+        let arguments = restore_arguments(&initial, &snapshot);
+        let restored = self.call_once(Operation::Restore, room, now_ms, &arguments).await;
+        let SnapshotAnswer(Seen { snapshot: after, life }) = restored.map_err(|refused| refused.or_no_room(room))?;
+        tracing::error!(
+            room,
+            life,
+            issued_before = snapshot.issued,
+            issued = after.issued,
+            same_line = after.epoch == snapshot.epoch,
+            "the store had lost the line, or an older state of it: it was restored"
+        );
+        Ok(())
+    }
+
+    async fn call_once<T: FromRedisValue + Learn>(
         &self,
         operation: Operation,
         room: &str,
         now_ms: i64,
         arguments: &[Vec<u8>],
-    ) -> Result<T, StoreError> {
-        let answer = self.connection.run(self.scripts.of(operation), &keys(room), now_ms, arguments).await;
-        answer.map_err(|error| match error.code() {
-            Some("NOROOM") => StoreError::NoRoom(room.to_owned()),
-            Some("FULL") => StoreError::Full,
-            Some(_) | None => StoreError::Unreachable(error.to_string()),
-        })
+    ) -> Result<T, Refused> {
+        let state = state_of(now_ms, self.known(room).and_then(|known| known.highest).as_ref());
+        let answer = self.connection.run(self.scripts.of(operation), &keys(room), &state, arguments).await;
+        let answer: T = answer.map_err(|error| match error.code() {
+            Some("NOROOM" | "BEHIND") => Refused::Lost,
+            Some("FULL") => Refused::Failed(StoreError::Full),
+            Some(_) | None => Refused::Failed(StoreError::Unreachable(error.to_string())),
+        })?;
+        self.learn(room, answer.seen());
+        Ok(answer)
+    }
+
+    fn known(&self, room: &str) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+    }
+
+    fn learn(&self, room: &str, seen: &Seen) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(room)
+            && known.highest.as_ref().is_none_or(|highest| seen.supersedes(highest))
+        {
+            known.highest = Some(seen.clone());
+        }
     }
 
     async fn ensure_at(&self, room: &str, now_ms: i64, initial: &RoomInitial) -> Result<Snapshot, StoreError> {
         check_room_name(room)?;
         initial.check()?;
-        self.initials.lock().unwrap_or_else(PoisonError::into_inner).insert(room.to_owned(), initial.clone());
+        {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = known.entry(room.to_owned());
+            known.or_insert_with(|| Known { initial: initial.clone(), highest: None }).initial = initial.clone();
+        }
         let answer: SnapshotAnswer = self.call(Operation::Ensure, room, now_ms, &ensure_arguments(initial)).await?;
-        Ok(answer.0)
+        Ok(answer.0.snapshot)
     }
 
     async fn join_at(&self, room: &str, now_ms: i64, count: u32) -> Result<Joined, StoreError> {
         check_size("count", count as usize)?;
         let answer: JoinAnswer = self.call(Operation::Join, room, now_ms, &[text(count)]).await?;
-        Ok(answer.0)
+        Ok(answer.joined())
     }
 
     async fn claim_at(&self, room: &str, now_ms: i64, numbers: &[u64]) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
@@ -102,18 +154,18 @@ impl RedisStore {
 
     async fn tick_at(&self, room: &str, now_ms: i64) -> Result<Snapshot, StoreError> {
         let answer: SnapshotAnswer = self.call(Operation::Tick, room, now_ms, &[]).await?;
-        Ok(answer.0)
+        Ok(answer.0.snapshot)
     }
 
     async fn change_at(&self, room: &str, now_ms: i64, change: &RoomChange) -> Result<Snapshot, StoreError> {
         change.check()?;
         let answer: SnapshotAnswer = self.call(Operation::Change, room, now_ms, &change_arguments(change)).await?;
-        Ok(answer.0)
+        Ok(answer.0.snapshot)
     }
 
     async fn leave_at(&self, room: &str, now_ms: i64, number: u64) -> Result<Snapshot, StoreError> {
         let answer: SnapshotAnswer = self.call(Operation::Leave, room, now_ms, &[text(number)]).await?;
-        Ok(answer.0)
+        Ok(answer.0.snapshot)
     }
 }
 
@@ -166,6 +218,37 @@ fn change_arguments(change: &RoomChange) -> [Vec<u8>; 5] {
         change.message.as_ref().map(|_| text(1)).unwrap_or_default(),
         change.message.as_ref().map(text).unwrap_or_default(),
     ]
+}
+
+fn restore_arguments(initial: &RoomInitial, highest: &Snapshot) -> [Vec<u8>; 8] {
+    // A snapshot has the burst in force. One that is what the rate gives follows the rate again.
+    let burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
+    [
+        text(highest.issued),
+        text(highest.cursor),
+        text(highest.admitted),
+        text(highest.rate_per_minute),
+        text(burst),
+        text(initial.session_ms),
+        text(highest.state.as_str()),
+        text(&highest.message),
+    ]
+}
+
+/// The first argument of every script: when it is, and the youngest state of the line that this node has seen.
+fn state_of(now_ms: i64, highest: Option<&Seen>) -> String {
+    let (epoch, version, life) =
+        highest.map_or((0, 0, 0), |seen| (seen.snapshot.epoch, seen.snapshot.version, seen.life));
+    format!("{now_ms} {epoch} {version} {life}")
+}
+
+impl Refused {
+    fn or_no_room(self, room: &str) -> StoreError {
+        match self {
+            Refused::Lost => StoreError::NoRoom(room.to_owned()),
+            Refused::Failed(error) => error,
+        }
+    }
 }
 
 fn text(value: impl Display) -> Vec<u8> {

@@ -1,9 +1,9 @@
 -- Changes what an operator may change. An empty argument leaves the value as it is.
--- ARGV: now, rate, burst, state, whether there is a message ('1' or ''), message. Answers the snapshot.
+-- ARGV: time and caller's state, rate, burst, state, whether there is a message ('1' or ''), message. Answers the snapshot.
 
-local line = load()
+local line, refusal = load()
 if not line then
-  return no_room()
+  return refusal
 end
 line.rate = tonumber(ARGV[2]) or line.rate
 line.burst = tonumber(ARGV[3]) or line.burst

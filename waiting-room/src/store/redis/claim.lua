@@ -1,11 +1,11 @@
 -- Lets called numbers in, in the order given, as far as the budget goes.
--- ARGV: now, number... Answers {snapshot, session_ms, {verdict, value, verdict, value, ...}}.
+-- ARGV: time and caller's state, number... Answers {snapshot, session_ms, {verdict, value, verdict, value, ...}}.
 
 local ADMITTED, NOT_CALLED, NO_BUDGET, SPENT_BEFORE, UNKNOWN = 0, 1, 2, 3, 4
 
-local line = load()
+local line, refusal = load()
 if not line then
-  return no_room()
+  return refusal
 end
 local asked = { unpack(ARGV, 2) }
 local recent = { redis.call('HMGET', RECENT[0], unpack(asked)), redis.call('HMGET', RECENT[1], unpack(asked)) }

@@ -1,9 +1,9 @@
 -- Gives out the next numbers; the first ones go in at once if the room is calm.
--- ARGV: now, count. Answers {snapshot, first, admitted, session_ms}.
+-- ARGV: time and caller's state, count. Answers {snapshot, first, admitted, session_ms}.
 
-local line = load()
+local line, refusal = load()
 if not line then
-  return no_room()
+  return refusal
 end
 local count = tonumber(ARGV[2])
 if count > NUMBER_MAX - line.issued then

@@ -1,9 +1,9 @@
 -- Gives a number up, unless it is used up already or was never given out.
--- ARGV: now, number. Answers the snapshot.
+-- ARGV: time and caller's state, number. Answers the snapshot.
 
-local line = load()
+local line, refusal = load()
 if not line then
-  return no_room()
+  return refusal
 end
 local number = tonumber(ARGV[2])
 if number >= 1 and number <= line.issued and redis.call('SETBIT', SPENT, int(number), 1) == 0 then

@@ -1,8 +1,14 @@
 -- The state of one line in Redis and the passing of its time; put before every operation. The rules are those of the
 -- pure `Line`, whose constants stand in front of this text; a differential test compares every answer.
 --
--- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns). ARGV[1]: the time in epoch milliseconds, 0 for
--- the server's own; only tests send another. Numbers stay below 2^53, where Lua counts exactly.
+-- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns). ARGV[1] is `now epoch version life`: the time
+-- in epoch milliseconds (0 for the server's own; only tests send another), and the youngest state of this line that the
+-- caller has seen (zeros: none). A line that is older than that is not touched: this server lost it, or was behind when
+-- it took over, and `restore` comes first. Numbers stay below 2^53, where Lua counts exactly.
+
+local NOW, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = string.match(ARGV[1], '^(%-?%d+) (%d+) (%d+) (%d+)$')
+NOW, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE =
+  tonumber(NOW), tonumber(SEEN_EPOCH), tonumber(SEEN_VERSION), tonumber(SEEN_LIFE)
 
 local LINE, SPENT, RECENT = KEYS[1], KEYS[2], { [0] = KEYS[3], [1] = KEYS[4] }
 
@@ -11,9 +17,8 @@ local function int(number)
 end
 
 local function now_ms()
-  local given = tonumber(ARGV[1])
-  if given ~= 0 then
-    return given
+  if NOW ~= 0 then
+    return NOW
   end
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -101,11 +106,18 @@ local function pass_time(line, elapsed_ms)
 end
 
 local NUMBERS =
-  { 'epoch', 'version', 'wall_ms', 'line_ms', 'issued', 'cursor', 'rate', 'burst', 'session_ms', 'units', 'total', 'window' }
-local TEXTS = { 'state', 'message', 'calls', 'seconds' }
+  { 'epoch', 'version', 'wall_ms', 'line_ms', 'issued', 'cursor', 'rate', 'burst', 'session_ms', 'units', 'total', 'window',
+  'life' }
+local TEXTS = { 'state', 'message', 'calls', 'seconds', 'gaps' }
 
--- The line brought up to now, or nil if there is none.
-local function load()
+-- A line's life begins anew when it is restored; each node tells what it knows once in each.
+local function is_behind(line)
+  return SEEN_EPOCH ~= 0
+    and (line.epoch ~= SEEN_EPOCH or line.life ~= SEEN_LIFE or line.version < SEEN_VERSION)
+end
+
+-- The line brought up to now, or nil if there is none; however old it is.
+local function load_any()
   local texts = redis.call('HMGET', LINE, unpack(TEXTS))
   if not texts[1] then
     return nil
@@ -113,6 +125,7 @@ local function load()
   local line = { state = texts[1], message = texts[2] }
   line.calls = unpack_rows(texts[3], '(%d+):(%d+):(%d+):(%d+)')
   line.seconds = unpack_rows(texts[4], '(%d+):(%d+)')
+  line.gaps = unpack_rows(texts[5], '(%d+):(%d+)')
   for index, value in ipairs(redis.call('HMGET', LINE, unpack(NUMBERS))) do
     line[NUMBERS[index]] = tonumber(value)
   end
@@ -124,12 +137,26 @@ local function load()
   return line
 end
 
+-- The line brought up to now, or the refusal that the script answers with.
+local function load()
+  local line = load_any()
+  if not line then
+    return nil, redis.error_reply('NOROOM the room was never begun, or is lost')
+  end
+  if is_behind(line) then
+    return nil, redis.error_reply('BEHIND this server holds an older state of the room')
+  end
+  return line
+end
+
 local function save(line)
   local fields = { 'state', line.state, 'message', line.message }
   fields[#fields + 1] = 'calls'
   fields[#fields + 1] = pack_rows(line.calls)
   fields[#fields + 1] = 'seconds'
   fields[#fields + 1] = pack_rows(line.seconds)
+  fields[#fields + 1] = 'gaps'
+  fields[#fields + 1] = pack_rows(line.gaps)
   for _, name in ipairs(NUMBERS) do
     fields[#fields + 1] = name
     fields[#fields + 1] = int(line[name])
@@ -159,13 +186,21 @@ local function enter(line, numbers)
   end
 end
 
+-- Numbers and words, in the order that the node reads them.
 local function snapshot(line)
   return {
-    line.version, line.epoch, line.issued, line.cursor, expected(line), line.total, sum(line.seconds, 2), line.rate,
-    burst_in_force(line), line.state, line.message, line.wall_ms,
+    {
+      line.version, line.epoch, line.issued, line.cursor, expected(line), line.total, sum(line.seconds, 2), line.rate,
+      burst_in_force(line), line.wall_ms, line.life,
+    },
+    { line.state, line.message },
   }
 end
 
-local function no_room()
-  return redis.error_reply('NOROOM the room was never begun, or is lost')
+local function begin(epoch, version)
+  local now = now_ms()
+  return {
+    epoch = epoch, version = version, wall_ms = now, line_ms = now, issued = 0, cursor = 0, units = 0, calls = {},
+    total = 0, seconds = {}, gaps = {}, window = math.floor(now / REPEAT_MS), life = 1,
+  }
 end

@@ -4,6 +4,9 @@ use crate::line::rule;
 use redis::Script;
 use std::fmt::Write;
 
+/// The numbers that a restored line skips: more than can have been given out in the moment that no node has seen.
+const GAP: u64 = 1_000;
+
 const LINE: &str = include_str!("line.lua");
 
 /// What a script does.
@@ -15,6 +18,7 @@ pub(super) enum Operation {
     Tick,
     Change,
     Leave,
+    Restore,
 }
 
 impl Operation {
@@ -26,6 +30,7 @@ impl Operation {
             Operation::Tick => include_str!("tick.lua"),
             Operation::Change => include_str!("change.lua"),
             Operation::Leave => include_str!("leave.lua"),
+            Operation::Restore => include_str!("restore.lua"),
         }
     }
 }
@@ -44,6 +49,7 @@ pub(super) struct Scripts {
     tick: Whole,
     change: Whole,
     leave: Whole,
+    restore: Whole,
 }
 
 impl Scripts {
@@ -61,6 +67,7 @@ impl Scripts {
             tick: whole(Operation::Tick),
             change: whole(Operation::Change),
             leave: whole(Operation::Leave),
+            restore: whole(Operation::Restore),
         }
     }
 
@@ -72,6 +79,7 @@ impl Scripts {
             Operation::Tick => &self.tick,
             Operation::Change => &self.change,
             Operation::Leave => &self.leave,
+            Operation::Restore => &self.restore,
         }
     }
 }
@@ -88,6 +96,7 @@ fn constants() -> String {
         ("CALL_SLOT_MS", rule::CALL_SLOT_MS.unsigned_abs()),
         ("EXPECTED_MS", rule::EXPECTED_MS.unsigned_abs()),
         ("REPEAT_MS", rule::REPEAT_MS.unsigned_abs()),
+        ("GAP", GAP),
         ("SECONDS", rule::SECONDS.unsigned_abs()),
     ];
     table.iter().fold(String::new(), |mut lua, (name, value)| {

@@ -1,9 +1,9 @@
 -- Calls the next people until those expected cover the next seconds of budget; never past the last number.
--- ARGV: now. Answers the snapshot.
+-- ARGV: time and caller's state. Answers the snapshot.
 
-local line = load()
+local line, refusal = load()
 if not line then
-  return no_room()
+  return refusal
 end
 
 local function spent_between(first, last)
@@ -22,11 +22,31 @@ local function spent_between(first, last)
   return count
 end
 
+-- The last number to call so many people, and how many of them have not left before. Numbers that were skipped when the
+-- line was restored are passed over, uncounted.
+local function reach(people)
+  local next, present = line.cursor + 1, 0
+  local function call(last)
+    if last >= next then
+      present = present + last + 1 - next - spent_between(next, last)
+      people = people - (last + 1 - next)
+      next = last + 1
+    end
+  end
+  while people > 0 and line.gaps[1] and next + people > line.gaps[1][1] do
+    local gap = table.remove(line.gaps, 1)
+    call(gap[1] - 1)
+    next = math.max(next, gap[2] + 1)
+  end
+  call(math.min(next + people - 1, line.issued))
+  return next - 1, present
+end
+
 local cover = math.max(1, math.floor((line.units + COVER_MS * line.rate) / UNITS_PER_PERSON))
 local missing = math.min(math.max(0, cover - expected(line)), line.issued - line.cursor)
 if line.state == 'open' and missing > 0 then
-  local first, last = line.cursor + 1, line.cursor + missing
-  local present = missing - spent_between(first, last)
+  local first = line.cursor + 1
+  local last, present = reach(missing)
   local slot, newest = math.floor(line.line_ms / CALL_SLOT_MS), line.calls[#line.calls]
   if newest and newest[1] == slot then
     newest[3] = last
