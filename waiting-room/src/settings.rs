@@ -217,6 +217,7 @@ impl RoomSettings {
             session_ms: self.session_ms,
             state: RoomState::Open,
             message: String::new(),
+            ..RoomInitial::default()
         }
     }
 }

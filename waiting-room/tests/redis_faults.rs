@@ -139,14 +139,14 @@ async fn fill(store: &dyn LineStore) -> Before {
         message: Some("hello".to_owned()),
         ..RoomChange::default()
     };
-    store.change(&room, &change).await.expect("changed");
+    store.change(&room, "test", &change).await.expect("changed");
     let mut numbers = Vec::new();
     for _ in 0..100 {
         numbers.push(store.join(&room, 1).await.expect("joined").first);
     }
     sleep(Duration::from_millis(300)).await;
-    store.tick(&room).await.expect("ticked");
-    let snapshot = store.claim(&room, &(1..=20).collect::<Vec<_>>()).await.expect("claimed").1;
+    let epoch = store.tick(&room).await.expect("ticked").epoch;
+    let snapshot = store.claim(&room, epoch, &(1..=20).collect::<Vec<_>>()).await.expect("claimed").1;
     assert!(snapshot.admitted >= 20 && snapshot.cursor >= 100, "{snapshot:?}");
     Before { room, epoch: snapshot.epoch, cursor: snapshot.cursor, admitted: snapshot.admitted, numbers }
 }
@@ -156,14 +156,14 @@ async fn is_restored(store: &dyn LineStore, before: &Before) {
     let room = &before.room;
     let next = join_again(store, room).await;
     assert!(!before.numbers.contains(&next) && next > 100, "no number is given out twice: {next}");
-    let (answers, after) = store.claim(room, &(61..=100).collect::<Vec<_>>()).await.expect("claimed");
+    let (answers, after) = store.claim(room, before.epoch, &(61..=100).collect::<Vec<_>>()).await.expect("claimed");
     assert_eq!((after.epoch, after.state, after.message.as_str()), (before.epoch, RoomState::Open, "hello"));
     assert_eq!((after.rate_per_minute, after.burst), (RATE_PER_MINUTE, 50));
     assert!(after.cursor >= before.cursor && after.admitted >= before.admitted, "{after:?}");
     let admitted = answers.iter().filter(|answer| matches!(answer, Claimed::Admitted(_))).count();
     assert!(admitted < 40, "the meter begins empty: {admitted}");
     sleep(Duration::from_millis(1_000)).await;
-    let (answers, _) = store.claim(room, &(61..=100).collect::<Vec<_>>()).await.expect("claimed");
+    let (answers, _) = store.claim(room, before.epoch, &(61..=100).collect::<Vec<_>>()).await.expect("claimed");
     assert!(answers.iter().all(|answer| matches!(answer, Claimed::Admitted(_))), "places are kept: {answers:?}");
     let after = store.tick(room).await.expect("ticked");
     assert!(after.cursor >= next, "skipped numbers hold nobody up: {after:?}");

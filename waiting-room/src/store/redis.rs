@@ -11,8 +11,10 @@ use self::{
     connection::Connection,
     script::{Operation, Scripts},
 };
-use super::{Answer, LineStore, OpenError, StoreError, check_size};
-use crate::line::{Claimed, Joined, RoomChange, RoomInitial, RoomState, Snapshot, burst_for, check_room_name};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
+use crate::line::{
+    Audit, Claimed, Invalid, Joined, RoomChange, RoomInitial, RoomState, Snapshot, burst_for, check_room_name,
+};
 use redis::FromRedisValue;
 use std::{
     collections::HashMap,
@@ -22,6 +24,9 @@ use std::{
 
 /// Tells a script to read the server's clock. Only tests send a time.
 const SERVER_TIME: i64 = 0;
+
+/// The life of a line that is known from a snapshot alone.
+const UNKNOWN_LIFE: u64 = 0;
 
 /// Lines in Redis, shared by any number of nodes.
 pub struct RedisStore {
@@ -78,7 +83,7 @@ impl RedisStore {
         }
     }
 
-    async fn restore_known(&self, room: &str, now_ms: i64) -> Result<(), StoreError> {
+    async fn restore_known(&self, room: &str, now_ms: i64) -> Result<Snapshot, StoreError> {
         let Some(Known { initial, highest: Some(Seen { snapshot, .. }) }) = self.known(room) else {
             return Err(StoreError::NoRoom(room.to_owned()));
         };
@@ -93,7 +98,7 @@ impl RedisStore {
             same_line = after.epoch == snapshot.epoch,
             "the store had lost the line, or an older state of it: it was restored"
         );
-        Ok(())
+        Ok(after)
     }
 
     async fn call_once<T: FromRedisValue + Learn>(
@@ -114,6 +119,15 @@ impl RedisStore {
         Ok(answer)
     }
 
+    fn know(&self, room: &str, initial: &RoomInitial) -> Result<(), StoreError> {
+        check_room_name(room)?;
+        initial.check()?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.entry(room.to_owned());
+        known.or_insert_with(|| Known { initial: initial.clone(), highest: None }).initial = initial.clone();
+        Ok(())
+    }
+
     fn known(&self, room: &str) -> Option<Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
     }
@@ -128,15 +142,24 @@ impl RedisStore {
     }
 
     async fn ensure_at(&self, room: &str, now_ms: i64, initial: &RoomInitial) -> Result<Snapshot, StoreError> {
-        check_room_name(room)?;
-        initial.check()?;
-        {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = known.entry(room.to_owned());
-            known.or_insert_with(|| Known { initial: initial.clone(), highest: None }).initial = initial.clone();
-        }
+        self.know(room, initial)?;
         let answer: SnapshotAnswer = self.call(Operation::Ensure, room, now_ms, &ensure_arguments(initial)).await?;
         Ok(answer.0.snapshot)
+    }
+
+    /// What the node knows by itself counts as well, if it is younger.
+    async fn restore_at(
+        &self,
+        room: &str,
+        now_ms: i64,
+        initial: &RoomInitial,
+        highest: &Snapshot,
+    ) -> Result<Snapshot, StoreError> {
+        self.know(room, initial)?;
+        if self.known(room).is_none_or(|known| known.highest.is_none()) {
+            self.learn(room, &Seen { snapshot: highest.clone(), life: UNKNOWN_LIFE });
+        }
+        self.restore_known(room, now_ms).await
     }
 
     async fn join_at(&self, room: &str, now_ms: i64, count: u32) -> Result<Joined, StoreError> {
@@ -145,9 +168,15 @@ impl RedisStore {
         Ok(answer.joined())
     }
 
-    async fn claim_at(&self, room: &str, now_ms: i64, numbers: &[u64]) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
+    async fn claim_at(
+        &self,
+        room: &str,
+        now_ms: i64,
+        epoch: u64,
+        numbers: &[u64],
+    ) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
         check_size("numbers", numbers.len())?;
-        let arguments: Vec<_> = numbers.iter().map(text).collect();
+        let arguments: Vec<_> = [epoch].iter().chain(numbers).map(text).collect();
         let answer: ClaimAnswer = self.call(Operation::Claim, room, now_ms, &arguments).await?;
         Ok(answer.of(numbers))
     }
@@ -178,21 +207,49 @@ impl LineStore for RedisStore {
         Box::pin(self.join_at(room, SERVER_TIME, count))
     }
 
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
-        Box::pin(self.claim_at(room, SERVER_TIME, numbers))
+    fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+        Box::pin(self.claim_at(room, SERVER_TIME, epoch, numbers))
     }
 
     fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot> {
         Box::pin(self.tick_at(room, SERVER_TIME))
     }
 
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
-        Box::pin(self.change_at(room, SERVER_TIME, change))
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_who(who)?;
+            self.change_at(room, SERVER_TIME, change).await
+        })
     }
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         Box::pin(self.leave_at(room, SERVER_TIME, number))
     }
+
+    fn seen<'a>(&'a self, _: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(async move { check_batch("positions", positions.len()).and_then(|()| not_here("seen")) })
+    }
+
+    fn sessions<'a>(&'a self, _: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_batch("renew", renew.len())?;
+            check_batch("end", end.len())?;
+            not_here("sessions")
+        })
+    }
+
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
+        Box::pin(self.restore_at(room, SERVER_TIME, initial, highest))
+    }
+
+    fn changes<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<Audit>> {
+        Box::pin(async { not_here("changes") })
+    }
+}
+
+/// The operation is one of the memory store only.
+fn not_here<T>(field: &'static str) -> Result<T, StoreError> {
+    Err(Invalid { field, range: "asked of the memory store".to_owned() }.into())
 }
 
 /// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.

@@ -65,6 +65,7 @@ impl FromRedisValue for SnapshotAnswer {
             state: room_state(word(0)?)?,
             message: word(1)?.clone(),
             at_ms: number(9)?,
+            ..Snapshot::default()
         };
         let life = count(10)?;
         Ok(SnapshotAnswer(Seen { snapshot, life }))
@@ -129,7 +130,7 @@ fn short(what: &str) -> ParsingError {
 }
 
 fn room_state(word: &str) -> Result<RoomState, ParsingError> {
-    [RoomState::Open, RoomState::Paused]
+    RoomState::ALL
         .into_iter()
         .find(|state| state.as_str() == word)
         .ok_or_else(|| ParsingError::from(format!("no such room state: {word}")))

@@ -1,5 +1,5 @@
 -- Lets called numbers in, in the order given, as far as the budget goes.
--- ARGV: time and caller's state, number... Answers {snapshot, session_ms, {verdict, value, verdict, value, ...}}.
+-- ARGV: time and caller's state, epoch, number... Answers {snapshot, session_ms, {verdict, value, verdict, value, ...}}.
 
 local ADMITTED, NOT_CALLED, NO_BUDGET, SPENT_BEFORE, UNKNOWN = 0, 1, 2, 3, 4
 
@@ -7,7 +7,7 @@ local line, refusal = load()
 if not line then
   return refusal
 end
-local asked = { unpack(ARGV, 2) }
+local epoch, asked = tonumber(ARGV[2]), { unpack(ARGV, 3) }
 local recent = { redis.call('HMGET', RECENT[0], unpack(asked)), redis.call('HMGET', RECENT[1], unpack(asked)) }
 local budget, refused, admitted, in_group = people(line), 0, {}, {}
 
@@ -19,7 +19,7 @@ local function refuse()
 end
 
 local function verdict(index, number)
-  if number == 0 or number > line.issued then
+  if epoch ~= line.epoch or number == 0 or number > line.issued then
     return UNKNOWN, 0
   end
   if in_group[number] then
@@ -35,7 +35,7 @@ local function verdict(index, number)
   if number > line.cursor then
     return NOT_CALLED, 0
   end
-  if line.state ~= 'open' then
+  if not is_running(line) then
     return NO_BUDGET, RETRY_MS_MAX
   end
   if budget == 0 then

@@ -91,8 +91,13 @@ local function rotate_recent(line)
   line.window = math.max(line.window, window)
 end
 
+-- Whether people are called and go in.
+local function is_running(line)
+  return line.state == 'open' or line.state == 'draining'
+end
+
 local function pass_time(line, elapsed_ms)
-  if line.state == 'open' then
+  if is_running(line) then
     line.units = line.units + elapsed_ms * line.rate
   end
   limit_budget(line)

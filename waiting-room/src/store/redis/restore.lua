@@ -44,7 +44,7 @@ if is_new or is_foreign then
   merge()
   skip_numbers()
   begin_life(math.max(life, SEEN_LIFE) + 1)
-elseif line.life < SEEN_LIFE or (line.life == SEEN_LIFE and line.version < SEEN_VERSION) then
+elseif line.life < SEEN_LIFE or ((line.life == SEEN_LIFE or SEEN_LIFE == 0) and line.version < SEEN_VERSION) then
   line.rate, line.burst, line.state, line.message = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[8], ARGV[9]
   merge()
   skip_numbers()

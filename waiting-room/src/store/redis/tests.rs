@@ -20,12 +20,13 @@ fn address(variable: &str) -> Option<String> {
 }
 
 async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, step: &Step) -> Result<(), TestCaseError> {
+    let epoch = model.0.snapshot().epoch;
     match step {
         Step::Join(count) => {
             prop_assert_eq!(store.join_at(room, now_ms, *count).await, Ok(model.join(now_ms, *count)));
         }
         Step::Claim(numbers) => {
-            prop_assert_eq!(store.claim_at(room, now_ms, numbers).await, Ok(model.claim(now_ms, numbers)));
+            prop_assert_eq!(store.claim_at(room, now_ms, epoch, numbers).await, Ok(model.claim(now_ms, numbers)));
         }
         Step::Tick => prop_assert_eq!(store.tick_at(room, now_ms).await, Ok(model.tick(now_ms))),
         Step::Change(change) => {
@@ -105,7 +106,10 @@ fn large_groups_fit_and_the_meter_is_exact() {
                 assert_eq!(store.tick_at(&room, now_ms).await, Ok(model.tick(now_ms)));
                 let first = second.unsigned_abs() * 6_144 + group * 1_024 + 1;
                 let numbers: Vec<u64> = (first..first + 1_024).collect();
-                assert_eq!(store.claim_at(&room, now_ms, &numbers).await, Ok(model.claim(now_ms, &numbers)));
+                assert_eq!(
+                    store.claim_at(&room, now_ms, BEGIN_MS.unsigned_abs(), &numbers).await,
+                    Ok(model.claim(now_ms, &numbers))
+                );
             }
         }
         forget(&store, &room).await;

@@ -44,7 +44,7 @@ end
 
 local cover = math.max(1, math.floor((line.units + COVER_MS * line.rate) / UNITS_PER_PERSON))
 local missing = math.min(math.max(0, cover - expected(line)), line.issued - line.cursor)
-if line.state == 'open' and missing > 0 then
+if is_running(line) and missing > 0 then
   local first = line.cursor + 1
   local last, present = reach(missing)
   local slot, newest = math.floor(line.line_ms / CALL_SLOT_MS), line.calls[#line.calls]
