@@ -10,6 +10,7 @@ use self::{
     answer::{ClaimAnswer, JoinAnswer, Learn, Seen, SnapshotAnswer},
     connection::Connection,
     script::{Operation, Scripts},
+    server::RESPONSE_TIMEOUT,
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
 use crate::line::{
@@ -20,6 +21,7 @@ use std::{
     collections::HashMap,
     fmt::Display,
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 /// Tells a script to read the server's clock. Only tests send a time.
@@ -42,6 +44,8 @@ struct Known {
     initial: RoomInitial,
     /// The youngest state that a script answered with.
     highest: Option<Seen>,
+    /// The server's clock in epoch milliseconds, and when it said so.
+    clock: Option<(i64, Instant)>,
 }
 
 /// Why a script did not run.
@@ -84,7 +88,7 @@ impl RedisStore {
     }
 
     async fn restore_known(&self, room: &str, now_ms: i64) -> Result<Snapshot, StoreError> {
-        let Some(Known { initial, highest: Some(Seen { snapshot, .. }) }) = self.known(room) else {
+        let Some(Known { initial, highest: Some(Seen { snapshot, .. }), .. }) = self.known(room) else {
             return Err(StoreError::NoRoom(room.to_owned()));
         };
         let arguments = restore_arguments(&initial, &snapshot);
@@ -108,14 +112,22 @@ impl RedisStore {
         now_ms: i64,
         arguments: &[Vec<u8>],
     ) -> Result<T, Refused> {
-        let state = state_of(now_ms, self.known(room).and_then(|known| known.highest).as_ref());
+        let state = state_of(now_ms, self.known(room));
         let answer = self.connection.run(self.scripts.of(operation), &keys(room), &state, arguments).await;
         let answer: T = answer.map_err(|error| match error.code() {
             Some("NOROOM" | "BEHIND") => Refused::Lost,
             Some("FULL") => Refused::Failed(StoreError::Full),
+            // Or its clock jumped: the next call learns it anew.
+            Some("LATE") => {
+                self.set_clock(room, None);
+                Refused::Failed(StoreError::Unreachable(error.to_string()))
+            }
             Some(_) | None => Refused::Failed(StoreError::Unreachable(error.to_string())),
         })?;
         self.learn(room, answer.seen());
+        if now_ms == SERVER_TIME {
+            self.set_clock(room, Some((answer.seen().snapshot.at_ms, Instant::now())));
+        }
         Ok(answer)
     }
 
@@ -124,12 +136,20 @@ impl RedisStore {
         initial.check()?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.entry(room.to_owned());
-        known.or_insert_with(|| Known { initial: initial.clone(), highest: None }).initial = initial.clone();
+        known.or_insert_with(|| Known { initial: initial.clone(), highest: None, clock: None }).initial =
+            initial.clone();
         Ok(())
     }
 
     fn known(&self, room: &str) -> Option<Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+    }
+
+    fn set_clock(&self, room: &str, clock: Option<(i64, Instant)>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(room) {
+            known.clock = clock;
+        }
     }
 
     fn learn(&self, room: &str, seen: &Seen) {
@@ -292,11 +312,16 @@ fn restore_arguments(initial: &RoomInitial, highest: &Snapshot) -> [Vec<u8>; 8] 
     ]
 }
 
-/// The first argument of every script: when it is, and the youngest state of the line that this node has seen.
-fn state_of(now_ms: i64, highest: Option<&Seen>) -> String {
+/// The first argument of every script: when it is, until when the answer is waited for, and the youngest state of the
+/// line that this node has seen. A server that stood still must not let people in whose requests are long over.
+fn state_of(now_ms: i64, known: Option<Known>) -> String {
+    let (highest, clock) = known.map_or((None, None), |known| (known.highest, known.clock));
+    let in_ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
+    let late_ms = |(at_ms, said): (i64, Instant)| at_ms + in_ms(said.elapsed()) + in_ms(RESPONSE_TIMEOUT);
+    let late_ms = clock.filter(|_| now_ms == SERVER_TIME).map_or(0, late_ms);
     let (epoch, version, life) =
         highest.map_or((0, 0, 0), |seen| (seen.snapshot.epoch, seen.snapshot.version, seen.life));
-    format!("{now_ms} {epoch} {version} {life}")
+    format!("{now_ms} {late_ms} {epoch} {version} {life}")
 }
 
 impl Refused {

@@ -1,14 +1,16 @@
 -- The state of one line in Redis and the passing of its time; put before every operation. The rules are those of the
 -- pure `Line`, whose constants stand in front of this text; a differential test compares every answer.
 --
--- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns). ARGV[1] is `now epoch version life`: the time
--- in epoch milliseconds (0 for the server's own; only tests send another), and the youngest state of this line that the
--- caller has seen (zeros: none). A line that is older than that is not touched: this server lost it, or was behind when
+-- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns). ARGV[1] is `now late epoch version life`: the
+-- time in epoch milliseconds (0 for the server's own; only tests send another), the time after which the caller waits no
+-- more (0: unknown), and the youngest state of this line that the caller has seen (zeros: none). A line that is older than that is not touched: this server lost it, or was behind when
 -- it took over, and `restore` comes first. Numbers stay below 2^53, where Lua counts exactly.
 
-local NOW, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = string.match(ARGV[1], '^(%-?%d+) (%d+) (%d+) (%d+)$')
-NOW, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE =
-  tonumber(NOW), tonumber(SEEN_EPOCH), tonumber(SEEN_VERSION), tonumber(SEEN_LIFE)
+local STATE = {}
+for number in string.gmatch(ARGV[1], '%-?%d+') do
+  STATE[#STATE + 1] = tonumber(number)
+end
+local NOW, LATE, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = unpack(STATE)
 
 local LINE, SPENT, RECENT = KEYS[1], KEYS[2], { [0] = KEYS[3], [1] = KEYS[4] }
 
@@ -144,6 +146,9 @@ end
 
 -- The line brought up to now, or the refusal that the script answers with.
 local function load()
+  if LATE > 0 and now_ms() > LATE then
+    return nil, redis.error_reply('LATE this server stood still, and the caller has given up')
+  end
   local line = load_any()
   if not line then
     return nil, redis.error_reply('NOROOM the room was never begun, or is lost')

@@ -71,7 +71,7 @@ fn agrees(variable: &str, cases: u32) {
 
 async fn forget(store: &RedisStore, room: &str) {
     let script = script::Whole { code: "return redis.call('DEL', unpack(KEYS))".to_owned(), sha1: "0".repeat(40) };
-    let _: i64 = store.connection.run(&script, &keys(room), "0 0 0 0", &[]).await.expect("deleted");
+    let _: i64 = store.connection.run(&script, &keys(room), "0 0 0 0 0", &[]).await.expect("deleted");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_million_people_in_line_take_less_than_a_byte_each() {
                 .to_owned(),
             sha1: "0".repeat(40),
         };
-        let bytes: u64 = store.connection.run(&usage, &keys(&room), "0 0 0 0", &[]).await.expect("measured");
+        let bytes: u64 = store.connection.run(&usage, &keys(&room), "0 0 0 0 0", &[]).await.expect("measured");
         assert!(bytes <= issued, "{bytes} bytes for {issued} people");
         writeln!(std::io::stderr(), "{bytes} bytes for {issued} people in line").expect("stderr");
         forget(&store, &room).await;
@@ -198,7 +198,7 @@ fn who_went_in_is_forgotten_after_two_windows() {
             sha1: "0".repeat(40),
         };
         let recent =
-            async || -> i64 { store.connection.run(&count, &keys(&room), "0 0 0 0", &[]).await.expect("counted") };
+            async || -> i64 { store.connection.run(&count, &keys(&room), "0 0 0 0 0", &[]).await.expect("counted") };
         assert_eq!(recent().await, 1);
         for step in 1..=30 {
             store.tick_at(&room, BEGIN_MS + 1_500 + step * 2_000).await.expect("ticked");
