@@ -44,13 +44,13 @@ fn half(window: i64) -> usize {
 }
 
 impl Session {
-    /// The session of a number that went in `age_ms` ago.
+    /// The session of a number that went in `age_ms` ago; negative: goes in so much later.
     pub(crate) fn derive(epoch: u64, number: u64, age_ms: i64, session_ms: i64) -> Session {
         Session {
             number,
             id: format!("{epoch:x}-{number:x}"),
-            starts_in_ms: 0,
-            expires_in_ms: (session_ms - age_ms).max(0),
+            starts_in_ms: (-age_ms).max(0),
+            expires_in_ms: (session_ms - age_ms.max(0)).max(0),
         }
     }
 }
