@@ -26,6 +26,7 @@ pub(crate) use machine::Line;
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
     pub(crate) use super::{
+        answer::NEAR_MIN,
         clock::STEP_MS_MAX,
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,

@@ -93,7 +93,7 @@ pub(super) fn near(cursor: u64, rate_per_minute: u32) -> u64 {
 }
 
 /// The fewest people who are near the front.
-const NEAR_MIN: u32 = 2;
+pub(crate) const NEAR_MIN: u32 = 2;
 
 /// A way in that was given to one number, once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -212,6 +212,13 @@ impl RedisStore {
         Ok(answer.0.snapshot)
     }
 
+    async fn seen_at(&self, room: &str, now_ms: i64, positions: &[u64]) -> Result<Snapshot, StoreError> {
+        check_batch("positions", positions.len())?;
+        let arguments: Vec<_> = positions.iter().map(text).collect();
+        let answer: SnapshotAnswer = self.call(Operation::Seen, room, now_ms, &arguments).await?;
+        Ok(answer.0.snapshot)
+    }
+
     async fn leave_at(&self, room: &str, now_ms: i64, number: u64) -> Result<Snapshot, StoreError> {
         let answer: SnapshotAnswer = self.call(Operation::Leave, room, now_ms, &[text(number)]).await?;
         Ok(answer.0.snapshot)
@@ -246,8 +253,8 @@ impl LineStore for RedisStore {
         Box::pin(self.leave_at(room, SERVER_TIME, number))
     }
 
-    fn seen<'a>(&'a self, _: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
-        Box::pin(async move { check_batch("positions", positions.len()).and_then(|()| not_here("seen")) })
+    fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(self.seen_at(room, SERVER_TIME, positions))
     }
 
     fn sessions<'a>(&'a self, _: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
@@ -273,8 +280,9 @@ fn not_here<T>(field: &'static str) -> Result<T, StoreError> {
 }
 
 /// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.
-fn keys(room: &str) -> [String; 4] {
-    ["line", "spent", "recent0", "recent1"].map(|part| format!("vestibule:{{{room}}}:{part}"))
+fn keys(room: &str) -> [String; 8] {
+    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1"]
+        .map(|part| format!("vestibule:{{{room}}}:{part}"))
 }
 
 fn ensure_arguments(initial: &RoomInitial) -> [Vec<u8>; 5] {

@@ -65,6 +65,7 @@ impl FromRedisValue for SnapshotAnswer {
             state: room_state(word(0)?)?,
             message: word(1)?.clone(),
             at_ms: number(9)?,
+            present: count(11)?,
             ..Snapshot::default()
         };
         let life = count(10)?;

@@ -15,6 +15,7 @@ if ARGV[5] == '1' then
 end
 if ARGV[2] .. ARGV[3] .. ARGV[4] .. ARGV[5] ~= '' then
   limit_budget(line)
+  line.units = math.max(line.units, -AHEAD_MS * line.rate)
   line.version = line.version + 1
 end
 save(line)

@@ -11,7 +11,6 @@ if not line then
   line = begin(math.max(1, now_ms()), 1)
   line.rate, line.burst, line.session_ms = tonumber(ARGV[2]), tonumber(ARGV[3]), session_ms
   line.state, line.message = ARGV[5], ARGV[6]
-  redis.call('UNLINK', SPENT, RECENT[0], RECENT[1])
 elseif line.session_ms ~= session_ms then
   line.session_ms = session_ms
   line.version = line.version + 1

@@ -10,8 +10,8 @@ if count > NUMBER_MAX - line.issued then
   return redis.error_reply('FULL the room has no numbers left')
 end
 local admitted = 0
-if line.state == 'open' and line.cursor == line.issued and expected(line) == 0 then
-  admitted = math.min(people(line), count)
+if line.state == 'open' and line.cursor == line.issued and called_waiting(line) == 0 then
+  admitted = math.min(people_within(line, 0), count)
 end
 local first = line.issued + 1
 line.issued = line.issued + count

@@ -7,7 +7,7 @@ if not line then
 end
 local number = tonumber(ARGV[2])
 if number >= 1 and number <= line.issued and redis.call('SETBIT', SPENT, int(number), 1) == 0 then
-  done(line, number)
+  nobody_waits_for(line, number)
   line.version = line.version + 1
 end
 save(line)

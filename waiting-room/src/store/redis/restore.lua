@@ -36,7 +36,6 @@ if is_foreign and line.issued > issued then
   return snapshot(line)
 end
 if is_new or is_foreign then
-  redis.call('UNLINK', SPENT, RECENT[0], RECENT[1])
   local life = line and line.life or 0
   line = begin(SEEN_EPOCH, SEEN_VERSION)
   line.rate, line.burst, line.session_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])

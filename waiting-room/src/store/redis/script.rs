@@ -19,6 +19,7 @@ pub(super) enum Operation {
     Change,
     Leave,
     Restore,
+    Seen,
 }
 
 impl Operation {
@@ -31,6 +32,7 @@ impl Operation {
             Operation::Change => include_str!("change.lua"),
             Operation::Leave => include_str!("leave.lua"),
             Operation::Restore => include_str!("restore.lua"),
+            Operation::Seen => include_str!("seen.lua"),
         }
     }
 }
@@ -50,6 +52,7 @@ pub(super) struct Scripts {
     change: Whole,
     leave: Whole,
     restore: Whole,
+    seen: Whole,
 }
 
 impl Scripts {
@@ -68,6 +71,7 @@ impl Scripts {
             change: whole(Operation::Change),
             leave: whole(Operation::Leave),
             restore: whole(Operation::Restore),
+            seen: whole(Operation::Seen),
         }
     }
 
@@ -80,6 +84,7 @@ impl Scripts {
             Operation::Change => &self.change,
             Operation::Leave => &self.leave,
             Operation::Restore => &self.restore,
+            Operation::Seen => &self.seen,
         }
     }
 }
@@ -103,6 +108,7 @@ fn constants() -> String {
         ("CALL_SLOT_MS", rule::CALL_SLOT_MS.unsigned_abs()),
         ("EXPECTED_MS", rule::EXPECTED_MS.unsigned_abs()),
         ("REPEAT_MS", rule::REPEAT_MS.unsigned_abs()),
+        ("NEAR_MIN", rule::NEAR_MIN.into()),
         ("GAP", GAP),
         ("SECONDS", rule::SECONDS.unsigned_abs()),
     ];

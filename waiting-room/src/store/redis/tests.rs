@@ -32,7 +32,9 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
         Step::Change(change) => {
             prop_assert_eq!(store.change_at(room, now_ms, change).await, Ok(model.change(now_ms, change)));
         }
-        Step::Seen(_) => {}
+        Step::Seen(positions) => {
+            prop_assert_eq!(store.seen_at(room, now_ms, positions).await, Ok(model.seen(now_ms, positions)));
+        }
         Step::Leave(number) => {
             prop_assert_eq!(store.leave_at(room, now_ms, *number).await, Ok(model.leave(now_ms, *number)));
         }
@@ -155,8 +157,21 @@ fn a_million_people_in_line_take_less_than_a_byte_each() {
         while issued < 1_000_000 {
             issued = store.join_at(&room, BEGIN_MS, 1_000).await.expect("joined").snapshot.issued;
         }
-        // Everyone is heard of, and the last one leaves: as long as the bitmaps get.
-        store.leave_at(&room, BEGIN_MS, issued).await.expect("left");
+        // As long as the bitmaps get: in each of the two windows somebody at the end is heard of, and one there leaves.
+        for now_ms in [
+            BEGIN_MS,
+            BEGIN_MS + 1_500,
+            BEGIN_MS + 3_000,
+            BEGIN_MS + 4_500,
+            BEGIN_MS + 6_000,
+            BEGIN_MS + 7_500,
+            BEGIN_MS + 9_000,
+            BEGIN_MS + 10_500,
+        ] {
+            store.seen_at(&room, now_ms, &[issued - 1, issued - 2]).await.expect("seen");
+        }
+        store.seen_at(&room, BEGIN_MS + 10_500, &[issued - 3]).await.expect("seen");
+        store.leave_at(&room, BEGIN_MS + 10_500, issued).await.expect("left");
         let usage = script::Whole {
             code: "local sum = 0 for _, key in ipairs(KEYS) do \
                    sum = sum + (redis.call('MEMORY', 'USAGE', key) or 0) end return sum"
