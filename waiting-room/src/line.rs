@@ -8,6 +8,7 @@ mod answer;
 mod clock;
 mod decide;
 mod effect;
+mod live;
 mod machine;
 mod meter;
 mod presence;

@@ -41,6 +41,7 @@ contract!(
     groups_answer_when_the_session_begins,
     who_is_seen_is_counted_until_in,
     claims_of_another_epoch_spend_nothing,
+    a_cap_holds_until_a_session_ends,
     claims_say_why_not,
     a_restart_keeps_everything,
     a_change_is_seen_by_other_handles,

@@ -41,7 +41,7 @@ impl Line {
         if count > NUMBER_MAX - self.issued.min(NUMBER_MAX) {
             return None;
         }
-        let admitted = if self.is_calm() { self.meter.people().min(count) } else { 0 };
+        let admitted = if self.is_calm() { self.meter.people().min(count).min(self.room_inside()) } else { 0 };
         Some(Effect::Joined { count, admitted })
     }
 
@@ -58,6 +58,7 @@ impl Line {
             | Effect::Called { .. }
             | Effect::Changed(_)
             | Effect::SessionMs(_)
+            | Effect::Sessions { .. }
             | Effect::Left { .. } => (0, 0),
         };
         let first = self.issued + 1 - count;
@@ -71,7 +72,8 @@ impl Line {
             return vec![Verdict::Unknown; numbers.len()];
         }
         let places = self.meter.places(self.rate_per_minute);
-        let mut group = Group { places, refused: 0, admitted: BTreeSet::new() };
+        let inside = self.room_inside();
+        let mut group = Group { places: places.min(inside), inside, refused: 0, admitted: BTreeSet::new() };
         let in_order: BTreeSet<u64> = numbers.iter().copied().collect();
         let verdicts: BTreeMap<u64, Verdict> =
             in_order.into_iter().map(|number| (number, self.decide_claim(&mut group, number))).collect();
@@ -82,7 +84,8 @@ impl Line {
         if number == 0 || number > self.issued {
             return Verdict::Unknown;
         }
-        if self.recent.entered_at(number, self.clock.line_ms).is_some() {
+        let live = self.live.ends_at(number).is_some();
+        if live && self.recent.entered_at(number, self.clock.line_ms).is_some() {
             return Verdict::Again;
         }
         if self.spent.contains(number) {
@@ -99,6 +102,9 @@ impl Line {
                 group.places -= 1;
                 group.admitted.insert(number);
                 Verdict::Admit
+            }
+            RoomState::Open | RoomState::Draining if group.inside <= group.admitted.len() as u64 => {
+                Verdict::NoBudget { retry_after_ms: RETRY_MS_MAX }
             }
             RoomState::Open | RoomState::Draining => {
                 group.refused += 1;
@@ -134,7 +140,11 @@ impl Line {
         match self.state {
             RoomState::Paused | RoomState::Closed | RoomState::SoldOut => None,
             RoomState::Open | RoomState::Draining => {
-                let cover = self.meter.people_within(COVER_MS, self.rate_per_minute).max(COVER_MIN);
+                let cover = self
+                    .meter
+                    .people_within(COVER_MS, self.rate_per_minute)
+                    .max(COVER_MIN)
+                    .min(self.room_inside().max(1));
                 let [known, unknown] = CALLED_PER_MISSING;
                 let each = if self.presence.is_known(self.clock.line_ms) { known } else { unknown };
                 let called = cover.saturating_sub(self.keen.people()) * each;
@@ -174,6 +184,18 @@ impl Line {
         (self.session_ms != initial.session_ms).then_some(Effect::SessionMs(initial.session_ms))
     }
 
+    /// Sessions, by their ids, that were used and that are over. Only live ones count, and a used one only where
+    /// sessions go on.
+    pub(crate) fn decide_sessions(&self, renew: &[String], end: &[String]) -> Option<Effect> {
+        let live = |ids: &[String]| -> Vec<u64> {
+            let numbers: BTreeSet<u64> = ids.iter().filter_map(|id| Session::number_of(self.epoch, id)).collect();
+            numbers.into_iter().filter(|&number| self.live.ends_at(number).is_some()).collect()
+        };
+        let renewed = if self.session_renewal { live(renew) } else { Vec::new() };
+        let ended = live(end);
+        (!renewed.is_empty() || !ended.is_empty()).then_some(Effect::Sessions { renewed, ended })
+    }
+
     /// Gives the number up, unless it is used up already or was never given out.
     pub(crate) fn decide_leave(&self, number: u64) -> Option<Effect> {
         let held = (1..=self.issued).contains(&number) && !self.spent.contains(number);
@@ -184,6 +206,8 @@ impl Line {
 /// What the verdicts of one group have used so far.
 struct Group {
     places: u64,
+    /// How many more the cap allowed before the group.
+    inside: u64,
     refused: u64,
     admitted: BTreeSet<u64>,
 }

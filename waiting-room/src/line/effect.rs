@@ -22,6 +22,8 @@ pub(crate) enum Effect {
     Changed(RoomChange),
     /// Sessions last this long from now on.
     SessionMs(i64),
+    /// These sessions last from now on anew, and these are over.
+    Sessions { renewed: Vec<u64>, ended: Vec<u64> },
     /// This number was given up.
     Left { number: u64 },
 }
@@ -49,6 +51,11 @@ impl Line {
             Effect::Called { up_to, expected } => self.apply_called(*up_to, *expected),
             Effect::Changed(change) => self.apply_changed(change),
             Effect::SessionMs(session_ms) => self.session_ms = *session_ms,
+            Effect::Sessions { renewed, ended } => {
+                let ends_at_ms = self.clock.line_ms.saturating_add(self.session_ms);
+                renewed.iter().for_each(|&number| self.live.last(number, ends_at_ms));
+                ended.iter().for_each(|&number| self.live.end(number));
+            }
             Effect::Left { number } => {
                 if self.spent.insert(*number) {
                     self.nobody_waits_for(*number);
@@ -81,6 +88,8 @@ impl Line {
         self.burst = change.burst.unwrap_or(old.1);
         self.state = change.state.unwrap_or(old.2);
         self.message = change.message.clone().unwrap_or(old.3);
+        self.max_active = change.max_active.unwrap_or(self.max_active);
+        self.session_renewal = change.session_renewal.unwrap_or(self.session_renewal);
         self.meter.limit(self.burst_in_force());
         self.meter.limit_debt(self.rate_per_minute);
     }
@@ -99,7 +108,9 @@ impl Line {
             self.spent.insert(number);
             self.nobody_waits_for(number);
             let wait_ms = self.meter.spend(self.rate_per_minute);
-            self.recent.enter(number, self.clock.line_ms.saturating_add_unsigned(wait_ms));
+            let begins_at_ms = self.clock.line_ms.saturating_add_unsigned(wait_ms);
+            self.recent.enter(number, begins_at_ms);
+            self.live.last(number, begins_at_ms.saturating_add(self.session_ms));
             people += 1;
         }
         self.tally.add(self.clock.line_ms, people);

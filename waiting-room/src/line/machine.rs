@@ -4,6 +4,7 @@ use super::{
     answer::{Session, Snapshot, near},
     clock::LineClock,
     effect::{Effect, Entry},
+    live::Live,
     meter::Meter,
     presence::{Calls, Keen, Presence},
     room::{RoomInitial, RoomState, burst_for},
@@ -39,6 +40,12 @@ pub(crate) struct Line {
     pub(super) tally: Tally,
     pub(super) recent: Recent,
     pub(super) spent: Spent,
+    #[serde(default)]
+    pub(super) live: Live,
+    #[serde(default)]
+    pub(super) max_active: u32,
+    #[serde(default)]
+    pub(super) session_renewal: bool,
 }
 
 impl Line {
@@ -62,6 +69,9 @@ impl Line {
             tally: Tally::default(),
             recent: Recent::default(),
             spent: Spent::default(),
+            live: Live::default(),
+            max_active: initial.max_active,
+            session_renewal: initial.session_renewal,
         };
         line.pass_time();
         line
@@ -86,6 +96,7 @@ impl Line {
         self.keen.forget(line_ms);
         self.presence.forget(line_ms);
         self.recent.rotate(line_ms);
+        self.live.forget(line_ms);
         self.tally.forget(line_ms);
     }
 
@@ -116,13 +127,19 @@ impl Line {
         if self.burst == 0 { burst_for(self.rate_per_minute) } else { self.burst }
     }
 
+    /// How many more may be inside at the same time.
+    pub(super) fn room_inside(&self) -> u64 {
+        if self.max_active == 0 { u64::MAX } else { u64::from(self.max_active).saturating_sub(self.live.people()) }
+    }
+
     /// The effect with the clock it belongs to.
     pub(crate) fn entry(&self, effect: Effect) -> Entry {
         Entry { wall_ms: self.clock.wall_ms, line_ms: self.clock.line_ms, effect }
     }
 
     pub(super) fn session(&self, number: u64, entered_at_ms: i64) -> Session {
-        Session::derive(self.epoch, number, self.clock.line_ms - entered_at_ms, self.session_ms)
+        let ends_at_ms = self.live.ends_at(number).unwrap_or(entered_at_ms);
+        Session::derive(self.epoch, number, self.clock.line_ms - entered_at_ms, ends_at_ms - entered_at_ms)
     }
 
     /// What is kept for all who wait, in bytes.
@@ -146,6 +163,9 @@ impl Line {
             state: self.state,
             message: self.message.clone(),
             at_ms: self.clock.wall_ms,
+            max_active: self.max_active,
+            session_renewal: self.session_renewal,
+            active: self.live.people(),
             present: self.presence.people(),
             ..Snapshot::default()
         }

@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
+mod cap;
 mod invariant;
 mod progress;
 
@@ -55,6 +56,12 @@ impl Model {
     pub(crate) fn change(&mut self, now_ms: i64, change: &RoomChange) -> Snapshot {
         self.0.settle(now_ms);
         self.put(self.0.decide_change(change));
+        self.0.snapshot()
+    }
+
+    pub(crate) fn sessions(&mut self, now_ms: i64, renew: &[String], end: &[String]) -> Snapshot {
+        self.0.settle(now_ms);
+        self.put(self.0.decide_sessions(renew, end));
         self.0.snapshot()
     }
 

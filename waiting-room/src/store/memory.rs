@@ -174,7 +174,10 @@ impl LineStore for MemoryStore {
         Box::pin(async move {
             check_batch("renew", renew.len())?;
             check_batch("end", end.len())?;
-            self.with(room, |room| Ok(room.line.snapshot()))
+            self.with(room, |room| {
+                let effect = room.line.decide_sessions(renew, end);
+                room.commit(effect)
+            })
         })
     }
 

@@ -174,6 +174,26 @@ pub(super) async fn who_is_seen_is_counted_until_in(world: World) {
     assert_eq!(store.seen(&world.room, &[1, 2]).await.expect("seen").present, 1);
 }
 
+pub(super) async fn a_cap_holds_until_a_session_ends(world: World) {
+    let initial = RoomInitial { max_active: 10, ..fast() };
+    let store = queue(&world, &initial, 30).await;
+    sleep_ms(50).await;
+    let epoch = epoch(&store, &world.room).await;
+    let everyone: Vec<u64> = (1..=30).collect();
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone).await.expect("claimed");
+    assert_eq!((snapshot.active, snapshot.admitted, snapshot.max_active), (10, 10, 10));
+    let ids: Vec<String> = answers.into_iter().take(10).map(|claimed| session(claimed).id).collect();
+    for number in 11..=20 {
+        store.leave(&world.room, number).await.expect("left");
+    }
+    assert_eq!(claim_one(&store, &world.room, 21).await, Claimed::NoBudget { retry_after_ms: 1_000 });
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended").active, 0);
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended before").active, 0);
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone[20..]).await.expect("claimed");
+    assert_eq!(answers.into_iter().map(|claimed| session(claimed).number).collect::<Vec<_>>(), everyone[20..]);
+    assert_eq!(snapshot.active, 10);
+}
+
 pub(super) async fn claims_of_another_epoch_spend_nothing(world: World) {
     let store = queue(&world, &fast(), 10).await;
     sleep_ms(20).await;
