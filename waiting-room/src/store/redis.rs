@@ -219,6 +219,20 @@ impl RedisStore {
         Ok(answer.0.snapshot)
     }
 
+    async fn sessions_at(
+        &self,
+        room: &str,
+        now_ms: i64,
+        renew: &[String],
+        end: &[String],
+    ) -> Result<Snapshot, StoreError> {
+        check_batch("renew", renew.len())?;
+        check_batch("end", end.len())?;
+        let arguments: Vec<_> = std::iter::once(text(renew.len())).chain(renew.iter().chain(end).map(text)).collect();
+        let answer: SnapshotAnswer = self.call(Operation::Sessions, room, now_ms, &arguments).await?;
+        Ok(answer.0.snapshot)
+    }
+
     async fn leave_at(&self, room: &str, now_ms: i64, number: u64) -> Result<Snapshot, StoreError> {
         let answer: SnapshotAnswer = self.call(Operation::Leave, room, now_ms, &[text(number)]).await?;
         Ok(answer.0.snapshot)
@@ -257,12 +271,8 @@ impl LineStore for RedisStore {
         Box::pin(self.seen_at(room, SERVER_TIME, positions))
     }
 
-    fn sessions<'a>(&'a self, _: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
-        Box::pin(async move {
-            check_batch("renew", renew.len())?;
-            check_batch("end", end.len())?;
-            not_here("sessions")
-        })
+    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        Box::pin(self.sessions_at(room, SERVER_TIME, renew, end))
     }
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
@@ -280,32 +290,37 @@ fn not_here<T>(field: &'static str) -> Result<T, StoreError> {
 }
 
 /// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.
-fn keys(room: &str) -> [String; 8] {
-    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1"]
+fn keys(room: &str) -> [String; 9] {
+    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1", "live"]
         .map(|part| format!("vestibule:{{{room}}}:{part}"))
 }
 
-fn ensure_arguments(initial: &RoomInitial) -> [Vec<u8>; 5] {
+fn ensure_arguments(initial: &RoomInitial) -> [Vec<u8>; 7] {
     [
         text(initial.rate_per_minute),
         text(initial.burst),
         text(initial.session_ms),
         text(initial.state.as_str()),
         text(&initial.message),
+        text(initial.max_active),
+        text(u8::from(initial.session_renewal)),
     ]
 }
 
-fn change_arguments(change: &RoomChange) -> [Vec<u8>; 5] {
+fn change_arguments(change: &RoomChange) -> [Vec<u8>; 8] {
     [
         change.rate_per_minute.map(text).unwrap_or_default(),
         change.burst.map(text).unwrap_or_default(),
         change.state.map(RoomState::as_str).map(text).unwrap_or_default(),
         change.message.as_ref().map(|_| text(1)).unwrap_or_default(),
         change.message.as_ref().map(text).unwrap_or_default(),
+        change.max_active.map(text).unwrap_or_default(),
+        change.session_renewal.map(u8::from).map(text).unwrap_or_default(),
+        text(if *change == RoomChange::default() { "" } else { "1" }),
     ]
 }
 
-fn restore_arguments(initial: &RoomInitial, highest: &Snapshot) -> [Vec<u8>; 8] {
+fn restore_arguments(initial: &RoomInitial, highest: &Snapshot) -> [Vec<u8>; 11] {
     // A snapshot has the burst in force. One that is what the rate gives follows the rate again.
     let burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
     [
@@ -317,6 +332,9 @@ fn restore_arguments(initial: &RoomInitial, highest: &Snapshot) -> [Vec<u8>; 8] 
         text(initial.session_ms),
         text(highest.state.as_str()),
         text(&highest.message),
+        text(highest.max_active),
+        text(u8::from(highest.session_renewal)),
+        text(highest.active),
     ]
 }
 

@@ -41,8 +41,7 @@ pub(super) struct JoinAnswer {
 /// The answer of `claim`: verdicts in the order of the numbers.
 pub(super) struct ClaimAnswer {
     seen: Seen,
-    session_ms: i64,
-    verdicts: Vec<(u8, i64)>,
+    verdicts: Vec<(u8, i64, i64)>,
 }
 
 impl FromRedisValue for SnapshotAnswer {
@@ -66,6 +65,9 @@ impl FromRedisValue for SnapshotAnswer {
             message: word(1)?.clone(),
             at_ms: number(9)?,
             present: count(11)?,
+            active: count(12)?,
+            max_active: small(13)?,
+            session_renewal: number(14)? == 1,
             ..Snapshot::default()
         };
         let life = count(10)?;
@@ -108,15 +110,15 @@ impl Learn for ClaimAnswer {
 
 impl FromRedisValue for ClaimAnswer {
     fn from_redis_value(value: Value) -> Result<ClaimAnswer, ParsingError> {
-        let (SnapshotAnswer(seen), session_ms, verdicts) = from_redis_value(value)?;
-        Ok(ClaimAnswer { seen, session_ms, verdicts })
+        let (SnapshotAnswer(seen), verdicts) = from_redis_value(value)?;
+        Ok(ClaimAnswer { seen, verdicts })
     }
 }
 
 impl ClaimAnswer {
     pub(super) fn of(self, numbers: &[u64]) -> (Vec<Claimed>, Snapshot) {
-        let claimed = |(&number, &(verdict, value)): (&u64, &(u8, i64))| match verdict {
-            0 => Claimed::Admitted(Session::derive(self.seen.snapshot.epoch, number, value, self.session_ms)),
+        let claimed = |(&number, &(verdict, value, session_ms)): (&u64, &(u8, i64, i64))| match verdict {
+            0 => Claimed::Admitted(Session::derive(self.seen.snapshot.epoch, number, value, session_ms)),
             1 => Claimed::NotCalled,
             2 => Claimed::NoBudget { retry_after_ms: value },
             3 => Claimed::Spent,

@@ -1,6 +1,6 @@
 -- Lets called numbers in, the lowest first, as far as the budget of now and of the next moment goes.
--- ARGV: time and caller's state, epoch, number... Answers {snapshot, session_ms, {verdict, value, verdict, value, ...}};
--- the value of who is in: how many milliseconds ago, below zero in how many.
+-- ARGV: time and caller's state, epoch, number... Answers {snapshot, {verdict, value, session_ms, ...}}; the value of
+-- who is in: how many milliseconds ago, below zero in how many; session_ms: how long the session lasts in all.
 
 local ADMITTED, NOT_CALLED, NO_BUDGET, SPENT_BEFORE, UNKNOWN = 0, 1, 2, 3, 4
 
@@ -10,7 +10,8 @@ if not line then
 end
 local epoch, asked = tonumber(ARGV[2]), { unpack(ARGV, 3) }
 local recent = { redis.call('HMGET', RECENT[0], unpack(asked)), redis.call('HMGET', RECENT[1], unpack(asked)) }
-local places, refused, admitted = people_within(line, AHEAD_MS), 0, {}
+local inside, refused, admitted = room_inside(line), 0, {}
+local places = math.min(people_within(line, AHEAD_MS), inside)
 
 local function refuse()
   refused = refused + 1
@@ -23,8 +24,9 @@ local function verdict(index, number)
     return UNKNOWN, 0
   end
   local entered_at = tonumber(recent[1][index] or recent[2][index])
-  if entered_at and line.line_ms - entered_at <= REPEAT_MS then
-    return ADMITTED, line.line_ms - entered_at
+  local ends = entered_at and line.line_ms - entered_at <= REPEAT_MS and ends_at(number)
+  if ends then
+    return ADMITTED, line.line_ms - entered_at, ends - entered_at
   end
   if redis.call('GETBIT', SPENT, int(number)) == 1 then
     return SPENT_BEFORE, 0
@@ -33,6 +35,9 @@ local function verdict(index, number)
     return NOT_CALLED, 0
   end
   if not is_running(line) then
+    return NO_BUDGET, RETRY_MS_MAX
+  end
+  if #admitted >= inside then
     return NO_BUDGET, RETRY_MS_MAX
   end
   if places == 0 then
@@ -65,12 +70,13 @@ end
 local verdicts = {}
 for _, text in ipairs(asked) do
   local number = tonumber(text)
-  local what, value = unpack(decided[number], 1, 2)
+  local what, value, session_ms = unpack(decided[number], 1, 3)
   if what == NO_BUDGET then
     ask_again(line, number)
   end
   verdicts[#verdicts + 1] = what
   verdicts[#verdicts + 1] = value or line.line_ms - entered_at[number]
+  verdicts[#verdicts + 1] = session_ms or line.session_ms
 end
 save(line)
-return { snapshot(line), line.session_ms, verdicts }
+return { snapshot(line), verdicts }

@@ -11,7 +11,7 @@ if count > NUMBER_MAX - line.issued then
 end
 local admitted = 0
 if line.state == 'open' and line.cursor == line.issued and called_waiting(line) == 0 then
-  admitted = math.min(people_within(line, 0), count)
+  admitted = math.min(people_within(line, 0), count, room_inside(line))
 end
 local first = line.issued + 1
 line.issued = line.issued + count

@@ -1,7 +1,8 @@
 -- The state of one line in Redis and the passing of its time; put before every operation. The rules are those of the
 -- pure `Line`, whose constants stand in front of this text; a differential test compares every answer.
 --
--- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns), keen (two sets), seen (two bitmaps). ARGV[1] is `now late epoch version life`: the
+-- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns), keen (two sets), seen (two bitmaps),
+-- live (sorted set). ARGV[1] is `now late epoch version life`: the
 -- time in epoch milliseconds (0 for the server's own; only tests send another), the time after which the caller waits no
 -- more (0: unknown), and the youngest state of this line that the caller has seen (zeros: none). A line that is older than that is not touched: this server lost it, or was behind when
 -- it took over, and `restore` comes first. Numbers stay below 2^53, where Lua counts exactly.
@@ -14,6 +15,7 @@ local NOW, LATE, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = unpack(STATE)
 
 local LINE, SPENT, RECENT = KEYS[1], KEYS[2], { [0] = KEYS[3], [1] = KEYS[4] }
 local KEEN, SEEN = { [0] = KEYS[5], [1] = KEYS[6] }, { [0] = KEYS[7], [1] = KEYS[8] }
+local LIVE = KEYS[9]
 
 local function int(number)
   return string.format('%.0f', number)
@@ -143,6 +145,23 @@ local function is_known(line)
   return line.known_to > 0 and line.line_ms - line.reported_at <= PRESENCE_MS
 end
 
+-- Live sessions, by number; the score is when they end.
+local function active()
+  return redis.call('ZCARD', LIVE)
+end
+
+local function ends_at(number)
+  return tonumber(redis.call('ZSCORE', LIVE, int(number)) or nil)
+end
+
+-- How many more may be inside at the same time.
+local function room_inside(line)
+  if line.max_active == 0 then
+    return math.huge
+  end
+  return math.max(0, line.max_active - active())
+end
+
 -- Two keys take turns: one is emptied when its turn comes again. `counts` names the fields that count what is in them.
 local function rotate(line, field, window_ms, keys, counts)
   local window = math.floor(line.line_ms / window_ms)
@@ -176,12 +195,13 @@ local function pass_time(line, elapsed_ms)
   rotate(line, 'keen_window', KEEN_MS, KEEN, 'keen')
   rotate(line, 'seen_window', PRESENCE_MS, SEEN, 'seen')
   rotate(line, 'window', REPEAT_MS, RECENT)
+  redis.call('ZREMRANGEBYSCORE', LIVE, '-inf', int(line.line_ms))
 end
 
 local NUMBERS =
   { 'epoch', 'version', 'wall_ms', 'line_ms', 'issued', 'cursor', 'rate', 'burst', 'session_ms', 'units', 'total', 'window',
   'life', 'keen_window', 'keen0', 'keen1', 'seen_window', 'seen0', 'seen1', 'reported_at', 'known_to', 'watch_to',
-  'watch_at' }
+  'watch_at', 'max_active', 'renewal' }
 local TEXTS = { 'state', 'message', 'calls', 'seconds', 'gaps' }
 
 -- A line's life begins anew when it is restored; each node tells what it knows once in each.
@@ -256,6 +276,7 @@ local function enter(line, numbers)
     line.units = line.units - UNITS_PER_PERSON
     entered[#entered + 1] = int(number)
     entered[#entered + 1] = int(at[number])
+    redis.call('ZADD', LIVE, int(at[number] + line.session_ms), int(number))
   end
   redis.call('HSET', RECENT[line.window % 2], unpack(entered))
   line.total = line.total + #numbers
@@ -273,13 +294,14 @@ local function snapshot(line)
   return {
     {
       line.version, line.epoch, line.issued, line.cursor, called_waiting(line), line.total, sum(line.seconds, 2), line.rate,
-      burst_in_force(line), line.wall_ms, line.life, line.seen0 + line.seen1,
+      burst_in_force(line), line.wall_ms, line.life, line.seen0 + line.seen1, active(), line.max_active,
+      line.renewal,
     },
     { line.state, line.message },
   }
 end
 
--- A line with nobody in it and nothing left of another one; rate, burst, session_ms, state and message are the caller's.
+-- A line with nobody in it and nothing left of another one; what an operator sets is the caller's.
 local function begin(epoch, version)
   local now = now_ms()
   redis.call('UNLINK', unpack(KEYS, 2))

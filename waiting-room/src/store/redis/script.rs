@@ -20,6 +20,7 @@ pub(super) enum Operation {
     Leave,
     Restore,
     Seen,
+    Sessions,
 }
 
 impl Operation {
@@ -33,6 +34,7 @@ impl Operation {
             Operation::Leave => include_str!("leave.lua"),
             Operation::Restore => include_str!("restore.lua"),
             Operation::Seen => include_str!("seen.lua"),
+            Operation::Sessions => include_str!("sessions.lua"),
         }
     }
 }
@@ -53,6 +55,7 @@ pub(super) struct Scripts {
     leave: Whole,
     restore: Whole,
     seen: Whole,
+    sessions: Whole,
 }
 
 impl Scripts {
@@ -72,6 +75,7 @@ impl Scripts {
             leave: whole(Operation::Leave),
             restore: whole(Operation::Restore),
             seen: whole(Operation::Seen),
+            sessions: whole(Operation::Sessions),
         }
     }
 
@@ -85,6 +89,7 @@ impl Scripts {
             Operation::Leave => &self.leave,
             Operation::Restore => &self.restore,
             Operation::Seen => &self.seen,
+            Operation::Sessions => &self.sessions,
         }
     }
 }

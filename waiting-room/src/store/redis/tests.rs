@@ -1,6 +1,7 @@
 //! The scripts against the pure line: random operations at given times, every answer compared.
 
 use super::*;
+use crate::line::Session;
 use crate::line::tests::{Model, Step, any_jump_back, any_pause, any_step};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::io::Write;
@@ -49,26 +50,33 @@ fn agrees(variable: &str, cases: u32) {
     let store = runtime.block_on(RedisStore::open(&address)).expect("the server of the test");
     let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
     let story = prop::collection::vec((any_pause(), any_jump_back(), any_step()), 1..120);
+    let cap = (prop_oneof![Just(0), 1..20_u32], any::<bool>());
     let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
-    let result = runner.run(&(rate, 0..10_u32, story), |(rate_per_minute, burst, story)| {
-        let room = format!("diff-{}", uuid::Uuid::now_v7().simple());
-        let initial = RoomInitial { rate_per_minute, burst, ..RoomInitial::default() };
-        let mut model = Model::begin(BEGIN_MS, &initial);
-        runtime.block_on(async {
-            let begun = store.ensure_at(&room, BEGIN_MS, &initial).await;
-            prop_assert_eq!(begun, Ok(model.ensure(BEGIN_MS, &initial)));
-            let mut now_ms = BEGIN_MS;
-            for (pause_ms, back_ms, step) in story {
-                now_ms += pause_ms - back_ms;
-                run(&store, &mut model, &room, now_ms, &step).await?;
-            }
-            let longer = RoomInitial { session_ms: 1_000, ..initial };
-            let ensured = store.ensure_at(&room, now_ms, &longer).await;
-            prop_assert_eq!(ensured, Ok(model.ensure(now_ms, &longer)));
-            forget(&store, &room).await;
-            Ok(())
-        })
-    });
+    let result =
+        runner.run(&(rate, 0..10_u32, cap, story), |(rate_per_minute, burst, (max_active, session_renewal), story)| {
+            let room = format!("diff-{}", uuid::Uuid::now_v7().simple());
+            let capped = RoomInitial { max_active, session_renewal, session_ms: 20_000, ..RoomInitial::default() };
+            let initial = RoomInitial { rate_per_minute, burst, ..capped };
+            let mut model = Model::begin(BEGIN_MS, &initial);
+            runtime.block_on(async {
+                let begun = store.ensure_at(&room, BEGIN_MS, &initial).await;
+                prop_assert_eq!(begun, Ok(model.ensure(BEGIN_MS, &initial)));
+                let mut now_ms = BEGIN_MS;
+                for (index, (pause_ms, back_ms, step)) in (0..).zip(story) {
+                    now_ms += pause_ms - back_ms;
+                    run(&store, &mut model, &room, now_ms, &step).await?;
+                    let id = |number: u64| Session::derive(model.0.snapshot().epoch, number, 0, 0).id;
+                    let (renew, end) = ([id(index), id(index + 1), "0-1".to_owned()], [id(index / 4), "x".to_owned()]);
+                    let told = store.sessions_at(&room, now_ms, &renew, &end).await;
+                    prop_assert_eq!(told, Ok(model.sessions(now_ms, &renew, &end)));
+                }
+                let longer = RoomInitial { session_ms: 1_000, ..initial };
+                let ensured = store.ensure_at(&room, now_ms, &longer).await;
+                prop_assert_eq!(ensured, Ok(model.ensure(now_ms, &longer)));
+                forget(&store, &room).await;
+                Ok(())
+            })
+        });
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 

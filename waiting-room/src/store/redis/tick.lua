@@ -52,7 +52,7 @@ local function reach(people)
   return up_to, here
 end
 
-local cover = math.max(COVER_MIN, people_within(line, COVER_MS))
+local cover = math.min(math.max(COVER_MIN, people_within(line, COVER_MS)), math.max(room_inside(line), 1))
 local each = known and CALLED_PER_MISSING_KNOWN or CALLED_PER_MISSING_UNKNOWN
 local people = math.max(0, cover - keen(line)) * each - expected(line)
 if is_running(line) and people > 0 then
