@@ -5,6 +5,7 @@
 mod bad_input;
 mod harness;
 mod journey;
+mod line_faults;
 mod operator;
 mod readme;
 mod restart;

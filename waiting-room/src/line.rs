@@ -8,6 +8,7 @@ mod answer;
 mod clock;
 mod decide;
 mod effect;
+mod live;
 mod machine;
 mod meter;
 mod presence;
@@ -26,16 +27,18 @@ pub(crate) use machine::Line;
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
     pub(crate) use super::{
+        answer::NEAR_MIN,
         clock::STEP_MS_MAX,
-        decide::{COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
+        decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
-        meter::UNITS_PER_PERSON,
-        presence::{CALL_SLOT_MS, EXPECTED_MS},
+        meter::{AHEAD_MS, UNITS_PER_PERSON},
+        presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
         session::REPEAT_MS,
         tally::SECONDS,
     };
 }
 pub use room::{
-    BURST_MAX, Invalid, MESSAGE_BYTES_MAX, RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, RoomChange, RoomInitial,
-    RoomState, SESSION_MS_MAX, burst_for, check_room_name,
+    Audit, BURST_MAX, Invalid, MAX_ACTIVE_MAX, MESSAGE_BYTES_MAX, Method, Phase, QUEUE_MAX_MAX, RAMP_MS_MAX,
+    RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, Ramp, RoomChange, RoomInitial, RoomState, SCHEDULE_MS_MAX,
+    SESSION_MS_MAX, burst_for, check_room_name,
 };

@@ -52,7 +52,8 @@ impl From<BadSetting> for OpenError {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where the line is kept: `memory`, `redis://host:port/0` or `redis+cluster://host:port,host:port`.
+    /// Where the line is kept: `memory`, `redis://host:port/0`, `redis+cluster://host:port,host:port` or
+    /// `redis+sentinel://host:port,host:port/service/0`.
     pub store: String,
     /// What stands behind the door: `http://host:port`.
     pub upstream: String,
@@ -217,6 +218,7 @@ impl RoomSettings {
             session_ms: self.session_ms,
             state: RoomState::Open,
             message: String::new(),
+            ..RoomInitial::default()
         }
     }
 }

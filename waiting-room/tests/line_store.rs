@@ -1,4 +1,4 @@
-//! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster. A store without a server to
+//! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster, Redis behind Sentinel. A store without a server to
 //! run on says so, and fails in CI.
 
 #[path = "line_store/story.rs"]
@@ -13,6 +13,7 @@ macro_rules! contract {
     ($($story:ident),+ $(,)?) => {
         contract!(@ memory, Leg::Memory; $($story),+);
         contract!(@ redis, Leg::Redis; $($story),+);
+        contract!(@ redis_sentinel, Leg::RedisSentinel; $($story),+);
         contract!(@ redis_cluster, Leg::RedisCluster; $($story),+);
     };
     (@ $name:ident, $leg:expr; $($story:ident),+) => {
@@ -37,6 +38,10 @@ contract!(
     one_number_goes_in_once,
     one_number_goes_in_once_through_groups,
     claims_stay_under_the_rate,
+    groups_answer_when_the_session_begins,
+    who_is_seen_is_counted_until_in,
+    claims_of_another_epoch_spend_nothing,
+    a_cap_holds_until_a_session_ends,
     claims_say_why_not,
     a_restart_keeps_everything,
     a_change_is_seen_by_other_handles,

@@ -68,11 +68,13 @@ pub(super) async fn apply(desk: &Desk, name: &str, change: &RoomChange) -> Resul
     let room = desk.door.gate().rooms.get(name).ok_or_else(unknown)?;
     change.check().map_err(|invalid| refuse(invalid.field, &invalid.to_string()))?;
     let before = room.snapshot();
-    let after = room.change(change).await.map_err(|error| match error {
+    let after = room.change("operator", change).await.map_err(|error| match error {
         StoreError::Invalid(invalid) => refuse(invalid.field, &invalid.to_string()),
-        StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Full => {
-            line_unavailable("The line's store does not answer; nothing may have changed.")
-        }
+        StoreError::Unreachable(_)
+        | StoreError::Busy
+        | StoreError::NoRoom(_)
+        | StoreError::Full
+        | StoreError::Closed => line_unavailable("The line's store does not answer; nothing may have changed."),
     })?;
     metrics::operator_changed(room.name());
     tracing::info!(
@@ -113,7 +115,7 @@ fn expected(field: &str) -> String {
     match field {
         "rate_per_minute" => format!("rate_per_minute must be a whole number from 1 to {RATE_PER_MINUTE_MAX}"),
         "burst" => format!("burst must be a whole number from 0 (follows the rate) to {BURST_MAX}"),
-        "state" => "state must be \"open\" or \"paused\"".to_owned(),
+        "state" => "state must be open, paused, draining, closed or sold_out".to_owned(),
         "message" => "message must be a text".to_owned(),
         _ => "there is no such field; rate_per_minute, burst, state and message can be changed".to_owned(),
     }

@@ -12,8 +12,13 @@ use waiting_room::{
     store::{GROUP_MAX, LineStore, StoreError},
 };
 
+/// The room's epoch, from a call that changes nothing.
+async fn epoch(store: &Arc<dyn LineStore>, room: &str) -> u64 {
+    store.leave(room, 0).await.expect("nobody left").epoch
+}
+
 async fn claim_one(store: &Arc<dyn LineStore>, room: &str, number: u64) -> Claimed {
-    store.claim(room, &[number]).await.expect("claimed").0.remove(0)
+    store.claim(room, epoch(store, room).await, &[number]).await.expect("claimed").0.remove(0)
 }
 
 fn session(claimed: Claimed) -> Session {
@@ -28,7 +33,7 @@ async fn queue(world: &World, initial: &RoomInitial, people: u32) -> Arc<dyn Lin
     let (store, _) = world.begun(&RoomInitial { state: RoomState::Paused, ..initial.clone() }).await;
     assert!(store.join(&world.room, people).await.expect("joined").admitted.is_empty());
     let open = RoomChange { state: Some(RoomState::Open), ..RoomChange::default() };
-    store.change(&world.room, &open).await.expect("opened");
+    store.change(&world.room, "test", &open).await.expect("opened");
     store.tick(&world.room).await.expect("ticked");
     store
 }
@@ -116,15 +121,16 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
             let mut entries: Vec<(u64, Instant, Instant)> = Vec::new();
             while Instant::now() < end {
                 let numbers: Vec<u64> = (1..=500).filter(|number| number % 8 == worker).collect();
-                store.tick(&room).await.expect("ticked");
+                let epoch = store.tick(&room).await.expect("ticked").epoch;
                 let before = Instant::now();
-                let answers = store.claim(&room, &numbers).await.expect("claimed").0;
+                let answers = store.claim(&room, epoch, &numbers).await.expect("claimed").0;
                 let after = Instant::now();
                 for claimed in answers {
                     if let Claimed::Admitted(session) = claimed
                         && entries.iter().all(|(number, ..)| *number != session.number)
                     {
-                        entries.push((session.number, before, after));
+                        let starts_in = Duration::from_millis(session.starts_in_ms.unsigned_abs());
+                        entries.push((session.number, before + starts_in, after + starts_in));
                     }
                 }
                 sleep_ms(3).await;
@@ -147,13 +153,66 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
     }
 }
 
+pub(super) async fn groups_answer_when_the_session_begins(world: World) {
+    let initial = RoomInitial { rate_per_minute: 600, burst: 1, ..RoomInitial::default() };
+    drop(queue(&world, &initial, 10).await);
+    let store = world.begun_in_groups(&initial).await;
+    let epoch = epoch(&store, &world.room).await;
+    let begin = Instant::now();
+    let answers = store.claim(&world.room, epoch, &[1, 2, 3, 4, 5]).await.expect("claimed").0;
+    assert!(begin.elapsed() >= Duration::from_millis(300), "four more at ten a second");
+    assert!(answers.into_iter().all(|claimed| session(claimed).starts_in_ms == 0));
+}
+
+pub(super) async fn who_is_seen_is_counted_until_in(world: World) {
+    let store = queue(&world, &fast(), 200).await;
+    let seen = store.seen(&world.room, &[1, 2, 3, 3, 0, 201]).await.expect("seen");
+    assert_eq!(seen.present, 3);
+    sleep_ms(20).await;
+    session(claim_one(&store, &world.room, 1).await);
+    assert_eq!(store.leave(&world.room, 2).await.expect("left").present, 1);
+    assert_eq!(store.seen(&world.room, &[1, 2]).await.expect("seen").present, 1);
+}
+
+pub(super) async fn a_cap_holds_until_a_session_ends(world: World) {
+    let initial = RoomInitial { max_active: 10, ..fast() };
+    let store = queue(&world, &initial, 30).await;
+    sleep_ms(50).await;
+    let epoch = epoch(&store, &world.room).await;
+    let everyone: Vec<u64> = (1..=30).collect();
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone).await.expect("claimed");
+    assert_eq!((snapshot.active, snapshot.admitted, snapshot.max_active), (10, 10, 10));
+    let ids: Vec<String> = answers.into_iter().take(10).map(|claimed| session(claimed).id).collect();
+    for number in 11..=20 {
+        store.leave(&world.room, number).await.expect("left");
+    }
+    assert_eq!(claim_one(&store, &world.room, 21).await, Claimed::NoBudget { retry_after_ms: 1_000 });
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended").active, 0);
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended before").active, 0);
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone[20..]).await.expect("claimed");
+    assert_eq!(answers.into_iter().map(|claimed| session(claimed).number).collect::<Vec<_>>(), everyone[20..]);
+    assert_eq!(snapshot.active, 10);
+}
+
+pub(super) async fn claims_of_another_epoch_spend_nothing(world: World) {
+    let store = queue(&world, &fast(), 10).await;
+    sleep_ms(20).await;
+    let epoch = epoch(&store, &world.room).await;
+    let (answers, snapshot) = store.claim(&world.room, epoch + 1, &[1, 2]).await.expect("claimed");
+    assert_eq!((answers, snapshot.admitted), (vec![Claimed::Unknown; 2], 0));
+    session(claim_one(&store, &world.room, 1).await);
+}
+
 pub(super) async fn claims_say_why_not(world: World) {
     let store = queue(&world, &RoomInitial { rate_per_minute: 60, ..RoomInitial::default() }, 50).await;
-    let numbers = [1, 50, 51, 0, u64::MAX];
-    let (answers, snapshot) = store.claim(&world.room, &numbers).await.expect("claimed");
+    let numbers = [3, 50, 51, 0, u64::MAX, 2, 1];
+    let epoch = epoch(&store, &world.room).await;
+    let (answers, snapshot) = store.claim(&world.room, epoch, &numbers).await.expect("claimed");
     assert!(matches!(answers[0], Claimed::NoBudget { retry_after_ms: 50..=1_000 }), "{:?}", answers[0]);
-    assert_eq!(answers[1..], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
-    assert!(snapshot.cursor >= 6 && snapshot.cursor < 50 && snapshot.called_waiting == snapshot.cursor);
+    assert_eq!(answers[1..5], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
+    assert_eq!(session(answers[6].clone()).number, 1, "who stands in front is served first");
+    assert!(snapshot.cursor >= 6 && snapshot.cursor < 50);
+    assert_eq!(snapshot.called_waiting, snapshot.cursor - snapshot.admitted);
     assert_eq!(snapshot.ahead_of(50), 50 - snapshot.cursor - 1);
 }
 
@@ -162,7 +221,7 @@ pub(super) async fn a_restart_keeps_everything(mut world: World) {
     sleep_ms(20).await;
     let entered = session(claim_one(&store, &world.room, 3).await);
     let change = RoomChange { rate_per_minute: Some(1_200), message: Some("soon".to_owned()), ..RoomChange::default() };
-    store.change(&world.room, &change).await.expect("changed");
+    store.change(&world.room, "test", &change).await.expect("changed");
     store.leave(&world.room, 4).await.expect("left");
     let before = store.join(&world.room, 7).await.expect("joined").snapshot;
     drop(store);
@@ -188,21 +247,22 @@ pub(super) async fn a_change_is_seen_by_other_handles(world: World) {
         burst: Some(9),
         state: Some(RoomState::Paused),
         message: Some("Technical pause".to_owned()),
+        ..RoomChange::default()
     };
-    let changed = one.change(&world.room, &change).await.expect("changed");
+    let changed = one.change(&world.room, "test", &change).await.expect("changed");
     assert!(changed.supersedes(&begun) && !begun.supersedes(&changed));
     let seen = other.tick(&world.room).await.expect("ticked");
     assert_eq!((seen.rate_per_minute, seen.burst, seen.state), (777, 9, RoomState::Paused));
     assert_eq!((seen.message.as_str(), seen.version), ("Technical pause", changed.version));
     let back = RoomChange { burst: Some(0), message: Some(String::new()), ..RoomChange::default() };
-    let seen = other.change(&world.room, &back).await.expect("changed");
+    let seen = other.change(&world.room, "test", &back).await.expect("changed");
     assert_eq!((seen.burst, seen.message.as_str(), seen.state), (12, "", RoomState::Paused));
 }
 
 pub(super) async fn a_paused_room_lets_nobody_in(world: World) {
     let store = queue(&world, &fast(), 200).await;
     let pause = RoomChange { state: Some(RoomState::Paused), ..RoomChange::default() };
-    let paused = store.change(&world.room, &pause).await.expect("paused");
+    let paused = store.change(&world.room, "test", &pause).await.expect("paused");
     sleep_ms(20).await;
     assert_eq!(claim_one(&store, &world.room, 1).await, Claimed::NoBudget { retry_after_ms: 1_000 });
     store.join(&world.room, 5).await.expect("joined");
@@ -242,10 +302,10 @@ pub(super) async fn wrong_calls_are_refused(world: World) {
     for count in [0, too_many] {
         assert!(matches!(store.join(&world.room, count).await, Err(StoreError::Invalid(_))));
         let numbers = vec![1; count as usize];
-        assert!(matches!(store.claim(&world.room, &numbers).await, Err(StoreError::Invalid(_))));
+        assert!(matches!(store.claim(&world.room, before.epoch, &numbers).await, Err(StoreError::Invalid(_))));
     }
     let zero = RoomChange { rate_per_minute: Some(0), ..RoomChange::default() };
-    assert!(matches!(store.change(&world.room, &zero).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(store.change(&world.room, "test", &zero).await, Err(StoreError::Invalid(_))));
     assert!(matches!(store.ensure("No Room", &RoomInitial::default()).await, Err(StoreError::Invalid(_))));
     assert_eq!(store.tick(&world.room).await.expect("ticked").version, before.version);
 }
