@@ -12,6 +12,7 @@ mod live;
 mod machine;
 mod meter;
 mod presence;
+mod recovery;
 mod room;
 mod schedule;
 mod session;
@@ -33,6 +34,7 @@ pub(crate) mod rule {
         machine::NUMBER_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
+        recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,
         tally::SECONDS,
     };
