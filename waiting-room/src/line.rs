@@ -12,7 +12,9 @@ mod live;
 mod machine;
 mod meter;
 mod presence;
+mod recovery;
 mod room;
+mod schedule;
 mod session;
 mod spent;
 mod tally;
@@ -20,7 +22,7 @@ mod tally;
 pub(crate) mod tests;
 
 pub use answer::{Claimed, Joined, Session, Snapshot};
-pub(crate) use decide::effect_of;
+pub(crate) use decide::{Refused, effect_of};
 pub(crate) use effect::{Effect, Entry};
 pub(crate) use machine::Line;
 
@@ -28,11 +30,12 @@ pub(crate) use machine::Line;
 pub(crate) mod rule {
     pub(crate) use super::{
         answer::NEAR_MIN,
-        clock::STEP_MS_MAX,
+        clock::{STEADY_MS, STEP_MS_MAX},
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
+        recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,
         tally::SECONDS,
     };

@@ -26,7 +26,7 @@ pub const BATCH_MAX: usize = 8_192;
 pub const WHO_BYTES_MAX: usize = 200;
 
 /// The changes of a room that are kept.
-pub const CHANGES_MAX: usize = 500;
+pub const CHANGES_MAX: usize = crate::line::rule::CHANGES_MAX;
 
 /// The future of a store's answer: boxed, so that the trait can be used as `dyn LineStore`.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;

@@ -42,6 +42,8 @@ contract!(
     who_is_seen_is_counted_until_in,
     claims_of_another_epoch_spend_nothing,
     a_cap_holds_until_a_session_ends,
+    a_lost_room_comes_back_above_what_was_seen,
+    changes_are_kept_with_what_was_before,
     claims_say_why_not,
     a_restart_keeps_everything,
     a_change_is_seen_by_other_handles,

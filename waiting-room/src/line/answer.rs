@@ -1,9 +1,12 @@
 //! What the line answers: plain values that the door turns into words. No decisions.
 
+use serde::{Deserialize, Serialize};
+
 use super::room::{Method, Phase, Ramp, RoomState};
 
 /// The line as one moment sees it. Nodes keep the last one and answer polls from it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// Grows with every change of the line; the passing of time alone does not change it.
     pub version: u64,
