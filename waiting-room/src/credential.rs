@@ -14,7 +14,7 @@ pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use proof::{Challenge, ProofKey};
 pub(crate) use ticket::{Ticket, TicketKeys};
-pub(crate) use verifier::EntryRefused;
+pub(crate) use verifier::{Checked, EntryRefused};
 pub use verifier::EntryVerifier;
 
 /// Header in which an app sends its entry token, and in which the door passes a verified one on.

@@ -4,7 +4,9 @@
 mod desk;
 mod gate;
 mod pass;
+mod report;
 mod room;
+mod shut;
 mod verdict;
 mod wait;
 
@@ -12,5 +14,6 @@ pub(crate) use desk::{Comer, NotJoined};
 pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
+pub(crate) use shut::Shut;
 pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof};
 pub(crate) use wait::{Eta, eta};

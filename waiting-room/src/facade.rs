@@ -20,7 +20,7 @@ use crate::metrics::{self, Seen};
 use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
 use crate::problem::{Code, Problem};
-use crate::proxy::{Origin, Passage, Trust, Upstream, inspect};
+use crate::proxy::{Origin, Passage, SessionEnds, Trust, Upstream, inspect};
 use crate::settings::{Clock, OpenError, Settings};
 use crate::stock::{Remaining, Stock};
 use crate::store::{self, LineStore, StoreError};
@@ -85,7 +85,7 @@ impl Door {
         let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
         let rooms = Rooms::open(&settings.rooms, store).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
-            StoreError::NoRoom(_) | StoreError::Full | StoreError::Invalid(_) => refuse(&error),
+            StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
         let keys = (TicketKeys::new(&secrets.ticket_key), ProofKey::new(&secrets.ticket_key));
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);
@@ -190,10 +190,15 @@ impl House {
             Verdict::Pass(admitted, room, grant) => {
                 metrics::verdict(Seen::Pass);
                 let passage = Passage { path, origin: visit.origin };
+                let entry = admitted.entry().cloned();
                 let response = match self.upstream.forward(admitted, passage, parts, body).await {
                     Ok(response) => response,
                     Err(problem) => visitor::refusal(visit, problem),
                 };
+                if let (Some(_), Some(room), Some(entry)) = (response.extensions().get::<SessionEnds>(), room, entry) {
+                    self.gate.end(room, &entry);
+                    return visitor::farewell(response, visit, room);
+                }
                 // Also on a failure: the visitor must not lose an entry to an upstream that stumbled.
                 visitor::keep(response, visit, room, &grant)
             }

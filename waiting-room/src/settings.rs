@@ -84,6 +84,12 @@ pub struct RoomSettings {
     pub burst: u32,
     /// How long an entry lasts, in milliseconds.
     pub session_ms: i64,
+    /// Live sessions at the same time; 0 = no cap.
+    pub max_active: u32,
+    /// People who may wait; 0 = no limit.
+    pub queue_max: u64,
+    /// Whether an entry that is used goes on, instead of ending after `session_ms` whatever happens.
+    pub session_renewal: bool,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
     /// Hosts of this room, `tickets.example` or `*.example`; empty: all. An exact host goes before a wildcard, and a
@@ -142,6 +148,9 @@ impl Default for RoomSettings {
             rate_per_minute: 60,
             burst: 0,
             session_ms: 15 * 60 * 1000,
+            max_active: 0,
+            queue_max: 0,
+            session_renewal: false,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
             hosts: Vec::new(),
             paths: Vec::new(),
@@ -239,6 +248,10 @@ impl RoomSettings {
             session_ms: self.session_ms,
             state: RoomState::Open,
             message: String::new(),
+            max_active: self.max_active,
+            queue_max: self.queue_max,
+            session_renewal: self.session_renewal,
+            ..RoomInitial::default()
         }
     }
 }

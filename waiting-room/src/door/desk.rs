@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
 
+use super::shut::Shut;
 use super::verdict::line_unavailable;
 use crate::credential::proof::PROOF_MS;
+use crate::line::Snapshot;
 use crate::problem::{Code, Problem};
 use crate::settings::{JoinLimit, ProofOfWork};
 use crate::store::StoreError;
@@ -25,6 +27,9 @@ const PACE_CALM: u64 = 60;
 /// The most that the difficulty grows.
 const HARDER_MAX: u64 = 32;
 
+/// When to try again to join a line that is full, in milliseconds.
+const FULL_RETRY_MS: u64 = 20_000;
+
 /// Somebody who wants a number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comer<'a> {
@@ -36,8 +41,12 @@ pub(crate) struct Comer<'a> {
 /// Why somebody got no number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotJoined {
-    /// The line could not be asked, or has no numbers left.
+    /// The line could not be asked.
     Line(StoreError),
+    /// As many wait as may.
+    Full,
+    /// The room takes nobody new.
+    Shut(Shut),
     /// Too many came from this network.
     TooMany { retry_after_ms: u64 },
     /// A proof of work is asked for, and none came that is good.
@@ -45,10 +54,23 @@ pub(crate) enum NotJoined {
 }
 
 impl NotJoined {
+    /// What the line answered, in a room as this node last saw it.
+    pub(super) fn by(error: StoreError, snapshot: &Snapshot) -> NotJoined {
+        match error {
+            StoreError::Full => NotJoined::Full,
+            StoreError::Closed => NotJoined::Shut(Shut::of(snapshot, false).unwrap_or(Shut::Closed)),
+            StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Invalid(_) => {
+                NotJoined::Line(error)
+            }
+        }
+    }
+
     /// The word for it on labels.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             NotJoined::Line(_) => "line",
+            NotJoined::Full => "full",
+            NotJoined::Shut(shut) => shut.as_str(),
             NotJoined::TooMany { .. } => "network",
             NotJoined::Proof => "proof",
         }
@@ -57,7 +79,11 @@ impl NotJoined {
     /// What the visitor is told.
     pub(crate) fn problem(&self, room: &str) -> Problem {
         match self {
-            NotJoined::Line(StoreError::Full) => line_unavailable("The line is full."),
+            NotJoined::Full => {
+                Problem::new(Code::QueueFull, "As many people wait as can be served. Try again in a few minutes.")
+                    .retry_after(FULL_RETRY_MS)
+            }
+            NotJoined::Shut(shut) => shut.problem(),
             NotJoined::Line(_) => line_unavailable("No numbers are given out at this moment; try again."),
             NotJoined::TooMany { retry_after_ms } => {
                 let detail = "Many people have joined from your network just now. Try again in a moment.";

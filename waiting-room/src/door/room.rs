@@ -10,13 +10,16 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
+use super::report::{Batch, Reports};
 use crate::line::{Claimed, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
-use crate::store::{LineStore, StoreError};
+use crate::store::{BATCH_MAX, LineStore, StoreError};
 
 /// How often a node moves the line on and refreshes its snapshot.
 const TICK_EVERY: Duration = Duration::from_millis(250);
+/// How often a node tells the line what it has heard.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// A store that has not answered by then is away, as far as this request is concerned.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -48,6 +51,7 @@ pub(crate) struct Room {
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
     desk: Desk,
+    reports: Reports,
 }
 
 impl Room {
@@ -56,6 +60,7 @@ impl Room {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
         Ok(Room {
             name: name.to_owned(),
+            reports: Reports::default(),
             desk: Desk::new(settings.join_limit, settings.proof_of_work),
             settings: settings.clone(),
             store,
@@ -81,6 +86,11 @@ impl Room {
         &self.desk
     }
 
+    /// What the line is told of once a second.
+    pub(super) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
     /// The line as this node last saw it. Costs no call.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -101,7 +111,7 @@ impl Room {
 
     /// Asks to go in with a number of an epoch.
     pub(super) async fn claim(&self, epoch: u64, number: u64) -> Result<Entered, StoreError> {
-        let answer = in_time(self.store.claim(&self.name, &[number])).await;
+        let answer = in_time(self.store.claim(&self.name, epoch, &[number])).await;
         let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
         let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
         metrics::claimed(&self.name, &claimed);
@@ -123,8 +133,8 @@ impl Room {
     }
 
     /// Changes what an operator may change; the answer is the line after it.
-    pub(crate) async fn change(&self, change: &RoomChange) -> Result<Snapshot, StoreError> {
-        self.keep(in_time(self.store.change(&self.name, change)).await, |snapshot| snapshot)
+    pub(crate) async fn change(&self, who: &str, change: &RoomChange) -> Result<Snapshot, StoreError> {
+        self.keep(in_time(self.store.change(&self.name, who, change)).await, |snapshot| snapshot)
     }
 
     /// Moves the line on.
@@ -134,12 +144,32 @@ impl Room {
         Ok(snapshot)
     }
 
+    /// Tells the line who is there and which sessions go on or are over.
+    pub(crate) async fn report(&self) {
+        let Batch { heard, renew, end } = self.reports.take();
+        for positions in heard.chunks(BATCH_MAX) {
+            // Who was not told of is heard again soon.
+            let _ = self.keep(in_time(self.store.seen(&self.name, positions)).await, |snapshot| snapshot);
+        }
+        let parts = renew.len().max(end.len()).div_ceil(BATCH_MAX);
+        for part in 0..parts {
+            let (renew, end) = (nth_chunk(&renew, part), nth_chunk(&end, part));
+            let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |snapshot| snapshot);
+            if matches!(told, Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_))) {
+                self.reports.tell_again(end);
+            }
+        }
+    }
+
     async fn run(&self, stop: &CancellationToken) {
         let mut every = tokio::time::interval(TICK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                _ = report.tick() => self.report().await,
                 _ = every.tick() => {
                     // The outcome is in the snapshot and in `store_ok`; `keep` has logged a change.
                     let _ = self.tick().await;
@@ -158,7 +188,7 @@ impl Room {
             Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => {
                 self.store_is(false, &error.to_string());
             }
-            Err(StoreError::Busy | StoreError::Full | StoreError::Invalid(_)) => {}
+            Err(StoreError::Busy | StoreError::Full | StoreError::Closed | StoreError::Invalid(_)) => {}
         }
         reply
     }
@@ -179,6 +209,10 @@ impl Room {
             }
         }
     }
+}
+
+fn nth_chunk(all: &[String], nth: usize) -> &[String] {
+    all.chunks(BATCH_MAX).nth(nth).unwrap_or_default()
 }
 
 async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {

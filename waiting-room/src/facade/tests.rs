@@ -7,4 +7,5 @@ mod journey;
 mod operator;
 mod outage;
 mod rooms;
+mod sessions;
 mod smuggling;

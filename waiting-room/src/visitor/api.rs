@@ -146,7 +146,22 @@ fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     let none = Grant::default();
     let facts = Facts::of(visit, room, &standing, &none);
     let inside = visit.gate.holds_entry(visit.headers, room);
-    Ok(reply::json(StatusCode::OK, &if inside { facts.admitted() } else { facts }))
+    let facts = if inside { facts.admitted() } else { facts };
+    let etag = facts.etag();
+    let known = visit.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let mut response = if known { not_modified() } else { reply::json(StatusCode::OK, &facts) };
+    come_back(&mut response, standing.poll_after_ms);
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+fn not_modified() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
