@@ -115,7 +115,7 @@ fn expected(field: &str) -> String {
     match field {
         "rate_per_minute" => format!("rate_per_minute must be a whole number from 1 to {RATE_PER_MINUTE_MAX}"),
         "burst" => format!("burst must be a whole number from 0 (follows the rate) to {BURST_MAX}"),
-        "state" => "state must be \"open\" or \"paused\"".to_owned(),
+        "state" => "state must be open, paused, draining, closed or sold_out".to_owned(),
         "message" => "message must be a text".to_owned(),
         _ => "there is no such field; rate_per_minute, burst, state and message can be changed".to_owned(),
     }

@@ -172,7 +172,7 @@ async fn changes_are_kept_and_bad_values_are_named() {
         (r#"{"rate_per_minute":null}"#, "rate_per_minute"),
         (r#"{"burst":-1}"#, "burst"),
         (r#"{"burst":4294967296}"#, "burst"),
-        (r#"{"state":"closed"}"#, "state"),
+        (r#"{"state":"shut"}"#, "state"),
         (r#"{"message":7}"#, "message"),
         (r#"{"session_ms":1}"#, "session_ms"),
         (r#"{"rate_per_minute":60,"rate":60}"#, "rate"),
