@@ -40,7 +40,11 @@ pub const TABLE: [(&str, Kind, &str); 14] = [
     (TICKETS, Kind::Counter, "Numbers given out by this node, by room"),
     (ADMITTED, Kind::Counter, "Entries given by this node, by room and way (calm, claim)"),
     (CLAIMS, Kind::Counter, "Requests to go in, by room and outcome; a repeated answer counts as admitted"),
-    (NOT_JOINED, Kind::Counter, "Joins without a number, by room and reason (line, network, proof)"),
+    (
+        NOT_JOINED,
+        Kind::Counter,
+        "Joins without a number, by room and reason (line, full, closed, draining, early, sold_out, network, proof)",
+    ),
     (REQUESTS, Kind::Counter, "Requests at the door, by verdict (own, pass, wait, refuse)"),
     (PROBLEMS, Kind::Counter, "Problems answered at the door, by code"),
     (UPSTREAM_SECONDS, Kind::Histogram, "Time until the upstream began to answer, in seconds"),

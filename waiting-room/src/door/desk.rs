@@ -95,6 +95,11 @@ impl NotJoined {
     }
 }
 
+/// Whether as many wait as may.
+pub(super) fn is_full(snapshot: &Snapshot) -> bool {
+    snapshot.queue_max > 0 && snapshot.waiting() >= snapshot.queue_max
+}
+
 /// The desk of one room.
 pub(super) struct Desk {
     limit: Option<Limiter>,
@@ -225,6 +230,15 @@ mod tests {
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_line_is_full_when_as_many_wait_as_may() {
+        let line = |issued, queue_max| Snapshot { issued, cursor: 3, queue_max, ..Snapshot::default() };
+        assert!(is_full(&line(5, 2)) && is_full(&line(6, 2)));
+        assert!(!is_full(&line(4, 2)) && !is_full(&line(1_000, 0)));
+        let problem = NotJoined::by(StoreError::Full, &line(5, 2)).problem("demo");
+        assert_eq!((problem.code(), problem.comes_back_ms()), (Code::QueueFull, Some(FULL_RETRY_MS)));
     }
 
     #[test]

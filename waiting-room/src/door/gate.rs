@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::desk::{Comer, NotJoined};
+use super::desk::{Comer, NotJoined, is_full};
 use super::pass::Admitted;
 use super::room::{Entered, Room, Rooms};
 use super::shut::Shut;
@@ -201,8 +201,7 @@ impl Gate {
             return Err(NotJoined::Shut(shut));
         }
         // The line says the same; asking it would only cost a call for each of those who come in vain.
-        let line = room.snapshot();
-        if line.queue_max > 0 && line.waiting() >= line.queue_max {
+        if is_full(&room.snapshot()) {
             return Err(NotJoined::Full);
         }
         let proof = match desk.proofs() {
