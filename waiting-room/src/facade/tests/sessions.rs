@@ -166,3 +166,16 @@ async fn a_draining_room_takes_nobody_new() {
     world.pass_ms(61_000).await;
     assert_eq!(world.get(SEATS, &ticket).await.body, "the shop");
 }
+
+#[tokio::test]
+async fn a_full_line_says_so() {
+    let world = World::new().await;
+    world.busy().await;
+    let ticket = world.get(SEATS, "").await.cookie();
+    changed(&world, RoomChange { queue_max: Some(1), ..RoomChange::default() }).await;
+    let late = world.get(SEATS, "").await;
+    assert_eq!(late.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(late.body.contains("queue_full") && late.headers.contains_key("refresh"), "{}", late.body);
+    assert_eq!(world.json(Method::POST, &format!("{ROOM}/tickets"), "").await.code(), "queue_full");
+    assert_eq!(world.get(SEATS, &ticket).await.status, StatusCode::ACCEPTED, "who is in line stays");
+}
