@@ -14,13 +14,13 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::credential::{EntrySigner, EntryVerifier, TicketKeys};
+use crate::credential::{EntrySigner, EntryVerifier, ProofKey, TicketKeys};
 use crate::door::{Arrival, Gate, Rooms, Verdict};
 use crate::metrics::{self, Seen};
 use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
 use crate::problem::{Code, Problem};
-use crate::proxy::{Origin, Passage, Trust, Upstream, inspect};
+use crate::proxy::{Origin, Passage, SessionEnds, Trust, Upstream, inspect};
 use crate::settings::{Clock, OpenError, Settings};
 use crate::stock::{Remaining, Stock};
 use crate::store::{self, LineStore, StoreError};
@@ -87,9 +87,10 @@ impl Door {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
             StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
+        let keys = (TicketKeys::new(&secrets.ticket_key), ProofKey::new(&secrets.ticket_key));
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);
         Ok(Door(Arc::new(House {
-            gate: Gate::new(rules, rooms, TicketKeys::new(&secrets.ticket_key), signer, verifier, clock),
+            gate: Gate::new(rules, rooms, keys, (signer, verifier), clock),
             upstream: Upstream::new(settings.upstream_authority()?, timeout, settings.body_bytes_max),
             trust: Trust::new(settings.trusted()?),
             stock: Stock::default(),
@@ -174,7 +175,13 @@ impl Door {
 impl House {
     /// The whole front door on one screen.
     async fn decide(&self, visit: Visit<'_>, path: &CanonicalPath, parts: Parts, body: Body) -> Response<Body> {
-        let arrival = Arrival { method: visit.method, path, headers: visit.headers };
+        let arrival = Arrival {
+            method: visit.method,
+            host: visit.origin.host(),
+            address: visit.origin.address(),
+            path,
+            headers: visit.headers,
+        };
         match self.gate.verdict(&arrival).await {
             Verdict::Own => {
                 metrics::verdict(Seen::Own);
@@ -183,16 +190,25 @@ impl House {
             Verdict::Pass(admitted, room, grant) => {
                 metrics::verdict(Seen::Pass);
                 let passage = Passage { path, origin: visit.origin };
+                let entry = admitted.entry().cloned();
                 let response = match self.upstream.forward(admitted, passage, parts, body).await {
                     Ok(response) => response,
                     Err(problem) => visitor::refusal(visit, problem),
                 };
+                if let (Some(_), Some(room), Some(entry)) = (response.extensions().get::<SessionEnds>(), room, entry) {
+                    self.gate.end(room, &entry);
+                    return visitor::farewell(response, visit, room);
+                }
                 // Also on a failure: the visitor must not lose an entry to an upstream that stumbled.
                 visitor::keep(response, visit, room, &grant)
             }
             Verdict::Wait(room, standing, grant) => {
                 metrics::verdict(Seen::Wait);
                 visitor::waiting(visit, room, &standing, &grant)
+            }
+            Verdict::Prove(room) => {
+                metrics::verdict(Seen::Wait);
+                visitor::check(visit, room)
             }
             Verdict::Refuse(problem) => {
                 metrics::verdict(Seen::Refuse);

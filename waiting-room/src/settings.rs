@@ -12,6 +12,10 @@ use serde::Deserialize;
 use crate::line::{RoomInitial, RoomState, check_room_name};
 use crate::store;
 
+mod joining;
+
+pub use joining::{BypassRule, JoinLimit, ProofOfWork};
+
 /// Milliseconds since 1970, never going backwards.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -81,8 +85,26 @@ pub struct RoomSettings {
     pub burst: u32,
     /// How long an entry lasts, in milliseconds.
     pub session_ms: i64,
+    /// Live sessions at the same time; 0 = no cap.
+    pub max_active: u32,
+    /// People who may wait; 0 = no limit.
+    pub queue_max: u64,
+    /// Whether an entry that is used goes on, instead of ending after `session_ms` whatever happens.
+    pub session_renewal: bool,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
+    /// Hosts of this room, `tickets.example` or `*.example`; empty: all. An exact host goes before a wildcard, and a
+    /// wildcard before none.
+    pub hosts: Vec<String>,
+    /// Paths of this room, as in `open` without a method; empty: all. The longest literal path goes first. What no
+    /// room claims is refused, so one room should claim the rest.
+    pub paths: Vec<String>,
+    /// How often one network may join.
+    pub join_limit: JoinLimit,
+    /// The work asked for at joining.
+    pub proof_of_work: ProofOfWork,
+    /// Who need not wait.
+    pub bypass: Vec<BypassRule>,
 }
 
 impl Default for Settings {
@@ -128,7 +150,15 @@ impl Default for RoomSettings {
             rate_per_minute: 60,
             burst: 0,
             session_ms: 15 * 60 * 1000,
+            max_active: 0,
+            queue_max: 0,
+            session_renewal: false,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
+            hosts: Vec::new(),
+            paths: Vec::new(),
+            join_limit: JoinLimit::default(),
+            proof_of_work: ProofOfWork::default(),
+            bypass: Vec::new(),
         }
     }
 }
@@ -207,6 +237,8 @@ impl RoomSettings {
         if self.title.is_empty() || self.title.len() > ROOM_TITLE_BYTES_MAX {
             return Err(bad(format!("rooms.{name}.title"), "must have 1 to 200 bytes"));
         }
+        self.join_limit.check(name)?;
+        self.proof_of_work.check(name)?;
         self.initial().check().map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
     }
 
@@ -218,6 +250,9 @@ impl RoomSettings {
             session_ms: self.session_ms,
             state: RoomState::Open,
             message: String::new(),
+            max_active: self.max_active,
+            queue_max: self.queue_max,
+            session_renewal: self.session_renewal,
             ..RoomInitial::default()
         }
     }

@@ -1,8 +1,11 @@
 //! The whole front door over real connections: a real listener in front, a real upstream behind, a real store.
 
+mod abuse;
 mod forward;
 mod harness;
 mod journey;
 mod operator;
 mod outage;
+mod rooms;
+mod sessions;
 mod smuggling;

@@ -147,9 +147,20 @@ fn declared_bytes(parts: &Parts) -> u64 {
     text.map_or(0, |digits| digits.parse().unwrap_or(u64::MAX))
 }
 
+/// What stands behind has ended the visitor's session: an extension of its response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionEnds;
+
+/// With the value `end`, the visitor's session is over.
+const SESSION_HEADER: &str = "x-waiting-room-session";
+
 fn undress(response: Response<hyper::body::Incoming>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     strip_hop_by_hop(&mut parts.headers);
+    // A word to the door, not to the visitor.
+    if parts.headers.remove(SESSION_HEADER).is_some_and(|word| word == "end") {
+        parts.extensions.insert(SessionEnds);
+    }
     parts.version = Version::default();
     Response::from_parts(parts, Body::new(body))
 }

@@ -30,6 +30,8 @@ pub(crate) const SVG: &str = "image/svg+xml";
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     vec![
         Asset::new("queue.js", JS, include_str!("../../../templates/assets/queue.js")),
+        Asset::new("check.js", JS, include_str!("../../../templates/assets/check.js")),
+        Asset::new("solve.js", JS, include_str!("../../../templates/assets/solve.js")),
         Asset::new("favicon.svg", SVG, include_str!("../../../templates/assets/favicon.svg")),
     ]
 });

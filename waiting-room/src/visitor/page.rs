@@ -120,6 +120,16 @@ pub(crate) struct NoticePage {
     pub(crate) onward_label: String,
 }
 
+/// The page that solves a challenge, joins and goes on to the queue.
+#[derive(Template)]
+#[template(path = "door/check.html")]
+pub(crate) struct CheckPage {
+    /// The room's key, as in the API's paths.
+    pub(crate) room: String,
+    /// The room's title for people.
+    pub(crate) title: String,
+}
+
 impl QueuePage {
     /// Progress in per mille: the part of the whole expected wait that is over. All of it for who is
     /// called, 0 when nobody can know.

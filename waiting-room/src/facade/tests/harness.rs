@@ -100,7 +100,7 @@ impl World {
         });
         let memory: Arc<dyn LineStore> = Arc::new(MemoryStore::open(dir.path(), Arc::clone(&clock)).unwrap());
         let grouped = GroupedStore::new(memory);
-        let store = Arc::new(Switch { inner: grouped, down: AtomicBool::new(false), calls: AtomicUsize::new(0) });
+        let store = Arc::new(Switch::before(grouped));
         let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
         let shared: Arc<dyn LineStore> = store.clone();
         let door = Door::with_store(&settings, &secrets, clock, &shared).await.unwrap();
@@ -227,14 +227,16 @@ async fn answer(request: Request<hyper::body::Incoming>, seen: &Mutex<Vec<Seen>>
     let slow = path.contains("slow");
     seen.lock().unwrap().push(Seen {
         method: parts.method.to_string(),
-        path,
+        path: path.clone(),
         headers: parts.headers,
         body_bytes: body.len(),
     });
     if slow {
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
+    let word = if path.contains("the-end") { "end" } else { "stay" };
     Response::builder()
+        .header("x-waiting-room-session", word)
         .header("connection", "x-hop, keep-alive")
         .header("x-hop", "1")
         .header("proxy-authenticate", "Basic")
@@ -248,9 +250,23 @@ pub(super) struct Switch {
     inner: GroupedStore,
     pub(super) down: AtomicBool,
     pub(super) calls: AtomicUsize,
+    pub(super) seen: Mutex<Vec<Vec<u64>>>,
+    pub(super) renewed: Mutex<Vec<String>>,
+    pub(super) ended: Mutex<Vec<String>>,
 }
 
 impl Switch {
+    fn before(inner: GroupedStore) -> Switch {
+        Switch {
+            inner,
+            down: AtomicBool::default(),
+            calls: AtomicUsize::default(),
+            seen: Mutex::default(),
+            renewed: Mutex::default(),
+            ended: Mutex::default(),
+        }
+    }
+
     pub(super) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
     }
@@ -291,10 +307,17 @@ impl LineStore for Switch {
     }
 
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        if !self.down.load(Ordering::Relaxed) {
+            self.seen.lock().unwrap().push(positions.to_vec());
+        }
         self.ask(self.inner.seen(room, positions))
     }
 
     fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        if !self.down.load(Ordering::Relaxed) {
+            self.renewed.lock().unwrap().extend_from_slice(renew);
+            self.ended.lock().unwrap().extend_from_slice(end);
+        }
         self.ask(self.inner.sessions(room, renew, end))
     }
 

@@ -133,6 +133,12 @@ fn notices_render() {
 }
 
 #[test]
+fn the_check_renders() {
+    let page = CheckPage { room: "demo".to_owned(), title: "<b>evil</b>".to_owned() };
+    keep("door/check.html", &page.render().expect("renders"));
+}
+
+#[test]
 fn assets_are_found_by_path() {
     for asset in asset::all() {
         assert_eq!(asset::asset(asset.path).map(|found| &found.etag), Some(&asset.etag));
