@@ -119,6 +119,8 @@ class Room {
     this.set("left", facts.remaining ? `${number(facts.remaining.free)}, ${number(facts.remaining.held)} held` : "–");
     this.set("store", `store: ${facts.store}${facts.store_ok ? "" : ", away"}`);
     this.slots.store.dataset.ok = String(facts.store_ok);
+    this.slots.autopilot.hidden = !facts.autopilot;
+    this.set("autopilot", facts.autopilot ? `Autopilot. ${facts.autopilot.why}` : "");
     const toggle = this.slots.toggle;
     toggle.value = paused ? "open" : "paused";
     this.set("toggle", paused ? "Resume" : "Pause");

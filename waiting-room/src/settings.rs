@@ -9,7 +9,7 @@ use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::line::{RoomInitial, RoomState, check_room_name};
+use crate::line::{Autopilot, RoomInitial, RoomState, check_room_name};
 use crate::store;
 
 /// Milliseconds since 1970, never going backwards.
@@ -80,6 +80,8 @@ pub struct RoomSettings {
     pub burst: u32,
     /// How long an entry lasts, in milliseconds.
     pub session_ms: i64,
+    /// Lets the rate follow the upstream's health; without it only operators change the rate.
+    pub autopilot: Option<Autopilot>,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
 }
@@ -126,6 +128,7 @@ impl Default for RoomSettings {
             rate_per_minute: 60,
             burst: 0,
             session_ms: 15 * 60 * 1000,
+            autopilot: None,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
         }
     }
@@ -205,7 +208,10 @@ impl RoomSettings {
         if self.title.is_empty() || self.title.len() > ROOM_TITLE_BYTES_MAX {
             return Err(bad(format!("rooms.{name}.title"), "must have 1 to 200 bytes"));
         }
-        self.initial().check().map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
+        self.initial()
+            .check()
+            .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
+            .map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
     }
 
     /// The values that the line of this room begins with.
@@ -291,6 +297,11 @@ mod tests {
             "rooms.demo.rate_per_minute"
         );
         assert_eq!(with(|s| s.rooms.entry("demo".to_owned()).or_default().session_ms = -1), "rooms.demo.session_ms");
+        let bounds = with(|s| {
+            let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
+            s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;
+        });
+        assert_eq!(bounds, "rooms.demo.autopilot.ceiling");
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }
 

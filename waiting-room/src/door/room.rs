@@ -9,7 +9,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::line::{Claimed, RoomChange, Session, Snapshot};
+use super::steer::Steering;
+use crate::line::{Autopilot, Claimed, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
 use crate::store::{LineStore, StoreError};
@@ -46,6 +47,7 @@ pub(crate) struct Room {
     store: Arc<dyn LineStore>,
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
+    pub(super) steering: Steering,
 }
 
 impl Room {
@@ -58,6 +60,7 @@ impl Room {
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
+            steering: Steering::default(),
         })
     }
 
@@ -71,6 +74,11 @@ impl Room {
 
     pub(crate) fn session_ms(&self) -> i64 {
         self.settings.session_ms
+    }
+
+    /// The bounds of the autopilot; `None` is off.
+    pub(super) fn autopilot(&self) -> Option<Autopilot> {
+        self.settings.autopilot
     }
 
     /// The line as this node last saw it. Costs no call.

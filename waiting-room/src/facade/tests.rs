@@ -1,5 +1,6 @@
 //! The whole front door over real connections: a real listener in front, a real upstream behind, a real store.
 
+mod autopilot;
 mod forward;
 mod harness;
 mod journey;

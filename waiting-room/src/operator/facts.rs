@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::page;
-use crate::door::{Room, eta};
+use crate::door::{Room, Steered, eta};
 use crate::facade::Door;
+use crate::line::Health;
 use crate::stock::Remaining;
 use crate::visitor::page::Left;
 
@@ -29,6 +30,23 @@ pub(super) struct Facts {
     store_ok: bool,
     message: String,
     remaining: Option<Stock>,
+    autopilot: Option<Autopilot>,
+}
+
+/// The autopilot: its bounds, and why the rate is what it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Autopilot {
+    floor: u32,
+    ceiling: u32,
+    p95_ms: u32,
+    why: String,
+    health: Health,
+}
+
+impl From<Steered> for Autopilot {
+    fn from(Steered { bounds, why, health }: Steered) -> Autopilot {
+        Autopilot { floor: bounds.floor, ceiling: bounds.ceiling, p95_ms: bounds.p95_ms, why, health }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -66,6 +84,7 @@ impl Facts {
             store_ok: room.store_ok(),
             message: line.message.clone(),
             remaining: door.stock().of(room.name()).map(Stock::from),
+            autopilot: room.steered().map(Autopilot::from),
         }
     }
 
@@ -91,6 +110,7 @@ impl Facts {
             store_ok: self.store_ok,
             remaining: self.remaining.map(|left| Left { free: left.free, held: left.held }),
             message: self.message,
+            autopilot: self.autopilot.map(|autopilot| autopilot.why),
         }
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Room {
     pub(crate) remaining: Option<crate::visitor::page::Left>,
     /// The message to visitors, empty if none.
     pub(crate) message: String,
+    /// What the autopilot did last and why, if the room has one.
+    pub(crate) autopilot: Option<String>,
 }
 
 impl Room {

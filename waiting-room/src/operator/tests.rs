@@ -126,6 +126,7 @@ async fn a_room_has_all_its_numbers() {
             "admitted_last_minute",
             "admitted_total",
             "at_ms",
+            "autopilot",
             "burst",
             "called",
             "cursor",

@@ -22,6 +22,7 @@ fn room(paused: bool) -> Room {
         store_ok: !paused,
         remaining: Some(Left { free: 1_180, held: 36 }),
         message: String::new(),
+        autopilot: (!paused).then(|| "Kept at 600 a minute: the shop is well, and nobody waits.".to_owned()),
     }
 }
 
@@ -32,7 +33,7 @@ fn page(rooms: Vec<Room>, notice: Option<Notice>) -> String {
 #[test]
 fn the_dashboard_renders() {
     let html = page(vec![room(false)], None);
-    assert!(html.contains("21 min") && html.contains("value=\"paused\""));
+    assert!(html.contains("21 min") && html.contains("value=\"paused\"") && html.contains("Autopilot. Kept at 600"));
     keep("operator/dashboard.html", &html);
     let notice = Notice { bad: true, text: "rate_per_minute must be between 1 and 1,000,000.".to_owned() };
     let html = page(vec![room(true)], Some(notice));
