@@ -85,7 +85,7 @@ impl Door {
         let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
         let rooms = Rooms::open(&settings.rooms, store).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
-            StoreError::NoRoom(_) | StoreError::Full | StoreError::Invalid(_) => refuse(&error),
+            StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);
         Ok(Door(Arc::new(House {

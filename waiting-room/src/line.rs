@@ -39,6 +39,7 @@ pub(crate) mod rule {
     };
 }
 pub use room::{
-    BURST_MAX, Invalid, MESSAGE_BYTES_MAX, RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, RoomChange, RoomInitial,
-    RoomState, SESSION_MS_MAX, burst_for, check_room_name,
+    Audit, BURST_MAX, Invalid, MAX_ACTIVE_MAX, MESSAGE_BYTES_MAX, Method, Phase, QUEUE_MAX_MAX, RAMP_MS_MAX,
+    RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, Ramp, RoomChange, RoomInitial, RoomState, SCHEDULE_MS_MAX,
+    SESSION_MS_MAX, burst_for, check_room_name,
 };

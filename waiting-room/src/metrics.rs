@@ -196,6 +196,7 @@ mod tests {
             state: RoomState::Open,
             message: String::new(),
             at_ms: 0,
+            ..Snapshot::default()
         }
     }
 
@@ -204,7 +205,7 @@ mod tests {
         let notebook = Notebook::default();
         metrics::with_local_recorder(&notebook, || {
             joined("demo", 1);
-            let session = Session { number: 1, id: String::new(), expires_in_ms: 1 };
+            let session = Session { number: 1, id: String::new(), starts_in_ms: 0, expires_in_ms: 1 };
             claimed("demo", &Claimed::Admitted(session));
             verdict(Seen::Own);
             problem(Code::Waiting);

@@ -222,6 +222,7 @@ impl RoomSettings {
             session_ms: self.session_ms,
             state: RoomState::Open,
             message: String::new(),
+            ..RoomInitial::default()
         }
     }
 }

@@ -181,9 +181,9 @@ impl Gate {
         let next = snapshot.issued.saturating_add(1);
         let place = Place::of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
         let status = match snapshot.state {
-            RoomState::Paused => Status::Paused,
-            RoomState::Open if place.called => Status::Called,
-            RoomState::Open => Status::Waiting,
+            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => Status::Paused,
+            RoomState::Open | RoomState::Draining if place.called => Status::Called,
+            RoomState::Open | RoomState::Draining => Status::Waiting,
         };
         Standing {
             status,

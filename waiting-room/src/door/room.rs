@@ -101,7 +101,7 @@ impl Room {
 
     /// Asks to go in with a number of an epoch.
     pub(super) async fn claim(&self, epoch: u64, number: u64) -> Result<Entered, StoreError> {
-        let answer = in_time(self.store.claim(&self.name, &[number])).await;
+        let answer = in_time(self.store.claim(&self.name, epoch, &[number])).await;
         let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
         let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
         metrics::claimed(&self.name, &claimed);
@@ -123,8 +123,8 @@ impl Room {
     }
 
     /// Changes what an operator may change; the answer is the line after it.
-    pub(crate) async fn change(&self, change: &RoomChange) -> Result<Snapshot, StoreError> {
-        self.keep(in_time(self.store.change(&self.name, change)).await, |snapshot| snapshot)
+    pub(crate) async fn change(&self, who: &str, change: &RoomChange) -> Result<Snapshot, StoreError> {
+        self.keep(in_time(self.store.change(&self.name, who, change)).await, |snapshot| snapshot)
     }
 
     /// Moves the line on.
@@ -158,7 +158,7 @@ impl Room {
             Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => {
                 self.store_is(false, &error.to_string());
             }
-            Err(StoreError::Busy | StoreError::Full | StoreError::Invalid(_)) => {}
+            Err(StoreError::Busy | StoreError::Full | StoreError::Closed | StoreError::Invalid(_)) => {}
         }
         reply
     }

@@ -94,6 +94,7 @@ impl Gate {
             Ok(Turn::Gone(_)) => Verdict::Refuse(Problem::new(Code::TicketSpent, "Join again for a new ticket.")),
             // An error keeps the visitor waiting. It never lets anybody in.
             Err(StoreError::Full) => Verdict::Refuse(line_unavailable("The line is full.")),
+            Err(StoreError::Closed) => Verdict::Refuse(line_unavailable("The line takes nobody in now.")),
             Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Invalid(_)) => {
                 Verdict::Wait(room, Box::new(self.away(room, None)), Grant::default())
             }

@@ -77,8 +77,8 @@ pub(crate) fn poll_after_ms(place: Place, snapshot: &Snapshot, jitter: u64) -> u
 fn plain_ms(people: u64, snapshot: &Snapshot) -> Option<u64> {
     let rate = u64::from(snapshot.rate_per_minute);
     match snapshot.state {
-        RoomState::Open if rate > 0 => Some(people.saturating_mul(60_000) / rate),
-        RoomState::Open | RoomState::Paused => None,
+        RoomState::Open | RoomState::Draining if rate > 0 => Some(people.saturating_mul(60_000) / rate),
+        RoomState::Open | RoomState::Paused | RoomState::Draining | RoomState::Closed | RoomState::SoldOut => None,
     }
 }
 
@@ -102,6 +102,7 @@ mod tests {
             state: RoomState::Open,
             message: String::new(),
             at_ms: 0,
+            ..Snapshot::default()
         }
     }
 

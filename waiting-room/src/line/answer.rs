@@ -1,9 +1,9 @@
 //! What the line answers: plain values that the door turns into words. No decisions.
 
-use super::room::RoomState;
+use super::room::{Method, Phase, Ramp, RoomState};
 
 /// The line as one moment sees it. Nodes keep the last one and answer polls from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Grows with every change of the line; the passing of time alone does not change it.
     pub version: u64,
@@ -20,14 +20,40 @@ pub struct Snapshot {
     pub admitted: u64,
     /// People who went in during the last 60 s.
     pub admitted_last_minute: u64,
-    /// People per minute.
+    /// People per minute, of now: during a ramp it moves.
     pub rate_per_minute: u32,
     /// People that may go in at the same instant (never 0: the one in force).
     pub burst: u32,
-    /// Open or paused.
+    /// What the room does with the people who come; [`Snapshot::phase`] may say no where it says yes.
     pub state: RoomState,
     /// Words of the operator for the queue page; may be empty.
     pub message: String,
+    /// Live sessions allowed at the same time; 0 = no cap.
+    pub max_active: u32,
+    /// People who may wait; 0 = no limit.
+    pub queue_max: u64,
+    /// How places are given.
+    pub method: Method,
+    /// When people may begin to join, epoch milliseconds.
+    pub prequeue_at_ms: Option<i64>,
+    /// When the first are called, epoch milliseconds.
+    pub opens_at_ms: Option<i64>,
+    /// When nobody joins or goes in any more, epoch milliseconds.
+    pub closes_at_ms: Option<i64>,
+    /// Where the room stands in its schedule, by the store's clock.
+    pub phase: Phase,
+    /// What is left of a ramp.
+    pub ramp: Option<Ramp>,
+    /// Whether a session that is used goes on.
+    pub session_renewal: bool,
+    /// Live sessions: went in, not ended, not over.
+    pub active: u64,
+    /// The numbers 1 ..= `drawn` have their positions by lot; 0 = no draw was made.
+    pub drawn: u64,
+    /// Digest of the registrations before the opening, hexadecimal; empty before the first one.
+    pub digest: String,
+    /// People called or near the front who were seen lately and have not gone in.
+    pub present: u64,
     /// The store's clock at this answer, epoch milliseconds. For display only.
     pub at_ms: i64,
 }
@@ -61,8 +87,11 @@ pub struct Session {
     pub number: u64,
     /// Unique within the room: derived from epoch and number, so a repeated claim has the same one (the token's `jti`).
     pub id: String,
-    /// How long it lasts from now, milliseconds: a duration, so that clocks need not agree. A repeated claim gets
-    /// what is left.
+    /// How long until it begins, milliseconds, at most one second: the meter gave its place ahead of time, so that
+    /// none is lost between two claims. `GroupedStore` waits that long with the answer, and whoever asks it sees 0.
+    pub starts_in_ms: i64,
+    /// How long it lasts from its beginning, milliseconds: a duration, so that clocks need not agree. A repeated claim
+    /// gets what is left.
     pub expires_in_ms: i64,
 }
 

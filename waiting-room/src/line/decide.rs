@@ -59,7 +59,10 @@ impl Line {
     }
 
     /// Verdicts in the order of `numbers`: who comes first in the group is served first.
-    pub(crate) fn decide_claims(&self, numbers: &[u64]) -> Vec<Verdict> {
+    pub(crate) fn decide_claims(&self, epoch: u64, numbers: &[u64]) -> Vec<Verdict> {
+        if epoch != self.epoch {
+            return vec![Verdict::Unknown; numbers.len()];
+        }
         let mut group = Group { budget: self.meter.people(), refused: 0, admitted: BTreeSet::new() };
         numbers.iter().map(|&number| self.decide_claim(&mut group, number)).collect()
     }
@@ -78,13 +81,15 @@ impl Line {
             return Verdict::NotCalled;
         }
         match self.state {
-            RoomState::Paused => Verdict::NoBudget { retry_after_ms: RETRY_MS_MAX },
-            RoomState::Open if group.budget > 0 => {
+            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => {
+                Verdict::NoBudget { retry_after_ms: RETRY_MS_MAX }
+            }
+            RoomState::Open | RoomState::Draining if group.budget > 0 => {
                 group.budget -= 1;
                 group.admitted.insert(number);
                 Verdict::Admit
             }
-            RoomState::Open => {
+            RoomState::Open | RoomState::Draining => {
                 group.refused += 1;
                 let people = group.admitted.len() as u64 + group.refused;
                 let wait_ms = self.meter.wait_ms(people, self.rate_per_minute);
@@ -116,8 +121,8 @@ impl Line {
     /// banks up against an empty line.
     pub(crate) fn decide_tick(&self) -> Option<Effect> {
         match self.state {
-            RoomState::Paused => None,
-            RoomState::Open => {
+            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => None,
+            RoomState::Open | RoomState::Draining => {
                 let cover = self.meter.people_within(COVER_MS, self.rate_per_minute).max(1);
                 let missing = cover.saturating_sub(self.calls.expected()).min(self.issued - self.cursor);
                 (missing > 0).then_some(Effect::Called { up_to: self.cursor + missing })

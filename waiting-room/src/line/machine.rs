@@ -72,8 +72,8 @@ impl Line {
     pub(super) fn pass_time(&mut self) {
         let line_ms = self.clock.line_ms;
         let rate_per_minute = match self.state {
-            RoomState::Open => self.rate_per_minute,
-            RoomState::Paused => 0,
+            RoomState::Open | RoomState::Draining => self.rate_per_minute,
+            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => 0,
         };
         self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
         self.calls.forget(line_ms);
@@ -109,6 +109,7 @@ impl Line {
             state: self.state,
             message: self.message.clone(),
             at_ms: self.clock.wall_ms,
+            ..Snapshot::default()
         }
     }
 }

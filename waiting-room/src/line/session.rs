@@ -46,7 +46,12 @@ fn half(window: i64) -> usize {
 impl Session {
     /// The session of a number that went in `age_ms` ago.
     pub(crate) fn derive(epoch: u64, number: u64, age_ms: i64, session_ms: i64) -> Session {
-        Session { number, id: format!("{epoch:x}-{number:x}"), expires_in_ms: (session_ms - age_ms).max(0) }
+        Session {
+            number,
+            id: format!("{epoch:x}-{number:x}"),
+            starts_in_ms: 0,
+            expires_in_ms: (session_ms - age_ms).max(0),
+        }
     }
 }
 

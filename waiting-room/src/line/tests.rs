@@ -32,8 +32,12 @@ impl Model {
     }
 
     pub(crate) fn claim(&mut self, now_ms: i64, numbers: &[u64]) -> (Vec<Claimed>, Snapshot) {
+        self.claim_in(now_ms, self.0.epoch, numbers)
+    }
+
+    pub(crate) fn claim_in(&mut self, now_ms: i64, epoch: u64, numbers: &[u64]) -> (Vec<Claimed>, Snapshot) {
         self.0.settle(now_ms);
-        let verdicts = self.0.decide_claims(numbers);
+        let verdicts = self.0.decide_claims(epoch, numbers);
         self.put(effect_of(numbers, &verdicts));
         (self.0.claimed(numbers, &verdicts), self.0.snapshot())
     }
@@ -96,6 +100,15 @@ fn the_called_go_in_at_the_rate_and_the_others_are_told_why_not() {
     assert_eq!(answers[6], answers[0], "twice in one group is one entry");
     assert_eq!((after.admitted, after.called_waiting), (1, 6));
     assert_eq!(claim_one(&mut line, now + 400, 2), Claimed::NoBudget { retry_after_ms: 600 });
+}
+
+#[test]
+fn a_claim_of_another_epoch_is_unknown_and_spends_nothing() {
+    let mut line = Model::begin(BEGIN_MS, &initial(60, 1));
+    line.join(BEGIN_MS, 1);
+    let before = line.tick(BEGIN_MS + 1_000);
+    assert_eq!(line.claim_in(BEGIN_MS + 1_000, before.epoch + 1, &[1]), (vec![Claimed::Unknown], before));
+    assert!(matches!(claim_one(&mut line, BEGIN_MS + 1_000, 1), Claimed::Admitted(_)));
 }
 
 #[test]
@@ -213,7 +226,7 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     let change = (prop::option::of(rate), prop::option::of(0..20_u32), prop::option::of(state), any::<bool>())
         .prop_map(|(rate_per_minute, burst, state, words)| {
             let message = words.then(|| "back in a moment: \"soon\" \u{fc}".to_owned());
-            RoomChange { rate_per_minute, burst, state, message }
+            RoomChange { rate_per_minute, burst, state, message, ..RoomChange::default() }
         });
     prop_oneof![
         3 => (1..30_u32).prop_map(Step::Join),

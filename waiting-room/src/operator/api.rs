@@ -68,11 +68,13 @@ pub(super) async fn apply(desk: &Desk, name: &str, change: &RoomChange) -> Resul
     let room = desk.door.gate().rooms.get(name).ok_or_else(unknown)?;
     change.check().map_err(|invalid| refuse(invalid.field, &invalid.to_string()))?;
     let before = room.snapshot();
-    let after = room.change(change).await.map_err(|error| match error {
+    let after = room.change("operator", change).await.map_err(|error| match error {
         StoreError::Invalid(invalid) => refuse(invalid.field, &invalid.to_string()),
-        StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Full => {
-            line_unavailable("The line's store does not answer; nothing may have changed.")
-        }
+        StoreError::Unreachable(_)
+        | StoreError::Busy
+        | StoreError::NoRoom(_)
+        | StoreError::Full
+        | StoreError::Closed => line_unavailable("The line's store does not answer; nothing may have changed."),
     })?;
     metrics::operator_changed(room.name());
     tracing::info!(

@@ -83,6 +83,7 @@ impl RoomForm {
             burst: number("burst", self.burst)?,
             state: self.state,
             message: self.message,
+            ..RoomChange::default()
         })
     }
 }

@@ -4,10 +4,12 @@
 mod journal;
 
 use self::journal::Journal;
-use super::{Answer, LineStore, OpenError, StoreError, check_size};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
 use crate::{
     Clock,
-    line::{Claimed, Effect, Joined, Line, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of},
+    line::{
+        Audit, Claimed, Effect, Invalid, Joined, Line, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of,
+    },
 };
 use std::{
     collections::HashMap,
@@ -92,10 +94,10 @@ impl MemoryStore {
         })
     }
 
-    fn claim_now(&self, room: &str, numbers: &[u64]) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
+    fn claim_now(&self, room: &str, epoch: u64, numbers: &[u64]) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
         check_size("numbers", numbers.len())?;
         self.with(room, |room| {
-            let verdicts = room.line.decide_claims(numbers);
+            let verdicts = room.line.decide_claims(epoch, numbers);
             let snapshot = room.commit(effect_of(numbers, &verdicts))?;
             Ok((room.line.claimed(numbers, &verdicts), snapshot))
         })
@@ -124,8 +126,8 @@ impl LineStore for MemoryStore {
         Box::pin(async move { self.join_now(room, count) })
     }
 
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
-        Box::pin(async move { self.claim_now(room, numbers) })
+    fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+        Box::pin(async move { self.claim_now(room, epoch, numbers) })
     }
 
     fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot> {
@@ -137,8 +139,9 @@ impl LineStore for MemoryStore {
         })
     }
 
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
         Box::pin(async move {
+            check_who(who)?;
             change.check()?;
             self.with(room, |room| {
                 let effect = room.line.decide_change(change);
@@ -154,6 +157,33 @@ impl LineStore for MemoryStore {
                 room.commit(effect)
             })
         })
+    }
+
+    fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_batch("positions", positions.len())?;
+            self.with(room, |room| Ok(room.line.snapshot()))
+        })
+    }
+
+    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_batch("renew", renew.len())?;
+            check_batch("end", end.len())?;
+            self.with(room, |room| Ok(room.line.snapshot()))
+        })
+    }
+
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, _: &'a Snapshot) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_room_name(room)?;
+            initial.check()?;
+            Err(Invalid { field: "restore", range: "asked of a store that can lose a room".to_owned() }.into())
+        })
+    }
+
+    fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
+        Box::pin(async move { self.with(room, |_| Ok(Vec::new())) })
     }
 }
 

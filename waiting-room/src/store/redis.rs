@@ -10,8 +10,8 @@ use self::{
     connection::Connection,
     script::{Operation, Scripts},
 };
-use super::{Answer, LineStore, OpenError, StoreError, check_size};
-use crate::line::{Claimed, Joined, RoomChange, RoomInitial, RoomState, Snapshot, check_room_name};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
+use crate::line::{Audit, Claimed, Invalid, Joined, RoomChange, RoomInitial, RoomState, Snapshot, check_room_name};
 use redis::FromRedisValue;
 use std::{
     collections::HashMap,
@@ -124,7 +124,7 @@ impl LineStore for RedisStore {
         Box::pin(self.join_at(room, SERVER_TIME, count))
     }
 
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+    fn claim<'a>(&'a self, room: &'a str, _: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
         Box::pin(self.claim_at(room, SERVER_TIME, numbers))
     }
 
@@ -132,13 +132,41 @@ impl LineStore for RedisStore {
         Box::pin(self.tick_at(room, SERVER_TIME))
     }
 
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
-        Box::pin(self.change_at(room, SERVER_TIME, change))
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_who(who)?;
+            self.change_at(room, SERVER_TIME, change).await
+        })
     }
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         Box::pin(self.leave_at(room, SERVER_TIME, number))
     }
+
+    fn seen<'a>(&'a self, _: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(async move { check_batch("positions", positions.len()).and_then(|()| not_here("seen")) })
+    }
+
+    fn sessions<'a>(&'a self, _: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_batch("renew", renew.len())?;
+            check_batch("end", end.len())?;
+            not_here("sessions")
+        })
+    }
+
+    fn restore<'a>(&'a self, _: &'a str, _: &'a RoomInitial, _: &'a Snapshot) -> Answer<'a, Snapshot> {
+        Box::pin(async { not_here("restore") })
+    }
+
+    fn changes<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<Audit>> {
+        Box::pin(async { not_here("changes") })
+    }
+}
+
+/// The operation is one of the memory store only.
+fn not_here<T>(field: &'static str) -> Result<T, StoreError> {
+    Err(Invalid { field, range: "asked of the memory store".to_owned() }.into())
 }
 
 /// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.

@@ -12,8 +12,13 @@ use waiting_room::{
     store::{GROUP_MAX, LineStore, StoreError},
 };
 
+/// The room's epoch.
+async fn epoch(store: &Arc<dyn LineStore>, room: &str) -> u64 {
+    store.tick(room).await.expect("ticked").epoch
+}
+
 async fn claim_one(store: &Arc<dyn LineStore>, room: &str, number: u64) -> Claimed {
-    store.claim(room, &[number]).await.expect("claimed").0.remove(0)
+    store.claim(room, epoch(store, room).await, &[number]).await.expect("claimed").0.remove(0)
 }
 
 fn session(claimed: Claimed) -> Session {
@@ -28,7 +33,7 @@ async fn queue(world: &World, initial: &RoomInitial, people: u32) -> Arc<dyn Lin
     let (store, _) = world.begun(&RoomInitial { state: RoomState::Paused, ..initial.clone() }).await;
     assert!(store.join(&world.room, people).await.expect("joined").admitted.is_empty());
     let open = RoomChange { state: Some(RoomState::Open), ..RoomChange::default() };
-    store.change(&world.room, &open).await.expect("opened");
+    store.change(&world.room, "test", &open).await.expect("opened");
     store.tick(&world.room).await.expect("ticked");
     store
 }
@@ -116,9 +121,9 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
             let mut entries: Vec<(u64, Instant, Instant)> = Vec::new();
             while Instant::now() < end {
                 let numbers: Vec<u64> = (1..=500).filter(|number| number % 8 == worker).collect();
-                store.tick(&room).await.expect("ticked");
+                let epoch = store.tick(&room).await.expect("ticked").epoch;
                 let before = Instant::now();
-                let answers = store.claim(&room, &numbers).await.expect("claimed").0;
+                let answers = store.claim(&room, epoch, &numbers).await.expect("claimed").0;
                 let after = Instant::now();
                 for claimed in answers {
                     if let Claimed::Admitted(session) = claimed
@@ -150,7 +155,8 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
 pub(super) async fn claims_say_why_not(world: World) {
     let store = queue(&world, &RoomInitial { rate_per_minute: 60, ..RoomInitial::default() }, 50).await;
     let numbers = [1, 50, 51, 0, u64::MAX];
-    let (answers, snapshot) = store.claim(&world.room, &numbers).await.expect("claimed");
+    let epoch = epoch(&store, &world.room).await;
+    let (answers, snapshot) = store.claim(&world.room, epoch, &numbers).await.expect("claimed");
     assert!(matches!(answers[0], Claimed::NoBudget { retry_after_ms: 50..=1_000 }), "{:?}", answers[0]);
     assert_eq!(answers[1..], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
     assert!(snapshot.cursor >= 6 && snapshot.cursor < 50 && snapshot.called_waiting == snapshot.cursor);
@@ -162,7 +168,7 @@ pub(super) async fn a_restart_keeps_everything(mut world: World) {
     sleep_ms(20).await;
     let entered = session(claim_one(&store, &world.room, 3).await);
     let change = RoomChange { rate_per_minute: Some(1_200), message: Some("soon".to_owned()), ..RoomChange::default() };
-    store.change(&world.room, &change).await.expect("changed");
+    store.change(&world.room, "test", &change).await.expect("changed");
     store.leave(&world.room, 4).await.expect("left");
     let before = store.join(&world.room, 7).await.expect("joined").snapshot;
     drop(store);
@@ -188,21 +194,22 @@ pub(super) async fn a_change_is_seen_by_other_handles(world: World) {
         burst: Some(9),
         state: Some(RoomState::Paused),
         message: Some("Technical pause".to_owned()),
+        ..RoomChange::default()
     };
-    let changed = one.change(&world.room, &change).await.expect("changed");
+    let changed = one.change(&world.room, "test", &change).await.expect("changed");
     assert!(changed.supersedes(&begun) && !begun.supersedes(&changed));
     let seen = other.tick(&world.room).await.expect("ticked");
     assert_eq!((seen.rate_per_minute, seen.burst, seen.state), (777, 9, RoomState::Paused));
     assert_eq!((seen.message.as_str(), seen.version), ("Technical pause", changed.version));
     let back = RoomChange { burst: Some(0), message: Some(String::new()), ..RoomChange::default() };
-    let seen = other.change(&world.room, &back).await.expect("changed");
+    let seen = other.change(&world.room, "test", &back).await.expect("changed");
     assert_eq!((seen.burst, seen.message.as_str(), seen.state), (12, "", RoomState::Paused));
 }
 
 pub(super) async fn a_paused_room_lets_nobody_in(world: World) {
     let store = queue(&world, &fast(), 200).await;
     let pause = RoomChange { state: Some(RoomState::Paused), ..RoomChange::default() };
-    let paused = store.change(&world.room, &pause).await.expect("paused");
+    let paused = store.change(&world.room, "test", &pause).await.expect("paused");
     sleep_ms(20).await;
     assert_eq!(claim_one(&store, &world.room, 1).await, Claimed::NoBudget { retry_after_ms: 1_000 });
     store.join(&world.room, 5).await.expect("joined");
@@ -242,10 +249,10 @@ pub(super) async fn wrong_calls_are_refused(world: World) {
     for count in [0, too_many] {
         assert!(matches!(store.join(&world.room, count).await, Err(StoreError::Invalid(_))));
         let numbers = vec![1; count as usize];
-        assert!(matches!(store.claim(&world.room, &numbers).await, Err(StoreError::Invalid(_))));
+        assert!(matches!(store.claim(&world.room, before.epoch, &numbers).await, Err(StoreError::Invalid(_))));
     }
     let zero = RoomChange { rate_per_minute: Some(0), ..RoomChange::default() };
-    assert!(matches!(store.change(&world.room, &zero).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(store.change(&world.room, "test", &zero).await, Err(StoreError::Invalid(_))));
     assert!(matches!(store.ensure("No Room", &RoomInitial::default()).await, Err(StoreError::Invalid(_))));
     assert_eq!(store.tick(&world.room).await.expect("ticked").version, before.version);
 }

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::line::{Claimed, Joined, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
 use crate::{Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
@@ -275,20 +275,36 @@ impl LineStore for Switch {
         self.ask(self.inner.join(room, count))
     }
 
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+    fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.ask(self.inner.claim(room, numbers))
+        self.ask(self.inner.claim(room, epoch, numbers))
     }
 
     fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot> {
         self.ask(self.inner.tick(room))
     }
 
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.change(room, change))
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+        self.ask(self.inner.change(room, who, change))
     }
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         self.ask(self.inner.leave(room, number))
+    }
+
+    fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.ask(self.inner.seen(room, positions))
+    }
+
+    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        self.ask(self.inner.sessions(room, renew, end))
+    }
+
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
+        self.ask(self.inner.restore(room, initial, highest))
+    }
+
+    fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
+        self.ask(self.inner.changes(room))
     }
 }

@@ -10,6 +10,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// When every world begins, and with it the epoch of its line.
+const EPOCH: u64 = 1_700_000_000_000;
+
 struct World {
     dir: TempDir,
     now_ms: Arc<AtomicI64>,
@@ -49,7 +52,7 @@ fn filled(world: &World) -> MemoryStore {
     store.join_now("demo", 5).expect("joined");
     world.pass(1_000);
     store.with("demo", |room| room.commit(Some(Effect::Called { up_to: 3 }))).expect("called");
-    store.claim_now("demo", &[1]).expect("claimed");
+    store.claim_now("demo", EPOCH, &[1]).expect("claimed");
     store
 }
 
@@ -57,11 +60,11 @@ fn filled(world: &World) -> MemoryStore {
 fn a_reopened_store_knows_everything() {
     let world = World::new();
     let store = filled(&world);
-    let (before, entered) = (line(&store), store.claim_now("demo", &[1]).expect("again").0);
+    let (before, entered) = (line(&store), store.claim_now("demo", EPOCH, &[1]).expect("again").0);
     drop(store);
     let store = world.open();
     assert_eq!(line(&store), before);
-    assert_eq!(store.claim_now("demo", &[1]).expect("again").0, entered, "the same session");
+    assert_eq!(store.claim_now("demo", EPOCH, &[1]).expect("again").0, entered, "the same session");
     let other = RoomInitial { rate_per_minute: 999, ..RoomInitial::default() };
     assert_eq!(store.ensure_now("demo", &other).expect("known").rate_per_minute, 60, "first values only once");
 }
@@ -161,7 +164,7 @@ fn sizes_and_names_are_checked() {
     let store = filled(&world);
     assert!(matches!(store.join_now("demo", 0), Err(StoreError::Invalid(_))));
     assert!(matches!(store.join_now("demo", 1_025), Err(StoreError::Invalid(_))));
-    assert!(matches!(store.claim_now("demo", &[1; 1_025]), Err(StoreError::Invalid(_))));
+    assert!(matches!(store.claim_now("demo", EPOCH, &[1; 1_025]), Err(StoreError::Invalid(_))));
     assert!(matches!(store.ensure_now("../demo", &RoomInitial::default()), Err(StoreError::Invalid(_))));
     assert_eq!(store.join_now("other", 1), Err(StoreError::NoRoom("other".to_owned())));
 }
@@ -176,7 +179,7 @@ impl World {
         };
         match step {
             Step::Join(count) => drop(store.join_now("demo", *count).expect("joined")),
-            Step::Claim(numbers) => drop(store.claim_now("demo", numbers).expect("claimed")),
+            Step::Claim(numbers) => drop(store.claim_now("demo", EPOCH, numbers).expect("claimed")),
             Step::Tick => drop(run(&Line::decide_tick).expect("ticked")),
             Step::Change(change) => drop(run(&|line| line.decide_change(change)).expect("changed")),
             Step::Leave(number) => drop(run(&|line| line.decide_leave(*number)).expect("left")),

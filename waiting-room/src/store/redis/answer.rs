@@ -37,6 +37,7 @@ impl FromRedisValue for SnapshotAnswer {
             state: room_state(&state)?,
             message,
             at_ms,
+            ..Snapshot::default()
         }))
     }
 }
@@ -70,7 +71,7 @@ impl ClaimAnswer {
 }
 
 fn room_state(word: &str) -> Result<RoomState, ParsingError> {
-    [RoomState::Open, RoomState::Paused]
+    RoomState::ALL
         .into_iter()
         .find(|state| state.as_str() == word)
         .ok_or_else(|| ParsingError::from(format!("no such room state: {word}")))
