@@ -11,6 +11,6 @@ mod wait;
 pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
-pub(crate) use steer::Steered;
+pub(crate) use steer::{AUTOPILOT, Steered};
 pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable};
 pub(crate) use wait::{Eta, eta};

@@ -30,6 +30,7 @@ pub(crate) enum Code {
     RoomUnknown,
     MethodNotAllowed,
     TicketSpent,
+    NothingToUndo,
     BodyTooLarge,
     UriTooLong,
     ExpectationRefused,
@@ -46,7 +47,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code, for the table in the README and the test that compares.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 24] = [
+    pub(crate) const ALL: [Code; 25] = [
         Code::RequestRefused,
         Code::PathRefused,
         Code::JsonMalformed,
@@ -60,6 +61,7 @@ impl Code {
         Code::RoomUnknown,
         Code::MethodNotAllowed,
         Code::TicketSpent,
+        Code::NothingToUndo,
         Code::BodyTooLarge,
         Code::UriTooLong,
         Code::ExpectationRefused,
@@ -90,6 +92,7 @@ impl Code {
             Code::RoomUnknown => ("room_unknown", StatusCode::NOT_FOUND, Never, "There is no such room"),
             Code::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, Never, "The method is not allowed"),
             Code::TicketSpent => ("ticket_spent", StatusCode::CONFLICT, AfterChange, "The ticket has been used"),
+            Code::NothingToUndo => ("nothing_to_undo", StatusCode::CONFLICT, AfterChange, "There is nothing to undo"),
             Code::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, AfterChange, "The body is too large"),
             Code::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG, AfterChange, "The address is too long"),
             Code::ExpectationRefused => ("expectation_refused", StatusCode::EXPECTATION_FAILED, AfterChange, "The expectation cannot be met"),

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::steer::Steering;
-use crate::line::{Autopilot, Claimed, RoomChange, Session, Snapshot};
+use crate::line::{Audit, Autopilot, Claimed, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
 use crate::store::{LineStore, StoreError};
@@ -125,6 +125,11 @@ impl Room {
     /// Changes what an operator may change; the answer is the line after it.
     pub(crate) async fn change(&self, who: &str, change: &RoomChange) -> Result<Snapshot, StoreError> {
         self.keep(in_time(self.store.change(&self.name, who, change)).await, |snapshot| snapshot)
+    }
+
+    /// The changes that the store keeps, oldest first.
+    pub(crate) async fn changes(&self) -> Result<Vec<Audit>, StoreError> {
+        in_time(self.store.changes(&self.name)).await
     }
 
     /// Moves the line on.

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::room::{Room, Rooms};
 use crate::line::{Autopilot, Decision, Health, Pilot, RoomChange, RoomState};
 
+/// Who the history says it was.
+pub(crate) const AUTOPILOT: &str = "autopilot";
 /// How often a room is steered.
 const STEER_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,7 +76,7 @@ impl Room {
         };
         if decision.rate_per_minute != decision.before {
             let change = RoomChange { rate_per_minute: Some(decision.rate_per_minute), ..RoomChange::default() };
-            if let Err(error) = self.change(&change).await {
+            if let Err(error) = self.change(AUTOPILOT, &change).await {
                 tracing::warn!(room = self.name(), %error, "the autopilot could not change the rate");
                 return;
             }
