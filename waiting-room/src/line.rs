@@ -9,6 +9,7 @@ mod autopilot;
 mod clock;
 mod decide;
 mod effect;
+mod live;
 mod machine;
 mod meter;
 mod presence;
@@ -30,10 +31,10 @@ pub(crate) use machine::Line;
 pub(crate) mod rule {
     pub(crate) use super::{
         clock::STEP_MS_MAX,
-        decide::{COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
+        decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
-        meter::UNITS_PER_PERSON,
-        presence::{CALL_SLOT_MS, EXPECTED_MS},
+        meter::{AHEAD_MS, UNITS_PER_PERSON},
+        presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
         session::REPEAT_MS,
         tally::SECONDS,
     };

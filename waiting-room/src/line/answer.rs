@@ -14,7 +14,8 @@ pub struct Snapshot {
     pub issued: u64,
     /// The highest number called; never above `issued`.
     pub cursor: u64,
-    /// People called a short while ago who have not gone in. Those called longer ago are still called, not counted.
+    /// People called who have not gone in and ask to, or were called a moment ago. The others are still called, not
+    /// counted.
     pub called_waiting: u64,
     /// People who went in since the line began.
     pub admitted: u64,
@@ -69,6 +70,11 @@ impl Snapshot {
         self.issued.saturating_sub(self.cursor).saturating_add(self.called_waiting)
     }
 
+    /// The positions up to this one are near the front: nodes report which of them they heard of.
+    pub fn near(&self) -> u64 {
+        near(self.cursor, self.rate_per_minute)
+    }
+
     /// Whether this number may claim.
     pub fn is_called(&self, number: u64) -> bool {
         number <= self.cursor
@@ -79,6 +85,14 @@ impl Snapshot {
         number.saturating_sub(self.cursor).saturating_sub(1)
     }
 }
+
+/// How far from the front people are reported on: those of the next minute, who ask at least every six seconds.
+pub(super) fn near(cursor: u64, rate_per_minute: u32) -> u64 {
+    cursor.saturating_add(u64::from(rate_per_minute.max(NEAR_MIN)))
+}
+
+/// The fewest people who are near the front.
+const NEAR_MIN: u32 = 2;
 
 /// A way in that was given to one number, once.
 #[derive(Clone, Debug, PartialEq, Eq)]

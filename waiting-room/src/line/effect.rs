@@ -12,12 +12,18 @@ pub(crate) enum Effect {
     Joined { count: u64, admitted: u64 },
     /// These called numbers went in.
     Claimed { numbers: Vec<u64> },
-    /// The cursor moved.
-    Called { up_to: u64 },
+    /// The cursor moved; `expected` of those it passed may be here (all who had not left, if it is not told).
+    Called {
+        up_to: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<u64>,
+    },
     /// An operator changed something.
     Changed(RoomChange),
     /// Sessions last this long from now on.
     SessionMs(i64),
+    /// These sessions last from now on anew, and these are over.
+    Sessions { renewed: Vec<u64>, ended: Vec<u64> },
     /// This number was given up.
     Left { number: u64 },
 }
@@ -40,15 +46,19 @@ impl Line {
         match &entry.effect {
             Effect::Joined { count, admitted } => self.apply_joined(*count, *admitted),
             Effect::Claimed { numbers } => {
-                numbers.iter().for_each(|&number| self.calls.done(number));
                 self.enter(numbers.iter().copied());
             }
-            Effect::Called { up_to } => self.apply_called(*up_to),
+            Effect::Called { up_to, expected } => self.apply_called(*up_to, *expected),
             Effect::Changed(change) => self.apply_changed(change),
             Effect::SessionMs(session_ms) => self.session_ms = *session_ms,
+            Effect::Sessions { renewed, ended } => {
+                let ends_at_ms = self.clock.line_ms.saturating_add(self.session_ms);
+                renewed.iter().for_each(|&number| self.live.last(number, ends_at_ms));
+                ended.iter().for_each(|&number| self.live.end(number));
+            }
             Effect::Left { number } => {
                 if self.spent.insert(*number) {
-                    self.calls.done(*number);
+                    self.nobody_waits_for(*number);
                 }
             }
         }
@@ -63,10 +73,10 @@ impl Line {
         }
     }
 
-    fn apply_called(&mut self, up_to: u64) {
+    fn apply_called(&mut self, up_to: u64, expected: Option<u64>) {
         let (first, last) = (self.cursor + 1, up_to.min(self.issued));
         if first <= last {
-            let expected = last + 1 - first - self.spent.count(first, last);
+            let expected = expected.unwrap_or_else(|| last + 1 - first - self.spent.count(first, last));
             self.calls.call(self.clock.line_ms, first, last, expected);
             self.cursor = last;
         }
@@ -78,17 +88,31 @@ impl Line {
         self.burst = change.burst.unwrap_or(old.1);
         self.state = change.state.unwrap_or(old.2);
         self.message = change.message.clone().unwrap_or(old.3);
+        self.max_active = change.max_active.unwrap_or(self.max_active);
+        self.session_renewal = change.session_renewal.unwrap_or(self.session_renewal);
         self.meter.limit(self.burst_in_force());
+        self.meter.limit_debt(self.rate_per_minute);
+    }
+
+    /// This number went in or left.
+    fn nobody_waits_for(&mut self, number: u64) {
+        if !self.keen.done(number) {
+            self.calls.done(number);
+        }
+        self.presence.done(number);
     }
 
     fn enter(&mut self, numbers: impl Iterator<Item = u64>) {
         let mut people = 0;
         for number in numbers {
             self.spent.insert(number);
-            self.recent.enter(number, self.clock.line_ms);
+            self.nobody_waits_for(number);
+            let wait_ms = self.meter.spend(self.rate_per_minute);
+            let begins_at_ms = self.clock.line_ms.saturating_add_unsigned(wait_ms);
+            self.recent.enter(number, begins_at_ms);
+            self.live.last(number, begins_at_ms.saturating_add(self.session_ms));
             people += 1;
         }
-        self.meter.spend(people);
         self.tally.add(self.clock.line_ms, people);
     }
 }

@@ -1,11 +1,12 @@
 //! The state of one line and the passing of its time. What may happen is in `decide`, what happened in `effect`.
 
 use super::{
-    answer::{Session, Snapshot},
+    answer::{Session, Snapshot, near},
     clock::LineClock,
     effect::{Effect, Entry},
+    live::Live,
     meter::Meter,
-    presence::Calls,
+    presence::{Calls, Keen, Presence},
     room::{RoomInitial, RoomState, burst_for},
     session::Recent,
     spent::Spent,
@@ -32,9 +33,19 @@ pub(crate) struct Line {
     pub(super) message: String,
     pub(super) meter: Meter,
     pub(super) calls: Calls,
+    #[serde(default)]
+    pub(super) keen: Keen,
+    #[serde(default)]
+    pub(super) presence: Presence,
     pub(super) tally: Tally,
     pub(super) recent: Recent,
     pub(super) spent: Spent,
+    #[serde(default)]
+    pub(super) live: Live,
+    #[serde(default)]
+    pub(super) max_active: u32,
+    #[serde(default)]
+    pub(super) session_renewal: bool,
 }
 
 impl Line {
@@ -53,9 +64,14 @@ impl Line {
             message: initial.message.clone(),
             meter: Meter::begin(now_ms),
             calls: Calls::default(),
+            keen: Keen::default(),
+            presence: Presence::default(),
             tally: Tally::default(),
             recent: Recent::default(),
             spent: Spent::default(),
+            live: Live::default(),
+            max_active: initial.max_active,
+            session_renewal: initial.session_renewal,
         };
         line.pass_time();
         line
@@ -77,12 +93,43 @@ impl Line {
         };
         self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
         self.calls.forget(line_ms);
+        self.keen.forget(line_ms);
+        self.presence.forget(line_ms);
         self.recent.rotate(line_ms);
+        self.live.forget(line_ms);
         self.tally.forget(line_ms);
+    }
+
+    /// Nodes report, once a second, who of the people up to [`Snapshot::near`] was heard of. A line that is begun again
+    /// from its journal waits for new reports.
+    pub(crate) fn see(&mut self, positions: &[u64]) {
+        self.presence.report(self.clock.line_ms, near(self.cursor, self.rate_per_minute).min(self.issued));
+        for &position in positions {
+            if (1..=self.issued).contains(&position) && !self.spent.contains(position) {
+                self.presence.mark(position);
+            }
+        }
+    }
+
+    /// These asked to go in and found no budget: they are here.
+    pub(super) fn ask_again(&mut self, number: u64) {
+        if self.keen.ask(number) {
+            self.calls.done(number);
+        }
+    }
+
+    /// People called who are here, or were called too short a while ago to tell.
+    pub(super) fn called_waiting(&self) -> u64 {
+        self.calls.expected() + self.keen.people()
     }
 
     pub(super) fn burst_in_force(&self) -> u32 {
         if self.burst == 0 { burst_for(self.rate_per_minute) } else { self.burst }
+    }
+
+    /// How many more may be inside at the same time.
+    pub(super) fn room_inside(&self) -> u64 {
+        if self.max_active == 0 { u64::MAX } else { u64::from(self.max_active).saturating_sub(self.live.people()) }
     }
 
     /// The effect with the clock it belongs to.
@@ -91,7 +138,14 @@ impl Line {
     }
 
     pub(super) fn session(&self, number: u64, entered_at_ms: i64) -> Session {
-        Session::derive(self.epoch, number, self.clock.line_ms - entered_at_ms, self.session_ms)
+        let ends_at_ms = self.live.ends_at(number).unwrap_or(entered_at_ms);
+        Session::derive(self.epoch, number, self.clock.line_ms - entered_at_ms, ends_at_ms - entered_at_ms)
+    }
+
+    /// What is kept for all who wait, in bytes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.spent.bytes() + self.presence.bytes() + size_of::<Line>()
     }
 
     /// The line as it is at the last [`Line::settle`].
@@ -101,7 +155,7 @@ impl Line {
             epoch: self.epoch,
             issued: self.issued,
             cursor: self.cursor,
-            called_waiting: self.calls.expected(),
+            called_waiting: self.called_waiting(),
             admitted: self.tally.total,
             admitted_last_minute: self.tally.last_minute(),
             rate_per_minute: self.rate_per_minute,
@@ -109,6 +163,10 @@ impl Line {
             state: self.state,
             message: self.message.clone(),
             at_ms: self.clock.wall_ms,
+            max_active: self.max_active,
+            session_renewal: self.session_renewal,
+            active: self.live.people(),
+            present: self.presence.people(),
             ..Snapshot::default()
         }
     }

@@ -3,6 +3,10 @@
 use super::*;
 use proptest::prelude::*;
 
+mod cap;
+mod invariant;
+mod progress;
+
 /// A line driven by hand: settle, decide, apply, answer, as the memory store does it. It is the model that the Lua
 /// scripts are held against.
 pub(crate) struct Model(pub(crate) Line);
@@ -39,6 +43,7 @@ impl Model {
         self.0.settle(now_ms);
         let verdicts = self.0.decide_claims(epoch, numbers);
         self.put(effect_of(numbers, &verdicts));
+        self.0.note_asked(numbers, &verdicts);
         (self.0.claimed(numbers, &verdicts), self.0.snapshot())
     }
 
@@ -51,6 +56,18 @@ impl Model {
     pub(crate) fn change(&mut self, now_ms: i64, change: &RoomChange) -> Snapshot {
         self.0.settle(now_ms);
         self.put(self.0.decide_change(change));
+        self.0.snapshot()
+    }
+
+    pub(crate) fn sessions(&mut self, now_ms: i64, renew: &[String], end: &[String]) -> Snapshot {
+        self.0.settle(now_ms);
+        self.put(self.0.decide_sessions(renew, end));
+        self.0.snapshot()
+    }
+
+    pub(crate) fn seen(&mut self, now_ms: i64, positions: &[u64]) -> Snapshot {
+        self.0.settle(now_ms);
+        self.0.see(positions);
         self.0.snapshot()
     }
 
@@ -90,16 +107,22 @@ fn the_called_go_in_at_the_rate_and_the_others_are_told_why_not() {
     line.join(BEGIN_MS, 20);
     let now = BEGIN_MS + 1_000;
     let snapshot = line.tick(now);
-    assert_eq!((snapshot.cursor, snapshot.called_waiting), (7, 7));
-    let (answers, after) = line.claim(now, &[1, 2, 3, 8, 99, 0, 1]);
-    let Claimed::Admitted(session) = &answers[0] else { panic!("{answers:?}") };
-    assert_eq!((session.number, session.expires_in_ms), (1, 900_000));
-    assert_eq!(answers[1], Claimed::NoBudget { retry_after_ms: 1_000 });
-    assert_eq!(answers[2], Claimed::NoBudget { retry_after_ms: 1_000 });
+    assert_eq!((snapshot.cursor, snapshot.called_waiting), (16, 16));
+    let (answers, after) = line.claim(now, &[3, 2, 1, 17, 99, 0, 1]);
+    let session = |number, starts_in_ms| Session {
+        number,
+        id: format!("{:x}-{number:x}", snapshot.epoch),
+        starts_in_ms,
+        expires_in_ms: 900_000,
+    };
+    assert_eq!(answers[0], Claimed::NoBudget { retry_after_ms: 1_000 });
+    assert_eq!(answers[1], Claimed::Admitted(session(2, 1_000)), "given ahead of its time");
+    assert_eq!(answers[2], Claimed::Admitted(session(1, 0)), "who stands in front is served first");
     assert_eq!(answers[3..6], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown]);
-    assert_eq!(answers[6], answers[0], "twice in one group is one entry");
-    assert_eq!((after.admitted, after.called_waiting), (1, 6));
-    assert_eq!(claim_one(&mut line, now + 400, 2), Claimed::NoBudget { retry_after_ms: 600 });
+    assert_eq!(answers[6], answers[2], "twice in one group is one entry");
+    assert_eq!((after.admitted, after.called_waiting), (2, 14));
+    assert_eq!(claim_one(&mut line, now + 400, 3), Claimed::NoBudget { retry_after_ms: 600 });
+    assert_eq!(claim_one(&mut line, now + 400, 2), Claimed::Admitted(session(2, 600)), "a repeat waits the rest");
 }
 
 #[test]
@@ -142,9 +165,9 @@ fn people_who_do_not_come_are_passed_over_and_stay_called() {
             .expect("a tick")
     };
     let first = tick_for(&mut line, &mut now, 1_000);
-    assert_eq!(first.cursor, 7);
-    assert_eq!(tick_for(&mut line, &mut now, 4_500).cursor, 7, "the called are still expected");
-    assert!(tick_for(&mut line, &mut now, 1_500).cursor >= 12, "the next ones are called");
+    assert_eq!(first.cursor, 16);
+    assert_eq!(tick_for(&mut line, &mut now, 2_000).cursor, 16, "the called are still expected");
+    assert!(tick_for(&mut line, &mut now, 1_500).cursor >= 28, "the next ones are called");
     assert!(matches!(claim_one(&mut line, now, 1), Claimed::Admitted(_)), "ahead of everyone not called");
 }
 
@@ -168,15 +191,15 @@ fn a_paused_room_gives_numbers_and_calls_nobody() {
 #[test]
 fn who_leaves_holds_nobody_up_and_cannot_come_back() {
     let mut line = Model::begin(BEGIN_MS, &initial(60, 1));
-    line.join(BEGIN_MS, 10);
+    line.join(BEGIN_MS, 30);
     line.leave(BEGIN_MS, 2);
     let called = line.tick(BEGIN_MS);
-    assert_eq!((called.cursor, called.called_waiting), (6, 5), "2 left before it was called");
-    assert_eq!(line.leave(BEGIN_MS, 1).called_waiting, 4);
-    let (again, unknown) = (line.leave(BEGIN_MS, 1), line.leave(BEGIN_MS, 11));
-    assert_eq!((again.version, again.called_waiting), (unknown.version, 4));
+    assert_eq!((called.cursor, called.called_waiting), (13, 12), "2 left before it was called");
+    assert_eq!(line.leave(BEGIN_MS, 1).called_waiting, 11);
+    let (again, unknown) = (line.leave(BEGIN_MS, 1), line.leave(BEGIN_MS, 31));
+    assert_eq!((again.version, again.called_waiting), (unknown.version, 11));
     assert_eq!(line.claim(BEGIN_MS + 1_000, &[1, 2]).0, [Claimed::Spent, Claimed::Spent]);
-    assert_eq!(line.tick(BEGIN_MS + 1_000).cursor, 9);
+    assert_eq!(line.tick(BEGIN_MS + 1_000).cursor, 18);
 }
 
 #[test]
@@ -196,15 +219,19 @@ fn one_minute_of_ticks_lets_in_exactly_the_rate() {
             while line.0.issued < u64::from(rate) * 2 {
                 line.join(BEGIN_MS, 1_024);
             }
-            let mut next = 1;
+            let (mut next, mut begun) = (1, 0);
             for at in (tick_ms..60_000).step_by(tick_ms as usize).chain([60_000]) {
                 let cursor = line.tick(BEGIN_MS + at).cursor;
-                let budget = line.0.meter.people();
-                let group: Vec<u64> = (next..=cursor.min(next + budget)).collect();
-                let answers = line.claim(BEGIN_MS + at, &group).0;
-                next += answers.iter().filter(|answer| matches!(answer, Claimed::Admitted(_))).count() as u64;
+                let places = line.0.meter.places(rate);
+                let group: Vec<u64> = (next..=cursor.min(next + places)).collect();
+                for claimed in line.claim(BEGIN_MS + at, &group).0 {
+                    if let Claimed::Admitted(session) = claimed {
+                        next += 1;
+                        begun += u32::from(at + session.starts_in_ms <= 60_000);
+                    }
+                }
             }
-            assert_eq!(line.0.snapshot().admitted, u64::from(rate), "rate {rate}, tick {tick_ms} ms");
+            assert_eq!(begun, rate, "tick {tick_ms} ms");
         }
     }
 }
@@ -217,12 +244,13 @@ pub(crate) enum Step {
     Tick,
     Change(RoomChange),
     Leave(u64),
+    Seen(Vec<u64>),
 }
 
 /// Random steps; the numbers in claims are near the front, so that most of them exist.
 pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
-    let state = prop_oneof![3 => Just(RoomState::Open), 1 => Just(RoomState::Paused)];
+    let state = prop_oneof![6 => Just(RoomState::Open), 2 => prop::sample::select(&RoomState::ALL[..])];
     let change = (prop::option::of(rate), prop::option::of(0..20_u32), prop::option::of(state), any::<bool>())
         .prop_map(|(rate_per_minute, burst, state, words)| {
             let message = words.then(|| "back in a moment: \"soon\" \u{fc}".to_owned());
@@ -234,6 +262,7 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Tick),
         1 => change.prop_map(Step::Change),
         1 => (0..200_u64).prop_map(Step::Leave),
+        2 => prop::collection::vec(0..200_u64, 0..40).prop_map(Step::Seen),
     ]
 }
 
@@ -245,139 +274,4 @@ pub(crate) fn any_pause() -> impl Strategy<Value = i64> {
 /// How far the wall clock jumps back before a step; mostly not at all.
 pub(crate) fn any_jump_back() -> impl Strategy<Value = i64> {
     prop_oneof![9 => Just(0_i64), 1 => 1..7_200_000_i64]
-}
-
-/// What an outside witness saw: who went in when, in true time, and what the operator allowed.
-#[derive(Default)]
-struct Witness {
-    true_ms: i64,
-    allowed_units: u64,
-    /// (units allowed until then, people admitted then, burst in force then)
-    events: Vec<(u64, u64, u64)>,
-    sessions: std::collections::BTreeMap<u64, (String, i64)>,
-}
-
-impl Witness {
-    fn pass(&mut self, ms: i64, before: &Snapshot) {
-        self.true_ms += ms;
-        if before.state == RoomState::Open {
-            self.allowed_units += ms.unsigned_abs() * u64::from(before.rate_per_minute);
-        }
-    }
-
-    /// W4: a number has one session, and never again after the repeat window.
-    fn admit(&mut self, session: &Session) -> Result<u64, TestCaseError> {
-        let known = self.sessions.get(&session.number);
-        let fresh = known.is_none();
-        if let Some((id, _)) = known {
-            prop_assert_eq!(id, &session.id);
-        } else {
-            prop_assert!(self.sessions.values().all(|(id, _)| *id != session.id));
-            self.sessions.insert(session.number, (session.id.clone(), self.true_ms));
-        }
-        Ok(u64::from(fresh))
-    }
-
-    /// W2: in every window, admitted <= rate * w + burst.
-    fn check_every_window(&self) -> Result<(), TestCaseError> {
-        for (from, &(units_before, ..)) in self.events.iter().enumerate() {
-            let (mut admitted, mut burst) = (0, 0);
-            for &(units, people, burst_then) in &self.events[from..] {
-                admitted += people;
-                burst = burst.max(burst_then);
-                prop_assert!(
-                    admitted * 60_000 <= units - units_before + burst * 60_000,
-                    "{admitted} admitted, {} units, burst {burst}",
-                    units - units_before
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
-    /// W2, W4, W7, the cursor and the order, over restarts, rate changes and clocks that jump back.
-    #[test]
-    fn the_invariants_hold_in_every_story(
-        rate in prop_oneof![1..=120_u32, Just(60_000), Just(1_000_000)],
-        burst in 0..10_u32,
-        story in prop::collection::vec((any_pause(), any_jump_back(), any_step(), prop::bool::weighted(0.05)), 1..150),
-    ) {
-        let mut line = Model::begin(BEGIN_MS, &initial(rate, burst));
-        let (mut wall_ms, mut witness) = (BEGIN_MS, Witness::default());
-        let mut last = line.0.snapshot();
-        for (pause_ms, back_ms, step, restart) in story {
-            wall_ms += pause_ms - back_ms;
-            witness.pass(pause_ms, &last);
-            if restart {
-                let kept = serde_json::to_string(&line.0).expect("a line is plain data");
-                line = Model(serde_json::from_str(&kept).expect("what was written"));
-            }
-            let mut people = 0;
-            let burst_before = u64::from(last.burst);
-            let snapshot = match step {
-                Step::Join(count) => {
-                    let joined = line.join(wall_ms, count);
-                    prop_assert_eq!(joined.first, last.issued + 1, "numbers follow without a gap");
-                    prop_assert!(joined.admitted.is_empty() || last.cursor == last.issued, "nobody is overtaken");
-                    for (index, session) in joined.admitted.iter().enumerate() {
-                        prop_assert_eq!(session.number, joined.first + index as u64);
-                        people += witness.admit(session)?;
-                    }
-                    joined.snapshot
-                }
-                Step::Claim(numbers) => {
-                    let (answers, snapshot) = line.claim(wall_ms, &numbers);
-                    prop_assert_eq!(answers.len(), numbers.len());
-                    for (&number, answer) in numbers.iter().zip(&answers) {
-                        if let Claimed::Admitted(session) = answer {
-                            prop_assert!(number == session.number && number <= last.cursor, "only the called go in");
-                            people += witness.admit(session)?;
-                        }
-                    }
-                    snapshot
-                }
-                Step::Tick => line.tick(wall_ms),
-                Step::Change(change) => line.change(wall_ms, &change),
-                Step::Leave(number) => line.leave(wall_ms, number),
-            };
-            witness.events.push((witness.allowed_units, people, burst_before));
-            prop_assert!(snapshot.cursor <= snapshot.issued);
-            prop_assert!(snapshot.cursor >= last.cursor && snapshot.issued >= last.issued, "W7");
-            prop_assert!(snapshot.version >= last.version && snapshot.supersedes(&last));
-            prop_assert_eq!(snapshot.admitted, witness.sessions.len() as u64);
-            prop_assert!(snapshot.called_waiting <= snapshot.cursor);
-            last = snapshot;
-        }
-        witness.check_every_window()?;
-    }
-
-    /// A wall clock that jumps ahead brings at most the budget of one longest step.
-    #[test]
-    fn a_jump_ahead_banks_no_budget(rate in 60..=60_000_u32, ahead_ms in 2_000..i64::MAX / 4) {
-        let mut line = Model::begin(BEGIN_MS, &initial(rate, BURST_MAX));
-        line.tick(BEGIN_MS + ahead_ms);
-        prop_assert!(line.0.meter.people() <= u64::from(rate) * 2 / 60);
-    }
-
-    /// W1, simple form: of two people who both ask all the time, the later one goes in no earlier than one call after.
-    #[test]
-    fn who_always_asks_goes_in_by_order_of_calls(rate in 60..=6_000_u32, people in 2..300_u32) {
-        let mut line = Model::begin(BEGIN_MS, &initial(rate, 0));
-        line.join(BEGIN_MS, people);
-        let mut open: Vec<u64> = (1..=u64::from(people)).collect();
-        let mut order = Vec::new();
-        for at in (0..).map(|tick| BEGIN_MS + tick * 250).take(40_000) {
-            line.tick(at);
-            let answers = line.claim(at, &open).0;
-            let admitted = |index: usize| matches!(answers[index], Claimed::Admitted(_));
-            order.extend((0..open.len()).filter(|&index| admitted(index)).map(|index| open[index]));
-            open = (0..open.len()).filter(|&index| !admitted(index)).map(|index| open[index]).collect();
-            if open.is_empty() { break; }
-        }
-        prop_assert_eq!(order, (1..=u64::from(people)).collect::<Vec<_>>());
-    }
 }

@@ -178,6 +178,7 @@ async fn changes_are_kept_and_bad_values_are_named() {
         (&json!(500), &json!("paused"), &json!("Soon"))
     );
     assert_eq!(room["eta_ms"], Value::Null);
+    assert_eq!(office.patch(r#"{"max_active":7}"#).await.json()["max_active"], 7);
 
     for (body, field) in [
         (r#"{"rate_per_minute":0}"#, "rate_per_minute"),

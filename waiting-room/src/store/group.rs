@@ -6,6 +6,7 @@ use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -79,7 +80,9 @@ impl LineStore for GroupedStore {
             check_size("numbers", numbers.len())?;
             let (reply, answer) = oneshot::channel();
             self.send(room, Call::Claim { epoch, numbers: numbers.to_vec(), reply })?;
-            answer.await.unwrap_or_else(|_| Err(stopped()))
+            let (mut claimed, snapshot) = answer.await.unwrap_or_else(|_| Err(stopped()))?;
+            begin(&mut claimed).await;
+            Ok((claimed, snapshot))
         })
     }
 
@@ -113,6 +116,20 @@ impl LineStore for GroupedStore {
 
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
         self.inner.changes(room)
+    }
+}
+
+/// Waits until the sessions have begun.
+async fn begin(claimed: &mut [Claimed]) {
+    let mut last_ms = 0;
+    for claimed in claimed {
+        if let Claimed::Admitted(session) = claimed {
+            last_ms = last_ms.max(session.starts_in_ms);
+            session.starts_in_ms = 0;
+        }
+    }
+    if last_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(last_ms.unsigned_abs())).await;
     }
 }
 

@@ -98,8 +98,9 @@ impl MemoryStore {
         check_size("numbers", numbers.len())?;
         self.with(room, |room| {
             let verdicts = room.line.decide_claims(epoch, numbers);
-            let snapshot = room.commit(effect_of(numbers, &verdicts))?;
-            Ok((room.line.claimed(numbers, &verdicts), snapshot))
+            room.commit(effect_of(numbers, &verdicts))?;
+            room.line.note_asked(numbers, &verdicts);
+            Ok((room.line.claimed(numbers, &verdicts), room.line.snapshot()))
         })
     }
 }
@@ -162,7 +163,10 @@ impl LineStore for MemoryStore {
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
         Box::pin(async move {
             check_batch("positions", positions.len())?;
-            self.with(room, |room| Ok(room.line.snapshot()))
+            self.with(room, |room| {
+                room.line.see(positions);
+                Ok(room.line.snapshot())
+            })
         })
     }
 
@@ -170,7 +174,10 @@ impl LineStore for MemoryStore {
         Box::pin(async move {
             check_batch("renew", renew.len())?;
             check_batch("end", end.len())?;
-            self.with(room, |room| Ok(room.line.snapshot()))
+            self.with(room, |room| {
+                let effect = room.line.decide_sessions(renew, end);
+                room.commit(effect)
+            })
         })
     }
 

@@ -12,9 +12,9 @@ use waiting_room::{
     store::{GROUP_MAX, LineStore, StoreError},
 };
 
-/// The room's epoch.
+/// The room's epoch, from a call that changes nothing.
 async fn epoch(store: &Arc<dyn LineStore>, room: &str) -> u64 {
-    store.tick(room).await.expect("ticked").epoch
+    store.leave(room, 0).await.expect("nobody left").epoch
 }
 
 async fn claim_one(store: &Arc<dyn LineStore>, room: &str, number: u64) -> Claimed {
@@ -129,7 +129,8 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
                     if let Claimed::Admitted(session) = claimed
                         && entries.iter().all(|(number, ..)| *number != session.number)
                     {
-                        entries.push((session.number, before, after));
+                        let starts_in = Duration::from_millis(session.starts_in_ms.unsigned_abs());
+                        entries.push((session.number, before + starts_in, after + starts_in));
                     }
                 }
                 sleep_ms(3).await;
@@ -152,14 +153,66 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
     }
 }
 
+pub(super) async fn groups_answer_when_the_session_begins(world: World) {
+    let initial = RoomInitial { rate_per_minute: 600, burst: 1, ..RoomInitial::default() };
+    drop(queue(&world, &initial, 10).await);
+    let store = world.begun_in_groups(&initial).await;
+    let epoch = epoch(&store, &world.room).await;
+    let begin = Instant::now();
+    let answers = store.claim(&world.room, epoch, &[1, 2, 3, 4, 5]).await.expect("claimed").0;
+    assert!(begin.elapsed() >= Duration::from_millis(300), "four more at ten a second");
+    assert!(answers.into_iter().all(|claimed| session(claimed).starts_in_ms == 0));
+}
+
+pub(super) async fn who_is_seen_is_counted_until_in(world: World) {
+    let store = queue(&world, &fast(), 200).await;
+    let seen = store.seen(&world.room, &[1, 2, 3, 3, 0, 201]).await.expect("seen");
+    assert_eq!(seen.present, 3);
+    sleep_ms(20).await;
+    session(claim_one(&store, &world.room, 1).await);
+    assert_eq!(store.leave(&world.room, 2).await.expect("left").present, 1);
+    assert_eq!(store.seen(&world.room, &[1, 2]).await.expect("seen").present, 1);
+}
+
+pub(super) async fn a_cap_holds_until_a_session_ends(world: World) {
+    let initial = RoomInitial { max_active: 10, ..fast() };
+    let store = queue(&world, &initial, 30).await;
+    sleep_ms(50).await;
+    let epoch = epoch(&store, &world.room).await;
+    let everyone: Vec<u64> = (1..=30).collect();
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone).await.expect("claimed");
+    assert_eq!((snapshot.active, snapshot.admitted, snapshot.max_active), (10, 10, 10));
+    let ids: Vec<String> = answers.into_iter().take(10).map(|claimed| session(claimed).id).collect();
+    for number in 11..=20 {
+        store.leave(&world.room, number).await.expect("left");
+    }
+    assert_eq!(claim_one(&store, &world.room, 21).await, Claimed::NoBudget { retry_after_ms: 1_000 });
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended").active, 0);
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended before").active, 0);
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone[20..]).await.expect("claimed");
+    assert_eq!(answers.into_iter().map(|claimed| session(claimed).number).collect::<Vec<_>>(), everyone[20..]);
+    assert_eq!(snapshot.active, 10);
+}
+
+pub(super) async fn claims_of_another_epoch_spend_nothing(world: World) {
+    let store = queue(&world, &fast(), 10).await;
+    sleep_ms(20).await;
+    let epoch = epoch(&store, &world.room).await;
+    let (answers, snapshot) = store.claim(&world.room, epoch + 1, &[1, 2]).await.expect("claimed");
+    assert_eq!((answers, snapshot.admitted), (vec![Claimed::Unknown; 2], 0));
+    session(claim_one(&store, &world.room, 1).await);
+}
+
 pub(super) async fn claims_say_why_not(world: World) {
     let store = queue(&world, &RoomInitial { rate_per_minute: 60, ..RoomInitial::default() }, 50).await;
-    let numbers = [1, 50, 51, 0, u64::MAX];
+    let numbers = [3, 50, 51, 0, u64::MAX, 2, 1];
     let epoch = epoch(&store, &world.room).await;
     let (answers, snapshot) = store.claim(&world.room, epoch, &numbers).await.expect("claimed");
     assert!(matches!(answers[0], Claimed::NoBudget { retry_after_ms: 50..=1_000 }), "{:?}", answers[0]);
-    assert_eq!(answers[1..], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
-    assert!(snapshot.cursor >= 6 && snapshot.cursor < 50 && snapshot.called_waiting == snapshot.cursor);
+    assert_eq!(answers[1..5], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
+    assert_eq!(session(answers[6].clone()).number, 1, "who stands in front is served first");
+    assert!(snapshot.cursor >= 6 && snapshot.cursor < 50);
+    assert_eq!(snapshot.called_waiting, snapshot.cursor - snapshot.admitted);
     assert_eq!(snapshot.ahead_of(50), 50 - snapshot.cursor - 1);
 }
 

@@ -51,7 +51,7 @@ fn filled(world: &World) -> MemoryStore {
     store.ensure_now("demo", &RoomInitial::default()).expect("ensured");
     store.join_now("demo", 5).expect("joined");
     world.pass(1_000);
-    store.with("demo", |room| room.commit(Some(Effect::Called { up_to: 3 }))).expect("called");
+    store.with("demo", |room| room.commit(Some(Effect::Called { up_to: 3, expected: None }))).expect("called");
     store.claim_now("demo", EPOCH, &[1]).expect("claimed");
     store
 }
@@ -145,7 +145,7 @@ fn a_journal_that_cannot_be_written_changes_nothing_and_recovers() {
 fn a_large_journal_is_compacted() {
     let world = World::new();
     let store = filled(&world);
-    held(&store.room("demo").expect("the room")).expect("the lock").journal.compact_above(1_000);
+    held(&store.room("demo").expect("the room")).expect("the lock").journal.compact_above(5_000);
     let sizes: Vec<u64> = (0..200)
         .map(|_| {
             store.join_now("demo", 1).expect("joined");
@@ -182,6 +182,12 @@ impl World {
             Step::Claim(numbers) => drop(store.claim_now("demo", EPOCH, numbers).expect("claimed")),
             Step::Tick => drop(run(&Line::decide_tick).expect("ticked")),
             Step::Change(change) => drop(run(&|line| line.decide_change(change)).expect("changed")),
+            Step::Seen(positions) => store
+                .with("demo", |room| {
+                    room.line.see(positions);
+                    Ok(())
+                })
+                .expect("seen"),
             Step::Leave(number) => drop(run(&|line| line.decide_leave(*number)).expect("left")),
         }
     }

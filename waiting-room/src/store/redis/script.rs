@@ -81,6 +81,13 @@ fn constants() -> String {
     let table = [
         ("STEP_MS_MAX", rule::STEP_MS_MAX.unsigned_abs()),
         ("COVER_MS", rule::COVER_MS),
+        ("COVER_MIN", rule::COVER_MIN),
+        ("CALLED_PER_MISSING_KNOWN", rule::CALLED_PER_MISSING[0]),
+        ("CALLED_PER_MISSING_UNKNOWN", rule::CALLED_PER_MISSING[1]),
+        ("CALL_SCAN_MAX", rule::CALL_SCAN_MAX),
+        ("AHEAD_MS", rule::AHEAD_MS),
+        ("KEEN_MS", rule::KEEN_MS.unsigned_abs()),
+        ("PRESENCE_MS", rule::PRESENCE_MS.unsigned_abs()),
         ("RETRY_MS_MIN", rule::RETRY_MS_MIN),
         ("RETRY_MS_MAX", rule::RETRY_MS_MAX),
         ("NUMBER_MAX", rule::NUMBER_MAX),

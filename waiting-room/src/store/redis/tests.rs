@@ -31,6 +31,7 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
         Step::Change(change) => {
             prop_assert_eq!(store.change_at(room, now_ms, change).await, Ok(model.change(now_ms, change)));
         }
+        Step::Seen(_) => {}
         Step::Leave(number) => {
             prop_assert_eq!(store.leave_at(room, now_ms, *number).await, Ok(model.leave(now_ms, *number)));
         }
