@@ -77,7 +77,7 @@ class Room {
   }
 
   changes() {
-    const dirty = this.fields().filter((field) => "dirty" in field.dataset);
+    const dirty = this.fields().filter((field) => "dirty" in field.dataset && !(field.name === "ramp" && field.value === ""));
     return Object.fromEntries(dirty.map((field) => [field.name, field.type === "number" ? Number(field.value) : field.value]));
   }
 

@@ -113,6 +113,10 @@ fn read(form: RoomForm) -> Result<RoomChange, Problem> {
         };
         fields.insert(name, value);
     }
+    if fields.contains_key("ramp") {
+        // The form sends the rate that it was filled with; a ramp goes on from the one of now.
+        fields.remove("rate_per_minute");
+    }
     change::read(fields)
 }
 
