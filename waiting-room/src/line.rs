@@ -14,6 +14,7 @@ mod machine;
 mod meter;
 mod presence;
 mod room;
+mod schedule;
 mod session;
 mod spent;
 mod tally;
@@ -23,14 +24,14 @@ pub(crate) mod tests;
 pub use answer::{Claimed, Joined, Session, Snapshot};
 pub use autopilot::Autopilot;
 pub(crate) use autopilot::{Decision, Health, Pilot};
-pub(crate) use decide::effect_of;
+pub(crate) use decide::{Refused, effect_of};
 pub(crate) use effect::{Effect, Entry};
 pub(crate) use machine::Line;
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
     pub(crate) use super::{
-        clock::STEP_MS_MAX,
+        clock::{STEADY_MS, STEP_MS_MAX},
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},

@@ -5,7 +5,7 @@ use super::{
     effect::Effect,
     machine::{Line, NUMBER_MAX},
     meter::AHEAD_MS,
-    room::{RoomChange, RoomInitial, RoomState},
+    room::{Method, Phase, RoomChange, RoomInitial},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +23,15 @@ pub(crate) const RETRY_MS_MIN: u64 = 50;
 /// The latest, in milliseconds: being next should not feel like waiting.
 pub(crate) const RETRY_MS_MAX: u64 = 1_000;
 
+/// Why nobody may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// As many wait as may, or no numbers are left.
+    Full,
+    /// The state or the schedule says no.
+    Closed,
+}
+
 /// The verdict on one claim, before it is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -35,29 +44,48 @@ pub(crate) enum Verdict {
 }
 
 impl Line {
-    /// The next `count` numbers; the first ones go in at once if the room is calm. `None`: no numbers are left.
-    pub(crate) fn decide_join(&self, count: u32) -> Option<Effect> {
+    /// What the schedule asks for. To be put in force before every other decision, so that who joins after the opening is
+    /// not in the draw.
+    pub(crate) fn decide_open(&self) -> Option<Effect> {
+        let opens = self.schedule.registers() && matches!(self.phase(), Phase::Running | Phase::Over);
+        let drawn = if self.method == Method::Draw && self.cursor == 0 { self.issued } else { 0 };
+        opens.then_some(Effect::Opened { drawn })
+    }
+
+    /// The next `count` numbers; the first ones go in at once if the room is calm. The limit of people in line is looked
+    /// at once for the whole group.
+    pub(crate) fn decide_join(&self, count: u32, nonce: u64) -> Result<Effect, Refused> {
         let count = u64::from(count);
-        if count > NUMBER_MAX - self.issued.min(NUMBER_MAX) {
-            return None;
+        if !self.takes() {
+            return Err(Refused::Closed);
         }
-        let admitted = if self.is_calm() { self.meter.people().min(count).min(self.room_inside()) } else { 0 };
-        Some(Effect::Joined { count, admitted })
+        let admitted = match self.method {
+            Method::PassThrough if self.admits() => count,
+            Method::Fcfs | Method::Draw if self.is_calm() => self.meter.people().min(count).min(self.room_inside()),
+            Method::PassThrough | Method::Fcfs | Method::Draw => 0,
+        };
+        let waiting = self.issued - self.cursor + self.called_waiting();
+        let full = self.queue_max > 0 && admitted == 0 && waiting >= self.queue_max;
+        if full || count > NUMBER_MAX - self.issued.min(NUMBER_MAX) {
+            return Err(Refused::Full);
+        }
+        Ok(Effect::Joined { count, admitted, nonce })
     }
 
     /// Nobody waits: nobody is overtaken by someone who goes in at once.
     fn is_calm(&self) -> bool {
-        self.state == RoomState::Open && self.cursor == self.issued && self.called_waiting() == 0
+        self.admits() && self.cursor == self.issued && self.called_waiting() == 0
     }
 
     /// The answer to a join whose effect was just applied.
     pub(crate) fn joined(&self, effect: &Effect) -> Joined {
         let (count, admitted) = match *effect {
-            Effect::Joined { count, admitted } => (count, admitted),
+            Effect::Joined { count, admitted, .. } => (count, admitted),
             Effect::Claimed { .. }
             | Effect::Called { .. }
             | Effect::Changed(_)
             | Effect::SessionMs(_)
+            | Effect::Opened { .. }
             | Effect::Sessions { .. }
             | Effect::Left { .. } => (0, 0),
         };
@@ -71,7 +99,10 @@ impl Line {
         if epoch != self.epoch {
             return vec![Verdict::Unknown; numbers.len()];
         }
-        let places = self.meter.places(self.rate_per_minute);
+        let places = match self.method {
+            Method::PassThrough => u64::MAX,
+            Method::Fcfs | Method::Draw => self.meter.places(self.rate_per_minute),
+        };
         let inside = self.room_inside();
         let mut group = Group { places: places.min(inside), inside, refused: 0, admitted: BTreeSet::new() };
         let in_order: BTreeSet<u64> = numbers.iter().copied().collect();
@@ -94,25 +125,18 @@ impl Line {
         if number > self.cursor {
             return Verdict::NotCalled;
         }
-        match self.state {
-            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => {
-                Verdict::NoBudget { retry_after_ms: RETRY_MS_MAX }
-            }
-            RoomState::Open | RoomState::Draining if group.places > 0 => {
-                group.places -= 1;
-                group.admitted.insert(number);
-                Verdict::Admit
-            }
-            RoomState::Open | RoomState::Draining if group.inside <= group.admitted.len() as u64 => {
-                Verdict::NoBudget { retry_after_ms: RETRY_MS_MAX }
-            }
-            RoomState::Open | RoomState::Draining => {
-                group.refused += 1;
-                let people = group.admitted.len() as u64 + group.refused;
-                let wait_ms = self.meter.wait_ms(people, self.rate_per_minute).saturating_sub(AHEAD_MS);
-                Verdict::NoBudget { retry_after_ms: wait_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX) }
-            }
+        if !self.admits() || group.inside <= group.admitted.len() as u64 {
+            return Verdict::NoBudget { retry_after_ms: RETRY_MS_MAX };
         }
+        if group.places > 0 {
+            group.places -= 1;
+            group.admitted.insert(number);
+            return Verdict::Admit;
+        }
+        group.refused += 1;
+        let people = group.admitted.len() as u64 + group.refused;
+        let wait_ms = self.meter.wait_ms(people, self.rate_per_minute).saturating_sub(AHEAD_MS);
+        Verdict::NoBudget { retry_after_ms: wait_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX) }
     }
 
     /// The answers to claims whose effect, if any, was just applied.
@@ -137,20 +161,18 @@ impl Line {
     /// Calls the next people until those who ask cover the next seconds of budget, and passes over who is away; never
     /// past `issued`, so no credit banks up against an empty line.
     pub(crate) fn decide_tick(&self) -> Option<Effect> {
-        match self.state {
-            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => None,
-            RoomState::Open | RoomState::Draining => {
-                let cover = self
-                    .meter
-                    .people_within(COVER_MS, self.rate_per_minute)
-                    .max(COVER_MIN)
-                    .min(self.room_inside().max(1));
-                let [known, unknown] = CALLED_PER_MISSING;
-                let each = if self.presence.is_known(self.clock.line_ms) { known } else { unknown };
-                let called = cover.saturating_sub(self.keen.people()) * each;
-                self.call_next(called.saturating_sub(self.calls.expected()))
-            }
+        if !self.admits() {
+            return None;
         }
+        if self.method == Method::PassThrough {
+            return self.call_next(u64::MAX);
+        }
+        let cover = self.meter.people_within(COVER_MS, self.rate_per_minute);
+        let cover = cover.max(COVER_MIN).min(self.room_inside().max(1));
+        let [known, unknown] = CALLED_PER_MISSING;
+        let each = if self.presence.is_known(self.clock.line_ms) { known } else { unknown };
+        let called = cover.saturating_sub(self.keen.people()) * each;
+        self.call_next(called.saturating_sub(self.calls.expected()))
     }
 
     /// The cursor moves until it has passed `people` who may be here.
@@ -198,7 +220,9 @@ impl Line {
 
     /// Gives the number up, unless it is used up already or was never given out.
     pub(crate) fn decide_leave(&self, number: u64) -> Option<Effect> {
-        let held = (1..=self.issued).contains(&number) && !self.spent.contains(number);
+        // Before a draw nobody has a position to give up.
+        let waits_for_draw = self.method == Method::Draw && self.schedule.registers();
+        let held = !waits_for_draw && (1..=self.issued).contains(&number) && !self.spent.contains(number);
         held.then_some(Effect::Left { number })
     }
 }

@@ -1,7 +1,11 @@
 //! What happened to the line: the outcome of a decision, small enough to be written down before it is answered.
 //! Applying one decides nothing, so a journal stays readable when rules change.
 
-use super::{machine::Line, room::RoomChange};
+use super::{
+    machine::Line,
+    room::{Method, RoomChange},
+    schedule::Ramping,
+};
 use serde::{Deserialize, Serialize};
 
 /// One change of the line.
@@ -9,7 +13,14 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Effect {
     /// `count` people got the next numbers; the first `admitted` of them went in at once.
-    Joined { count: u64, admitted: u64 },
+    Joined {
+        count: u64,
+        admitted: u64,
+        #[serde(default)]
+        nonce: u64,
+    },
+    /// The time of opening was reached; the first `drawn` numbers have their positions by lot.
+    Opened { drawn: u64 },
     /// These called numbers went in.
     Claimed { numbers: Vec<u64> },
     /// The cursor moved; `expected` of those it passed may be here (all who had not left, if it is not told).
@@ -41,10 +52,17 @@ impl Line {
     pub(crate) fn apply(&mut self, entry: &Entry) {
         self.clock.wall_ms = entry.wall_ms;
         self.clock.line_ms = self.clock.line_ms.max(entry.line_ms);
+        if self.clock.line_ms >= self.clock.steady_at_ms {
+            self.clock.day_ms = entry.wall_ms;
+        }
         self.pass_time();
         self.version += 1;
         match &entry.effect {
-            Effect::Joined { count, admitted } => self.apply_joined(*count, *admitted),
+            Effect::Joined { count, admitted, nonce } => self.apply_joined(*count, *admitted, *nonce),
+            Effect::Opened { drawn } => {
+                self.schedule.opened = true;
+                self.schedule.drawn = *drawn;
+            }
             Effect::Claimed { numbers } => {
                 self.enter(numbers.iter().copied());
             }
@@ -64,7 +82,10 @@ impl Line {
         }
     }
 
-    fn apply_joined(&mut self, count: u64, admitted: u64) {
+    fn apply_joined(&mut self, count: u64, admitted: u64, nonce: u64) {
+        if self.schedule.registers() {
+            self.schedule.register(count, nonce);
+        }
         let first = self.issued + 1;
         self.issued += count;
         if admitted > 0 {
@@ -88,6 +109,20 @@ impl Line {
         self.burst = change.burst.unwrap_or(old.1);
         self.state = change.state.unwrap_or(old.2);
         self.message = change.message.clone().unwrap_or(old.3);
+        self.queue_max = change.queue_max.unwrap_or(self.queue_max);
+        self.method = change.method.unwrap_or(self.method);
+        self.schedule.change(change);
+        if change.rate_per_minute.is_some() {
+            self.ramp = None;
+        }
+        if let Some(ramp) = change.ramp {
+            self.ramp = Some(Ramping {
+                from_per_minute: self.rate_per_minute,
+                to_per_minute: ramp.to_per_minute,
+                begin_ms: self.clock.line_ms,
+                over_ms: ramp.over_ms,
+            });
+        }
         self.max_active = change.max_active.unwrap_or(self.max_active);
         self.session_renewal = change.session_renewal.unwrap_or(self.session_renewal);
         self.meter.limit(self.burst_in_force());
@@ -107,7 +142,10 @@ impl Line {
         for number in numbers {
             self.spent.insert(number);
             self.nobody_waits_for(number);
-            let wait_ms = self.meter.spend(self.rate_per_minute);
+            let wait_ms = match self.method {
+                Method::PassThrough => 0,
+                Method::Fcfs | Method::Draw => self.meter.spend(self.rate_per_minute),
+            };
             let begins_at_ms = self.clock.line_ms.saturating_add_unsigned(wait_ms);
             self.recent.enter(number, begins_at_ms);
             self.live.last(number, begins_at_ms.saturating_add(self.session_ms));

@@ -7,7 +7,8 @@ use super::{
     live::Live,
     meter::Meter,
     presence::{Calls, Keen, Presence},
-    room::{RoomInitial, RoomState, burst_for},
+    room::{Method, Phase, RoomInitial, RoomState, burst_for},
+    schedule::{Ramping, Schedule},
     session::Recent,
     spent::Spent,
     tally::Tally,
@@ -46,6 +47,14 @@ pub(crate) struct Line {
     pub(super) max_active: u32,
     #[serde(default)]
     pub(super) session_renewal: bool,
+    #[serde(default)]
+    pub(super) queue_max: u64,
+    #[serde(default)]
+    pub(super) method: Method,
+    #[serde(default)]
+    pub(super) schedule: Schedule,
+    #[serde(default)]
+    pub(super) ramp: Option<Ramping>,
 }
 
 impl Line {
@@ -72,6 +81,10 @@ impl Line {
             live: Live::default(),
             max_active: initial.max_active,
             session_renewal: initial.session_renewal,
+            queue_max: initial.queue_max,
+            method: initial.method,
+            schedule: Schedule::begin(initial),
+            ramp: None,
         };
         line.pass_time();
         line
@@ -87,6 +100,11 @@ impl Line {
     /// nothing.
     pub(super) fn pass_time(&mut self) {
         let line_ms = self.clock.line_ms;
+        if let Some(ramp) = self.ramp {
+            let (rate_per_minute, over) = ramp.rate(line_ms);
+            self.rate_per_minute = rate_per_minute;
+            self.ramp = (!over).then_some(ramp);
+        }
         let rate_per_minute = match self.state {
             RoomState::Open | RoomState::Draining => self.rate_per_minute,
             RoomState::Paused | RoomState::Closed | RoomState::SoldOut => 0,
@@ -127,9 +145,35 @@ impl Line {
         if self.burst == 0 { burst_for(self.rate_per_minute) } else { self.burst }
     }
 
+    pub(super) fn phase(&self) -> Phase {
+        self.schedule.phase(self.clock.day_ms)
+    }
+
+    /// Whether people join now.
+    pub(super) fn takes(&self) -> bool {
+        let by_state = match self.state {
+            RoomState::Open | RoomState::Paused => true,
+            RoomState::Draining | RoomState::Closed | RoomState::SoldOut => false,
+        };
+        by_state && matches!(self.phase(), Phase::Prequeue | Phase::Running)
+    }
+
+    /// Whether people are called and go in now.
+    pub(super) fn admits(&self) -> bool {
+        let by_state = match self.state {
+            RoomState::Open | RoomState::Draining => true,
+            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => false,
+        };
+        by_state && self.phase() == Phase::Running
+    }
+
     /// How many more may be inside at the same time.
     pub(super) fn room_inside(&self) -> u64 {
-        if self.max_active == 0 { u64::MAX } else { u64::from(self.max_active).saturating_sub(self.live.people()) }
+        if self.max_active == 0 || self.method == Method::PassThrough {
+            u64::MAX
+        } else {
+            u64::from(self.max_active).saturating_sub(self.live.people())
+        }
     }
 
     /// The effect with the clock it belongs to.
@@ -165,9 +209,17 @@ impl Line {
             at_ms: self.clock.wall_ms,
             max_active: self.max_active,
             session_renewal: self.session_renewal,
+            queue_max: self.queue_max,
+            method: self.method,
+            prequeue_at_ms: self.schedule.prequeue_at_ms,
+            opens_at_ms: self.schedule.opens_at_ms,
+            closes_at_ms: self.schedule.closes_at_ms,
+            phase: self.phase(),
+            ramp: self.ramp.map(|ramp| ramp.left(self.clock.line_ms)),
+            drawn: self.schedule.drawn,
+            digest: self.schedule.digest.clone(),
             active: self.live.people(),
             present: self.presence.people(),
-            ..Snapshot::default()
         }
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 mod cap;
 mod invariant;
+mod life;
 mod progress;
 
 /// A line driven by hand: settle, decide, apply, answer, as the memory store does it. It is the model that the Lua
@@ -16,6 +17,11 @@ impl Model {
         Model(Line::begin(now_ms, initial))
     }
 
+    fn settle(&mut self, now_ms: i64) {
+        self.0.settle(now_ms);
+        self.put(self.0.decide_open());
+    }
+
     fn put(&mut self, effect: Option<Effect>) {
         if let Some(effect) = effect {
             self.0.apply(&self.0.entry(effect));
@@ -23,16 +29,24 @@ impl Model {
     }
 
     pub(crate) fn ensure(&mut self, now_ms: i64, initial: &RoomInitial) -> Snapshot {
-        self.0.settle(now_ms);
+        self.settle(now_ms);
         self.put(self.0.decide_ensure(initial));
         self.0.snapshot()
     }
 
     pub(crate) fn join(&mut self, now_ms: i64, count: u32) -> Joined {
-        self.0.settle(now_ms);
-        let effect = self.0.decide_join(count).expect("numbers left");
+        self.try_join(now_ms, count).expect("the room takes people")
+    }
+
+    pub(crate) fn try_join(&mut self, now_ms: i64, count: u32) -> Result<Joined, Refused> {
+        self.join_with(now_ms, count, 7)
+    }
+
+    pub(crate) fn join_with(&mut self, now_ms: i64, count: u32, nonce: u64) -> Result<Joined, Refused> {
+        self.settle(now_ms);
+        let effect = self.0.decide_join(count, nonce)?;
         self.put(Some(effect.clone()));
-        self.0.joined(&effect)
+        Ok(self.0.joined(&effect))
     }
 
     pub(crate) fn claim(&mut self, now_ms: i64, numbers: &[u64]) -> (Vec<Claimed>, Snapshot) {
@@ -40,7 +54,7 @@ impl Model {
     }
 
     pub(crate) fn claim_in(&mut self, now_ms: i64, epoch: u64, numbers: &[u64]) -> (Vec<Claimed>, Snapshot) {
-        self.0.settle(now_ms);
+        self.settle(now_ms);
         let verdicts = self.0.decide_claims(epoch, numbers);
         self.put(effect_of(numbers, &verdicts));
         self.0.note_asked(numbers, &verdicts);
@@ -48,31 +62,31 @@ impl Model {
     }
 
     pub(crate) fn tick(&mut self, now_ms: i64) -> Snapshot {
-        self.0.settle(now_ms);
+        self.settle(now_ms);
         self.put(self.0.decide_tick());
         self.0.snapshot()
     }
 
     pub(crate) fn change(&mut self, now_ms: i64, change: &RoomChange) -> Snapshot {
-        self.0.settle(now_ms);
+        self.settle(now_ms);
         self.put(self.0.decide_change(change));
         self.0.snapshot()
     }
 
     pub(crate) fn sessions(&mut self, now_ms: i64, renew: &[String], end: &[String]) -> Snapshot {
-        self.0.settle(now_ms);
+        self.settle(now_ms);
         self.put(self.0.decide_sessions(renew, end));
         self.0.snapshot()
     }
 
     pub(crate) fn seen(&mut self, now_ms: i64, positions: &[u64]) -> Snapshot {
-        self.0.settle(now_ms);
+        self.settle(now_ms);
         self.0.see(positions);
         self.0.snapshot()
     }
 
     pub(crate) fn leave(&mut self, now_ms: i64, number: u64) -> Snapshot {
-        self.0.settle(now_ms);
+        self.settle(now_ms);
         self.put(self.0.decide_leave(number));
         self.0.snapshot()
     }
@@ -206,9 +220,9 @@ fn who_leaves_holds_nobody_up_and_cannot_come_back() {
 fn the_numbers_end_where_the_bitmap_ends() {
     let mut line = Model::begin(BEGIN_MS, &initial(60, 1));
     line.0.issued = machine::NUMBER_MAX - 1;
-    assert!(line.0.decide_join(2).is_none());
+    assert!(line.0.decide_join(2, 0).is_err());
     assert_eq!(line.join(BEGIN_MS, 1).first, machine::NUMBER_MAX);
-    assert!(line.0.decide_join(1).is_none());
+    assert!(line.0.decide_join(1, 0).is_err());
 }
 
 #[test]

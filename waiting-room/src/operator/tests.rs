@@ -241,6 +241,25 @@ async fn a_room_goes_through_all_its_states_and_says_what_they_mean() {
 }
 
 #[tokio::test]
+async fn everything_that_is_changed_is_shown() {
+    let office = Office::new().await;
+    let asked = json!({
+        "queue_max": 500, "method": "draw", "opens_at": "2026-12-01T21:00:00+01:00", "session_renewal": true,
+        "ramp": "800 per minute over 5 minutes",
+    });
+    let room = office.patch(&asked.to_string()).await.json();
+    assert_eq!((&room["queue_max"], &room["method"]), (&json!(500), &json!("draw")), "{room}");
+    assert_eq!(
+        (&room["opens_at"], &room["opens_at_ms"]),
+        (&json!("2026-12-01T20:00:00Z"), &json!(1_796_155_200_000_i64))
+    );
+    assert_eq!((&room["session_renewal"], &room["ramp"]["to_per_minute"]), (&json!(true), &json!(800)));
+    assert_eq!(room["state_why"], "People gather; the first are called at 2026-12-01T20:00:00Z.");
+    let gone = office.patch(r#"{"opens_at":null}"#).await.json();
+    assert_eq!((&gone["opens_at"], &gone["phase"]), (&Value::Null, &json!("running")));
+}
+
+#[tokio::test]
 async fn a_history_without_changes_has_nothing_to_undo() {
     let office = Office::new().await;
     let mine = [("authorization", "Bearer secret"), ("x-operator-name", "ada")];

@@ -8,7 +8,8 @@ use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, c
 use crate::{
     Clock,
     line::{
-        Audit, Claimed, Effect, Invalid, Joined, Line, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of,
+        Audit, Claimed, Effect, Invalid, Joined, Line, Refused, RoomChange, RoomInitial, Snapshot, check_room_name,
+        effect_of,
     },
 };
 use std::{
@@ -65,6 +66,8 @@ impl MemoryStore {
         // The clock is read under the lock, so that its readings arrive in order.
         let now_ms = (self.clock)();
         room.line.settle(now_ms);
+        let opening = room.line.decide_open();
+        room.commit(opening)?;
         run(&mut room)
     }
 
@@ -88,7 +91,10 @@ impl MemoryStore {
     fn join_now(&self, room: &str, count: u32) -> Result<Joined, StoreError> {
         check_size("count", count as usize)?;
         self.with(room, |room| {
-            let effect = room.line.decide_join(count).ok_or(StoreError::Full)?;
+            let effect = room.line.decide_join(count, rand::random()).map_err(|refused| match refused {
+                Refused::Full => StoreError::Full,
+                Refused::Closed => StoreError::Closed,
+            })?;
             room.commit(Some(effect.clone()))?;
             Ok(room.line.joined(&effect))
         })

@@ -80,6 +80,7 @@ impl Scripts {
 fn constants() -> String {
     let table = [
         ("STEP_MS_MAX", rule::STEP_MS_MAX.unsigned_abs()),
+        ("STEADY_MS", rule::STEADY_MS.unsigned_abs()),
         ("COVER_MS", rule::COVER_MS),
         ("COVER_MIN", rule::COVER_MIN),
         ("CALLED_PER_MISSING_KNOWN", rule::CALLED_PER_MISSING[0]),
