@@ -7,6 +7,7 @@ mod pass;
 mod report;
 mod room;
 mod shut;
+mod steer;
 mod verdict;
 mod wait;
 
@@ -15,5 +16,6 @@ pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
 pub(crate) use shut::Shut;
+pub(crate) use steer::{AUTOPILOT, Steered};
 pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof};
 pub(crate) use wait::{Eta, eta};

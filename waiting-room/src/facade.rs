@@ -133,9 +133,11 @@ impl Door {
         operator::router(self.clone(), password)
     }
 
-    /// Moves the lines on and keeps this node's view of them fresh, until stopped.
+    /// Moves the lines on, keeps this node's view of them fresh, and steers rooms with an autopilot, until stopped.
     pub async fn run(&self, stop: CancellationToken) {
-        self.0.gate.rooms.run(&stop).await;
+        let House { gate, upstream, .. } = &*self.0;
+        let health = |over_ms| upstream.pulse().health(tokio::time::Instant::now(), over_ms);
+        tokio::join!(gate.rooms.run(&stop), gate.rooms.steer(&stop, health));
     }
 
     /// Listens to what is left to sell, by sale; a sale belongs to the room of the same name.

@@ -5,6 +5,7 @@
 //! decides how many called people go in, and a bit per number makes every entry single-use.
 
 mod answer;
+mod autopilot;
 mod clock;
 mod decide;
 mod effect;
@@ -22,6 +23,8 @@ mod tally;
 pub(crate) mod tests;
 
 pub use answer::{Claimed, Joined, Session, Snapshot};
+pub use autopilot::Autopilot;
+pub(crate) use autopilot::{Decision, Health, Pilot};
 pub(crate) use decide::{Refused, effect_of};
 pub(crate) use effect::{Effect, Entry};
 pub(crate) use machine::Line;

@@ -33,6 +33,7 @@ pub(crate) enum Code {
     MethodNotAllowed,
     TicketSpent,
     SoldOut,
+    NothingToUndo,
     BodyTooLarge,
     UriTooLong,
     ExpectationRefused,
@@ -51,7 +52,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code, for the table in the README and the test that compares.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 29] = [
+    pub(crate) const ALL: [Code; 30] = [
         Code::RequestRefused,
         Code::PathRefused,
         Code::JsonMalformed,
@@ -68,6 +69,7 @@ impl Code {
         Code::MethodNotAllowed,
         Code::TicketSpent,
         Code::SoldOut,
+        Code::NothingToUndo,
         Code::BodyTooLarge,
         Code::UriTooLong,
         Code::ExpectationRefused,
@@ -103,6 +105,7 @@ impl Code {
             Code::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, Never, "The method is not allowed"),
             Code::TicketSpent => ("ticket_spent", StatusCode::CONFLICT, AfterChange, "The ticket has been used"),
             Code::SoldOut => ("sold_out", StatusCode::CONFLICT, Never, "Sold out"),
+            Code::NothingToUndo => ("nothing_to_undo", StatusCode::CONFLICT, AfterChange, "There is nothing to undo"),
             Code::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, AfterChange, "The body is too large"),
             Code::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG, AfterChange, "The address is too long"),
             Code::ExpectationRefused => ("expectation_refused", StatusCode::EXPECTATION_FAILED, AfterChange, "The expectation cannot be met"),

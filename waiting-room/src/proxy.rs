@@ -4,6 +4,7 @@
 mod forward;
 mod header;
 mod origin;
+mod pulse;
 mod site;
 mod wire;
 

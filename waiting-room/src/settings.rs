@@ -9,7 +9,7 @@ use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::line::{RoomInitial, RoomState, check_room_name};
+use crate::line::{Autopilot, RoomInitial, RoomState, check_room_name};
 use crate::store;
 
 mod joining;
@@ -91,6 +91,8 @@ pub struct RoomSettings {
     pub queue_max: u64,
     /// Whether an entry that is used goes on, instead of ending after `session_ms` whatever happens.
     pub session_renewal: bool,
+    /// Lets the rate follow the upstream's health; without it only operators change the rate.
+    pub autopilot: Option<Autopilot>,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
     /// Hosts of this room, `tickets.example` or `*.example`; empty: all. An exact host goes before a wildcard, and a
@@ -153,6 +155,7 @@ impl Default for RoomSettings {
             max_active: 0,
             queue_max: 0,
             session_renewal: false,
+            autopilot: None,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
             hosts: Vec::new(),
             paths: Vec::new(),
@@ -239,7 +242,10 @@ impl RoomSettings {
         }
         self.join_limit.check(name)?;
         self.proof_of_work.check(name)?;
-        self.initial().check().map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
+        self.initial()
+            .check()
+            .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
+            .map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
     }
 
     /// The values that the line of this room begins with.
@@ -329,6 +335,11 @@ mod tests {
             "rooms.demo.rate_per_minute"
         );
         assert_eq!(with(|s| s.rooms.entry("demo".to_owned()).or_default().session_ms = -1), "rooms.demo.session_ms");
+        let bounds = with(|s| {
+            let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
+            s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;
+        });
+        assert_eq!(bounds, "rooms.demo.autopilot.ceiling");
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }
 

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
 use super::report::{Batch, Reports};
-use crate::line::{Claimed, RoomChange, Session, Snapshot};
+use super::steer::Steering;
+use crate::line::{Audit, Autopilot, Claimed, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
 use crate::store::{BATCH_MAX, LineStore, StoreError};
@@ -52,6 +53,7 @@ pub(crate) struct Room {
     store_ok: AtomicBool,
     desk: Desk,
     reports: Reports,
+    pub(super) steering: Steering,
 }
 
 impl Room {
@@ -66,6 +68,7 @@ impl Room {
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
+            steering: Steering::default(),
         })
     }
 
@@ -89,6 +92,11 @@ impl Room {
     /// What the line is told of once a second.
     pub(super) fn reports(&self) -> &Reports {
         &self.reports
+    }
+
+    /// The bounds of the autopilot; `None` is off.
+    pub(super) fn autopilot(&self) -> Option<Autopilot> {
+        self.settings.autopilot
     }
 
     /// The line as this node last saw it. Costs no call.
@@ -135,6 +143,11 @@ impl Room {
     /// Changes what an operator may change; the answer is the line after it.
     pub(crate) async fn change(&self, who: &str, change: &RoomChange) -> Result<Snapshot, StoreError> {
         self.keep(in_time(self.store.change(&self.name, who, change)).await, |snapshot| snapshot)
+    }
+
+    /// The changes that the store keeps, oldest first.
+    pub(crate) async fn changes(&self) -> Result<Vec<Audit>, StoreError> {
+        in_time(self.store.changes(&self.name)).await
     }
 
     /// Moves the line on.

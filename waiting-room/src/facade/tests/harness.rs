@@ -225,6 +225,7 @@ async fn answer(request: Request<hyper::body::Incoming>, seen: &Mutex<Vec<Seen>>
     let body = axum::body::to_bytes(Body::new(body), 10_000_000).await.unwrap_or_default();
     let path = parts.uri.path_and_query().unwrap().as_str().to_owned();
     let slow = path.contains("slow");
+    let status = if path.contains("fails") { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
     seen.lock().unwrap().push(Seen {
         method: parts.method.to_string(),
         path: path.clone(),
@@ -237,6 +238,7 @@ async fn answer(request: Request<hyper::body::Incoming>, seen: &Mutex<Vec<Seen>>
     let word = if path.contains("the-end") { "end" } else { "stay" };
     Response::builder()
         .header("x-waiting-room-session", word)
+        .status(status)
         .header("connection", "x-hop, keep-alive")
         .header("x-hop", "1")
         .header("proxy-authenticate", "Basic")
