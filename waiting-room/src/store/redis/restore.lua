@@ -1,6 +1,7 @@
 -- Brings back a line that this server has lost or holds an older state of, from the youngest that a node has seen.
 -- What is higher stays. Numbers skip ahead, past any that were given out in the moment that nobody here has seen, and
--- the meter begins empty, as if the burst had just been used. Every node that has seen the line does it once.
+-- the meter begins with all that it can owe: places that were given ahead of time may begin yet. Every node that has seen
+-- the line does it once.
 -- ARGV: time and caller's state, issued, cursor, admitted, rate, burst, session_ms, state, message, max_active, renewal,
 -- active. Answers the snapshot.
 
@@ -15,7 +16,7 @@ local is_foreign = line and line.epoch ~= SEEN_EPOCH
 -- The meter, the calls and everything that is for one life only.
 local function begin_life(life)
   line.life = life
-  line.units, line.calls = 0, {}
+  line.units, line.calls = -AHEAD_MS * line.rate, {}
 end
 
 local function take_settings()
