@@ -1,7 +1,7 @@
 //! All metrics of this crate on one page: the table, and one function per event. All of them are counters. Labels are
 //! closed sets; nothing about a customer, an order or a payment is ever a label.
 //!
-//! What a transaction decides is counted when it is committed ([`Tx::when_kept`](crate::db::Tx::when_kept)): a block
+//! What a transaction decides is counted when it is committed (`Tx::when_kept`): a block
 //! that is run again, or rolled back, counts nothing.
 
 use metrics::counter;

@@ -142,7 +142,8 @@ async fn what_is_sold_and_paid_is_counted() {
     let running = house.start(&[FAST]);
     let app = App::admitted(&running.door).await;
     app.buy(&["A1", "A2"]).await;
-    app.hold(&["A1"]).await;
+    // A booked order ends its session: somebody else tries the same seat.
+    App::admitted(&running.door).await.hold(&["A1"]).await;
     let metrics = reqwest::get(format!("{}/metrics", running.operator)).await.unwrap().text().await.unwrap();
     for line in [
         "vestibule_holds_total{goods=\"seats\",outcome=\"placed\"} 1",
