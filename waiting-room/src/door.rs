@@ -11,4 +11,4 @@ pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
 pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable};
-pub(crate) use wait::{Eta, eta};
+pub(crate) use wait::{Eta, Place, eta, poll_after_ms};

@@ -1,0 +1,72 @@
+//! What the nodes of a story talk to: the pure `Line`, driven as a store drives it. A trait, so that a test can put a
+//! line in its place that breaks a rule.
+
+use crate::line::{Claimed, Effect, Joined, Line, RoomChange, RoomInitial, Snapshot, effect_of};
+
+/// The operations of a store on one room, in virtual time.
+pub(super) trait Backing {
+    fn join(&mut self, wall_ms: i64, count: u32) -> Option<Joined>;
+    fn claim(&mut self, wall_ms: i64, epoch: u64, number: u64) -> (Claimed, Snapshot);
+    fn tick(&mut self, wall_ms: i64) -> Snapshot;
+    fn change(&mut self, wall_ms: i64, change: &RoomChange) -> Snapshot;
+    fn leave(&mut self, wall_ms: i64, number: u64) -> Snapshot;
+    /// Dies and begins again from what it has written down.
+    fn restart(&mut self);
+}
+
+/// The line itself.
+pub(super) struct PureLine(Line);
+
+impl PureLine {
+    pub(super) fn begin(initial: &RoomInitial) -> PureLine {
+        PureLine(Line::begin(super::world::WALL_BEGIN_MS, initial))
+    }
+
+    fn put(&mut self, effect: Option<Effect>) {
+        if let Some(effect) = effect {
+            self.0.apply(&self.0.entry(effect));
+        }
+    }
+}
+
+impl Backing for PureLine {
+    fn join(&mut self, wall_ms: i64, count: u32) -> Option<Joined> {
+        self.0.settle(wall_ms);
+        let effect = self.0.decide_join(count)?;
+        self.put(Some(effect.clone()));
+        Some(self.0.joined(&effect))
+    }
+
+    fn claim(&mut self, wall_ms: i64, epoch: u64, number: u64) -> (Claimed, Snapshot) {
+        self.0.settle(wall_ms);
+        let verdicts = self.0.decide_claims(epoch, &[number]);
+        self.put(effect_of(&[number], &verdicts));
+        let answer = self.0.claimed(&[number], &verdicts).pop().unwrap_or(Claimed::Unknown);
+        (answer, self.0.snapshot())
+    }
+
+    fn tick(&mut self, wall_ms: i64) -> Snapshot {
+        self.0.settle(wall_ms);
+        self.put(self.0.decide_tick());
+        self.0.snapshot()
+    }
+
+    fn change(&mut self, wall_ms: i64, change: &RoomChange) -> Snapshot {
+        self.0.settle(wall_ms);
+        self.put(self.0.decide_change(change));
+        self.0.snapshot()
+    }
+
+    fn leave(&mut self, wall_ms: i64, number: u64) -> Snapshot {
+        self.0.settle(wall_ms);
+        self.put(self.0.decide_leave(number));
+        self.0.snapshot()
+    }
+
+    fn restart(&mut self) {
+        let kept = serde_json::to_vec(&self.0);
+        if let Some(line) = kept.ok().and_then(|kept| serde_json::from_slice(&kept).ok()) {
+            self.0 = line;
+        }
+    }
+}
