@@ -1,9 +1,12 @@
-//! W2: in every window admitted ≤ rate · w + burst. All windows at once: let A be the people admitted less the people
+//! W2: in every window the sessions that begin ≤ the integral of the largest rate of the preceding second + burst. All windows at once: let A be the people admitted less the people
 //! that the rate allowed since the beginning; a window breaks the rule exactly if A rises by more than the burst in it,
 //! so the lowest A of the past is all that must be kept, once per burst that was in force.
 
 use super::{Broken, broken};
 use crate::line::{burst_for, rule::STEP_MS_MAX};
+
+/// A place is given up to so long before its time, so a lower rate or a pause is felt so much later.
+const AHEAD_MS: i64 = 1_000;
 
 /// What one person costs, in people per minute times milliseconds.
 const UNITS: i64 = 60_000;
@@ -27,11 +30,21 @@ pub(in crate::simulation) struct Ceiling {
     /// Admitted less allowed, in units.
     balance: i64,
     eras: Vec<Era>,
+    /// Rates of before, each with the time until which places given under it may still begin.
+    lasting: Vec<(i64, u32)>,
 }
 
 impl Ceiling {
     pub(super) fn new(rate_per_minute: u32, burst: u32) -> Ceiling {
-        let mut ceiling = Ceiling { rate_per_minute, burst, open: true, now_ms: 0, balance: 0, eras: Vec::new() };
+        let mut ceiling = Ceiling {
+            rate_per_minute,
+            burst,
+            open: true,
+            now_ms: 0,
+            balance: 0,
+            eras: Vec::new(),
+            lasting: Vec::new(),
+        };
         ceiling.begin_era();
         ceiling
     }
@@ -44,8 +57,12 @@ impl Ceiling {
 
     /// True time goes on.
     pub(in crate::simulation) fn pass(&mut self, now_ms: i64) {
-        if self.open {
-            self.balance -= (now_ms - self.now_ms) * i64::from(self.rate_per_minute);
+        while self.now_ms < now_ms {
+            self.lasting.retain(|(until_ms, _)| *until_ms > self.now_ms);
+            let end_ms = self.lasting.iter().map(|(until_ms, _)| *until_ms).fold(now_ms, i64::min);
+            let rate = self.lasting.iter().map(|(_, rate)| *rate).fold(self.rate_in_force(), u32::max);
+            self.balance -= (end_ms - self.now_ms) * i64::from(rate);
+            self.now_ms = end_ms;
         }
         self.now_ms = now_ms;
         if let Some(era) = self.eras.last_mut() {
@@ -68,6 +85,7 @@ impl Ceiling {
         burst: Option<u32>,
         open: Option<bool>,
     ) {
+        self.lasting.push((self.now_ms + AHEAD_MS, self.rate_in_force()));
         self.rate_per_minute = rate_per_minute.unwrap_or(self.rate_per_minute);
         self.burst = burst.unwrap_or(self.burst);
         self.open = open.unwrap_or(self.open);
