@@ -1,5 +1,6 @@
-# Private servers for the suites: Redis, a Redis Cluster of three nodes, and MariaDB, on free ports of the loopback
-# with data folders of their own. Sourced by deploy/verify; starts nothing of the system and stops only by pid.
+# Private servers for the suites: Redis, a Redis Cluster of three nodes, Redis behind Sentinel, and MariaDB, on free
+# ports of the loopback with data folders of their own. Sourced by deploy/verify; starts nothing of the system and
+# stops only by pid.
 
 server_pids=()
 
@@ -70,6 +71,35 @@ start_redis_cluster() {
   done
   url=$(IFS=,; echo "${nodes[*]}")
   export VESTIBULE_TEST_REDIS_CLUSTER_URL="redis+cluster://$url"
+}
+
+sentinel_sees_a_replica() {
+  redis-cli -p "$1" sentinel replicas vestibule | grep -q '^slave$' \
+    && redis-cli -p "$2" info replication | grep -q 'master_link_status:up'
+}
+
+# A master, a replica and one sentinel that promotes the replica within about two seconds.
+start_redis_sentinel() {
+  local master replica port folder
+  master=$(free_port)
+  start_redis "$master"
+  replica=$(free_port)
+  start_redis "$replica" --replicaof 127.0.0.1 "$master" --repl-diskless-sync-delay 0
+  port=$(free_port)
+  folder="$run_dir/sentinel-$port"
+  mkdir -p "$folder"
+  cat >"$folder/sentinel.conf" <<CONF
+port $port
+bind 127.0.0.1
+dir $folder
+sentinel monitor vestibule 127.0.0.1 $master 1
+sentinel down-after-milliseconds vestibule 1000
+sentinel failover-timeout vestibule 4000
+CONF
+  redis-server "$folder/sentinel.conf" --sentinel --daemonize no >"$folder/log" 2>&1 &
+  server_pids+=($!)
+  wait_until 20 "the sentinel" sentinel_sees_a_replica "$port" "$replica"
+  export VESTIBULE_TEST_REDIS_SENTINEL_URL="redis+sentinel://127.0.0.1:$port/vestibule/0"
 }
 
 start_mariadb() {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -31,7 +31,12 @@ impl KeyFolder {
     /// The keys of the installation in `data_dir`; makes the folder (mode 0700).
     pub(crate) fn open(data_dir: &Path) -> Result<Self> {
         let keys = data_dir.join("keys");
-        fs::create_dir_all(&keys).with_context(|| format!("cannot make the folder {}", keys.display()))?;
+        // The databases beside the keys hold what customers bought: what is made here is made for the owner alone.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&keys)
+            .with_context(|| format!("cannot make the folder {}", keys.display()))?;
         fs::set_permissions(&keys, fs::Permissions::from_mode(0o700))
             .with_context(|| format!("cannot restrict the folder {}", keys.display()))?;
         Ok(Self { keys, password: password_file(data_dir) })
@@ -151,6 +156,8 @@ mod tests {
         assert_eq!(first, KeyFolder::open(folder.path()).unwrap().symmetric("ticket.key").unwrap());
         assert_ne!(first, keys.symmetric("customer.key").unwrap());
         assert!(keys.bearer("processor.key").unwrap().is_ascii(), "fits into a header");
+        let data = KeyFolder::open(&folder.path().join("made/data")).map(|_| folder.path().join("made/data")).unwrap();
+        assert_eq!(fs::metadata(data).unwrap().permissions().mode() & 0o777, 0o700, "databases are private, too");
         let mode = fs::metadata(folder.path().join("keys/ticket.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

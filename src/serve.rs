@@ -4,6 +4,7 @@
 mod announce;
 mod core;
 mod door;
+mod endless;
 mod entry_keys;
 mod listener;
 mod listeners;

@@ -8,6 +8,8 @@ use std::process::Command;
 
 /// A production file longer than this holds more than one concern (STYLE 3).
 const FILE_LINES_MAX: usize = 400;
+/// A function longer than this does more than one thing (STYLE 3).
+const FUNCTION_LINES_MAX: usize = 70;
 /// A test file may hold a long table.
 const TEST_FILE_LINES_MAX: usize = 700;
 
@@ -81,6 +83,40 @@ fn files_are_small_and_say_what_they_are() {
             wrong.push(format!("{file}: does not start by saying what it is"));
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The name and the length of each function: from its line to the brace that closes at the same depth.
+fn functions(code: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = code.lines().collect();
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let starts = lines.iter().enumerate().filter(|(_, line)| {
+        let words = line.trim_start().split("fn ").next().unwrap_or_default();
+        let has_body = !line.ends_with(';') && !line.ends_with('}');
+        line.contains("fn ")
+            && has_body
+            && words.split_whitespace().all(|word| word.starts_with("pub") || ["async", "const"].contains(&word))
+    });
+    let long = |(at, line): (usize, &&str)| {
+        let end = lines[at..].iter().position(|last| last.trim() == "}" && depth(last) == depth(line))?;
+        Some((line.trim().to_owned(), end + 1))
+    };
+    starts.filter_map(long).collect()
+}
+
+#[test]
+fn functions_are_small() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for file in rust_files().into_iter().filter(|file| !is_test(file)) {
+        for (name, lines) in functions(production(&read(&file))) {
+            seen += 1;
+            if lines > FUNCTION_LINES_MAX {
+                wrong.push(format!("{file}: {name}: {lines} lines, {FUNCTION_LINES_MAX} at most"));
+            }
+        }
+    }
+    assert!(seen > 500, "functions were found: {seen}");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -254,4 +290,27 @@ fn the_readme_lists_every_metric() {
         .filter(|file| !is_test(file) && (file.ends_with("/metrics.rs") || file.starts_with("src/telemetry/")));
     let metrics = quoted(pages, |name| name.starts_with("vestibule_"));
     assert_eq!(listed("## Operating"), metrics);
+}
+
+/// Every route of the core, as `GET /films/{id}`.
+fn routes() -> BTreeSet<String> {
+    let mut routes = BTreeSet::new();
+    for file in rust_files().into_iter().filter(|file| !is_test(file) && file.starts_with("gateway-core/src/http")) {
+        let text = read(&file);
+        for part in production(&text).split(".route(\"").skip(1) {
+            let (path, rest) = part.split_once('"').expect("a path between quotes");
+            let handlers = rest.lines().next().unwrap_or_default();
+            for method in ["get", "post", "put", "patch", "delete"] {
+                if [' ', '.'].iter().any(|before| handlers.contains(&format!("{before}{method}("))) {
+                    routes.insert(format!("{} {path}", method.to_uppercase()));
+                }
+            }
+        }
+    }
+    routes
+}
+
+#[test]
+fn the_readme_lists_every_route() {
+    assert_eq!(listed("## Routes of the core"), routes());
 }

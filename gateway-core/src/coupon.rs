@@ -6,6 +6,7 @@ mod tests;
 
 use crate::base::CustomerId;
 use crate::db::{Db, DbError, Tx, in_tx};
+use crate::metrics::{self, Coupon};
 
 /// Characters of a code, from an alphabet without look-alikes.
 const CODE_CHARS: usize = 10;
@@ -29,7 +30,14 @@ pub(crate) enum Issued {
 
 /// Gives `customer` a coupon of `campaign`.
 pub(crate) async fn issue(db: &Db, campaign: &str, customer: CustomerId) -> Result<Issued, DbError> {
-    in_tx!(db, tx, { issue_in(tx, campaign, customer).await })
+    let issued = in_tx!(db, tx, { issue_in(tx, campaign, customer).await })?;
+    metrics::coupon(match issued {
+        Issued::Now { .. } => Coupon::Issued,
+        Issued::Before { .. } => Coupon::Repeated,
+        Issued::Gone => Coupon::Gone,
+        Issued::NoSuchCampaign => Coupon::Refused,
+    });
+    Ok(issued)
 }
 
 /// The counter is taken first: its row lock is what the others wait for, and taken later it would deadlock with the

@@ -10,6 +10,7 @@ mod coupon;
 mod db;
 pub mod grpc;
 mod http;
+pub mod metrics;
 mod payment;
 mod replay;
 mod reservation;

@@ -11,6 +11,7 @@ use aws_lc_rs::digest;
 
 use crate::base::CustomerId;
 use crate::db::{Db, DbError, in_tx};
+use crate::metrics::{self, Keyed};
 
 /// How long a run may take before another one may take over: longer than the slowest request, a payment with its
 /// provider's time-out. Taking over too early would do no harm, only work.
@@ -86,7 +87,7 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 /// Claims the request, or says what became of it.
 pub(crate) async fn begin(db: &Db, call: &Call) -> Result<Begun, DbError> {
     let claim = Claim { token: rand::random() };
-    in_tx!(db, tx, {
+    let begun = in_tx!(db, tx, {
         let until = tx.now_ms().saturating_add(RUN_MAX_MS);
         match store::insert(tx, call, &claim, until).await {
             Ok(()) => return Ok(Begun::Run(Claim { token: claim.token })),
@@ -105,7 +106,14 @@ pub(crate) async fn begin(db: &Db, call: &Call) -> Result<Begun, DbError> {
             return Ok(Begun::InProgress { retry_after_ms: left.max(1) });
         }
         Ok(Begun::Run(Claim { token: claim.token }))
-    })
+    })?;
+    metrics::keyed(match begun {
+        Begun::Run(_) => Keyed::Run,
+        Begun::Replay(_) => Keyed::Replayed,
+        Begun::KeyReused => Keyed::KeyReused,
+        Begun::InProgress { .. } => Keyed::InProgress,
+    });
+    Ok(begun)
 }
 
 /// Keeps the answer, unless another run has taken over meanwhile: then that one's answer counts.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::Db;
+use crate::metrics::{self, Sweep};
 use crate::{replay, reservation};
 
 /// Old answers are forgotten once in so many sweeps: they are kept for a day, so there is no hurry.
@@ -34,6 +35,7 @@ pub(crate) async fn run(db: &Db, interval: Duration, stop: &CancellationToken) {
 async fn sweep(db: &Db) -> bool {
     match reservation::sweep(db).await {
         Ok(swept) => {
+            metrics::sweep(Sweep::Done);
             if swept.released + swept.closing + swept.review > 0 {
                 tracing::info!(swept.released, swept.closing, swept.review, "deadlines have passed");
             }
@@ -43,6 +45,7 @@ async fn sweep(db: &Db) -> bool {
             swept.full
         }
         Err(error) => {
+            metrics::sweep(Sweep::Failed);
             tracing::error!(%error, "lapsed holds were not released");
             false
         }

@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::validate::without_password;
-use crate::config::Config;
+use crate::config::{Config, without_password};
 use crate::failure::Down;
 
 /// Every visitor on an open connection costs the door two descriptors.
@@ -98,6 +97,7 @@ fn servers(url: &str) -> Vec<String> {
     let port = match scheme {
         "mysql" => 3306,
         "redis" | "redis+cluster" => 6379,
+        "redis+sentinel" => 26379,
         _ => return Vec::new(),
     };
     let hosts = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
@@ -121,6 +121,7 @@ mod tests {
     fn the_servers_behind_an_address() {
         assert_eq!(servers("mysql://u:p@db/core"), ["db:3306"]);
         assert_eq!(servers("redis+cluster://a:1,b:2"), ["a:1", "b:2"]);
+        assert_eq!(servers("redis+sentinel://:p@a,b:2/main/0"), ["a:26379", "b:2"]);
         assert_eq!(servers("redis://localhost/0"), ["localhost:6379"]);
         assert!(servers("sqlite://x.db").is_empty() && servers("memory").is_empty());
     }

@@ -140,7 +140,12 @@ fn place(metadata: Option<&Metadata>, name: &str, sources: &Figment) -> String {
     let metadata = metadata.or_else(|| sources.find_metadata(name));
     match metadata.and_then(|metadata| metadata.source.as_ref()) {
         Some(figment::Source::File(path)) => path.display().to_string(),
-        _ => metadata.map_or_else(|| "settings".to_owned(), |metadata| metadata.name.to_string()),
+        // What is set on the command line is known to figment by the type of the value.
+        _ => match metadata {
+            Some(metadata) if metadata.name.contains("::") => "--set".to_owned(),
+            Some(metadata) => metadata.name.to_string(),
+            None => "settings".to_owned(),
+        },
     }
 }
 

@@ -61,6 +61,12 @@ fn a_wrong_value_names_the_setting_and_what_is_expected() {
 }
 
 #[test]
+fn a_wrong_name_in_a_flag_is_told_as_one() {
+    let text = mistake("", &["listen.dor=127.0.0.1:1"]);
+    assert!(text.starts_with("--set: ") && text.contains("did you mean `door`?"), "{text}");
+}
+
+#[test]
 fn broken_toml_is_told_with_its_line() {
     let text = mistake("[listen\n", &[]);
     assert!(text.contains("line 1"), "{text}");
@@ -92,4 +98,12 @@ fn addresses_that_nobody_set_follow_the_listeners() {
 fn the_example_file_is_accepted() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/example.toml");
     Config::load(&arguments(Some(&example), &[])).map_err(|error| error.to_string()).unwrap();
+}
+
+#[test]
+fn a_password_is_never_printed() {
+    assert_eq!(without_password("mysql://shop:s3cr3t@db:3306/core"), "mysql://shop:…@db:3306/core");
+    assert_eq!(without_password("redis://:p@ss@h/0"), "redis://:…@h/0");
+    assert_eq!(without_password("sqlite://data/core.db"), "sqlite://data/core.db");
+    assert_eq!(without_password("memory"), "memory");
 }

@@ -22,7 +22,8 @@ pub(super) fn ready(role: Role, config: &Config, new_password: Option<&str>) {
         }
     }
     if let Some(password) = new_password {
-        println!("  operator password, shown this once and kept in operator-password: {password}");
+        let file = config.data_dir().join("operator-password");
+        println!("  operator password, shown this once and kept in {}: {password}", file.display());
     }
     if role.runs(Server::Door) {
         println!("  try: vestibule room set demo --rate 120    vestibule simulate --visitors 300");

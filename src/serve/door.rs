@@ -9,6 +9,7 @@ use waiting_room::{Door, OpenError, Remaining, Secrets};
 
 use super::patience::{Tried, until_open};
 use super::{Process, listener};
+use crate::config::without_password;
 use crate::telemetry::request::{Server, traced};
 
 /// After the core's stream of what is left breaks off, this long until it is asked for again.
@@ -23,7 +24,7 @@ pub(super) async fn open(process: &mut Process) -> Result<Door> {
             entry_key_pkcs8: process.keys.entry_signing()?,
         })
     };
-    let what = format!("waiting_room.store ({})", settings.waiting_room.store);
+    let what = format!("waiting_room.store ({})", without_password(&settings.waiting_room.store));
     let patience = Duration::from_millis(settings.start.patience_ms);
     let door = until_open(&what, patience, &process.stop, || async {
         let secrets = match secrets() {

@@ -21,6 +21,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use waiting_room::StrictWire;
 
+use super::endless;
+
 /// Open connections of one server. Two descriptors a visitor must fit under the usual limit of 20,000 open files.
 const CONNECTIONS_MAX: usize = 8_000;
 /// A client has this long for all of its request's headers; who sends them drop by drop is cut off.
@@ -46,17 +48,34 @@ where
     A: Fn(Request<Body>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    serve_at_most(CONNECTIONS_MAX, listener, stop, answer).await;
+}
+
+async fn serve_at_most<A, F>(connections_max: usize, listener: TcpListener, stop: CancellationToken, answer: A)
+where
+    A: Fn(Request<Body>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(connections_max));
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+        let next = async {
+            // The semaphore is never closed; without a permit nobody could be served anyway.
+            let permit = Arc::clone(&room).acquire_owned().await.map_err(std::io::Error::other)?;
+            Ok::<_, std::io::Error>((permit, listener.accept().await?))
+        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = next => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(stream, peer, answer.clone(), graceful.watcher());
+            Ok((permit, (stream, peer))) => {
+                let (answer, stop) = (answer.clone(), stop.clone());
+                let answer = move |request, peer| {
+                    let (answering, stop) = (answer(request, peer), stop.clone());
+                    async move { endless::ended_by(&stop, answering.await) }
+                };
+                let connection = connection(stream, peer, answer, graceful.watcher());
                 tokio::spawn(async move {
                     connection.await;
                     drop(permit);
@@ -164,6 +183,21 @@ mod tests {
         assert!(client.await.unwrap().ends_with("here"));
         server.await.unwrap();
         assert!(TcpStream::connect(address).await.is_err(), "nobody new gets in after the stop");
+    }
+
+    #[tokio::test]
+    async fn a_full_house_can_be_stopped() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let answer = |_request, _peer| async { Response::new(Body::from("here")) };
+        let server = tokio::spawn(serve_at_most(1, listener, stop.clone(), answer));
+        let mut guest = TcpStream::connect(address).await.unwrap();
+        guest.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert!(guest.read(&mut [0; 512]).await.unwrap() > 0, "answered, and the connection stays open");
+        stop.cancel();
+        let stopped = tokio::time::timeout(Duration::from_secs(1), server).await;
+        stopped.expect("the stop is heard while no connection is free").unwrap();
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ use metrics::histogram;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::metrics::REQUEST_SECONDS;
+
 /// Carries the id from client to door to core and back.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A longer id from outside is replaced: it would only fill logs.
@@ -60,7 +62,7 @@ where
     async move {
         let mut response = answer(request).await;
         let took = started.elapsed();
-        histogram!("vestibule_request_seconds", "server" => server.name(), "status" => class(response.status()))
+        histogram!(REQUEST_SECONDS, "server" => server.name(), "status" => class(response.status()))
             .record(took.as_secs_f64());
         tracing::info!(target: "vestibule::request", status = response.status().as_u16(), took_us = took.as_micros() as u64, "answered");
         response.headers_mut().insert(REQUEST_ID, id);

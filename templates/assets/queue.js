@@ -16,7 +16,7 @@ const clock = (ms, seconds) => new Date(ms).toLocaleTimeString([], { hour: "2-di
 
 const HEADS = {
   waiting: ["You are in line", "People are let in at a steady pace, so that the shop works for everybody inside."],
-  called: ["You are next", "Stay here: the door opens for you in a moment."],
+  called: ["You are next", "Stay here: the door opens for you as soon as the next one may go in."],
   paused: ["The line is paused", "Nobody is let in for now. Your place is kept, and the line goes on from where it stands."],
   one_moment: ["One moment, please", "We cannot see the line just now. Your place is kept; this page tries again by itself."],
 };
@@ -40,6 +40,13 @@ function waitSaid(eta) {
   if (high <= 1) return "less than a minute";
   if (high >= 120) return `about ${Math.max(1, Math.floor(low / 60))}–${Math.ceil(high / 60)} hours`;
   return low === high ? `about ${high} minutes` : `about ${low}–${high} minutes`;
+}
+
+// Who is called waits for seconds, unless the room is slow.
+function calledSaid(eta) {
+  const high = eta ? eta.high_ms : 0, minutes = Math.ceil(high / 60_000);
+  if (high <= 10_000) return "a few seconds";
+  return minutes <= 1 ? "less than a minute" : `up to ${minutes} minutes`;
 }
 
 function hint(left, ahead) {
@@ -67,7 +74,7 @@ function show(facts) {
   if (Number.isFinite(facts.ahead)) set("ahead", numbers.format(ahead));    // not known while the store is away
   if (facts.position > 0) set("place", numbers.format(facts.position));
   const known = word === "waiting" && facts.eta;
-  set("eta", word === "called" ? "a few seconds" : known ? waitSaid(facts.eta) : "not known");
+  set("eta", word === "called" ? calledSaid(facts.eta) : known ? waitSaid(facts.eta) : "not known");
   set("eta-clock", known && facts.eta.high_ms > 60_000
     ? `between ${clock(facts.server_now_ms + facts.eta.low_ms)} and ${clock(facts.server_now_ms + facts.eta.high_ms)}` : "");
   set("rate", word === "paused" ? "nobody for now" : `${numbers.format(facts.rate_per_minute)} a minute`);
@@ -152,7 +159,7 @@ async function look() {
     let facts = await answer.json();
     misses = 0;
     show(facts);
-    if (facts.state === "admitted") return again();
+    if (["admitted", "closed", "sold_out"].includes(facts.state)) return again();
     if (facts.state === "called") facts = (await enter()) ?? facts;
     next = Number(facts.poll_after_ms) || 5_000;
   } catch {

@@ -6,6 +6,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{App, House, read, said, until, vestibule};
+use crate::journey::FAST;
 
 const SLOW: &[&str] = &["waiting_room.rooms.demo.rate_per_minute=1", "waiting_room.rooms.demo.burst=1"];
 
@@ -29,6 +30,53 @@ async fn the_cli_turns_the_rate_and_it_takes_effect_within_a_second() {
     let list = vestibule(house.path(), &["room", "list", "--set", &address]);
     let listed = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(listed.contains("demo") && listed.contains("6000"), "{listed}");
+}
+
+#[tokio::test]
+async fn a_room_that_is_opened_again_does_not_go_on_saying_that_it_is_paused() {
+    let house = House::new();
+    let running = house.start(SLOW);
+    let address = format!("listen.operator={}", running.operator.trim_start_matches("http://"));
+    let room = |arguments: &[&str]| {
+        let output = vestibule(house.path(), &[&["room"], arguments, &["--set", &address]].concat());
+        (output.status.code(), said(&output))
+    };
+    assert_eq!(room(&["pause", "demo", "--message", "Back at eight."]).0, Some(0));
+    assert_eq!(room(&["open", "demo"]).0, Some(0));
+    let facts: Value =
+        reqwest::get(format!("{}/.waiting-room/rooms/demo", running.door)).await.unwrap().json().await.unwrap();
+    assert_eq!((&facts["state"], facts.get("message")), (&json!("open"), None), "{facts}");
+
+    let (code, said) = room(&["set", "demo"]);
+    assert!(code == Some(2) && said.contains("--rate"), "nothing to change is a mistake: {said}");
+    let (code, said) = room(&["set", "demo", "--rate", "-5"]);
+    assert!(code == Some(2) && said.contains("invalid value '-5'"), "{said}");
+}
+
+#[tokio::test]
+async fn the_cli_knows_every_state_and_tells_what_was_wrong() {
+    let house = House::new();
+    let running = house.start(SLOW);
+    let address = format!("listen.operator={}", running.operator.trim_start_matches("http://"));
+    let room =
+        |line: &[&str]| vestibule(house.path(), &[&["room"], line, &["--set", &address, "--as", "ada"]].concat());
+    for (command, state) in
+        [("drain", "draining"), ("close", "closed"), ("sold-out", "sold_out"), ("pause", "paused"), ("open", "open")]
+    {
+        let went = room(&[command, "demo", "--message", "Back at eight."]);
+        let told = String::from_utf8_lossy(&went.stdout).into_owned();
+        assert!(went.status.success() && told.contains(state) && told.contains("Back at eight."), "{}", said(&went));
+    }
+    for (line, told) in [
+        (["--method", "luck"], "method must be one of"),
+        (["--opens-at", "tomorrow"], "opens_at must be a time like"),
+        (["--rate", "0"], "rate_per_minute must be"),
+    ] {
+        let refused = room(&[&["set", "demo"], line.as_slice()].concat());
+        assert!(!refused.status.success() && said(&refused).contains(told), "{}", said(&refused));
+    }
+    let changes = room(&["changes", "demo"]);
+    assert!(changes.status.success(), "{}", said(&changes));
 }
 
 #[tokio::test]
@@ -75,6 +123,7 @@ async fn health_and_metrics_stand_on_the_operators_listener_only() {
     let metrics = get(format!("{}/metrics", running.operator)).await.text().await.unwrap();
     for name in ["vestibule_request_seconds", "vestibule_tickets_issued_total"] {
         assert!(metrics.contains(name), "{name} in {metrics}");
+        assert!(metrics.contains(&format!("# HELP {name} ")), "what {name} is, in {metrics}");
     }
     for outside in [&running.door, &running.core] {
         let body = get(format!("{outside}/metrics")).await.text().await.unwrap();
@@ -85,4 +134,23 @@ async fn health_and_metrics_stand_on_the_operators_listener_only() {
         &["healthcheck", "--set", &format!("listen.operator={}", running.operator.trim_start_matches("http://"))],
     );
     assert!(healthy.status.success(), "{}", said(&healthy));
+}
+
+#[tokio::test]
+async fn what_is_sold_and_paid_is_counted() {
+    let house = House::new();
+    let running = house.start(&[FAST]);
+    let app = App::admitted(&running.door).await;
+    app.buy(&["A1", "A2"]).await;
+    // A booked order ends its session: somebody else tries the same seat.
+    App::admitted(&running.door).await.hold(&["A1"]).await;
+    let metrics = reqwest::get(format!("{}/metrics", running.operator)).await.unwrap().text().await.unwrap();
+    for line in [
+        "vestibule_holds_total{goods=\"seats\",outcome=\"placed\"} 1",
+        "vestibule_holds_total{goods=\"seats\",outcome=\"taken\"} 1",
+        "vestibule_orders_total{outcome=\"booked\"} 1",
+        "vestibule_payments_total{outcome=\"captured\"} 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
 }

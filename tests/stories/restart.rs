@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::harness::{App, House, Running, id};
 use crate::journey::FAST;
@@ -105,4 +107,25 @@ async fn ctrl_c_drains_and_stops_within_five_seconds() {
     again.customer.clone_from(&app.customer);
     let (status, order) = again.get(&format!("/api/orders/{}", id(&booked, "order_id"))).await;
     assert_eq!((status, &order["state"]), (StatusCode::OK, &json!("booked")), "{order}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_streams_end_at_the_stop_and_do_not_use_up_the_drain() {
+    let house = House::new();
+    let running = house.start(&[FAST]);
+    let events = reqwest::Client::new().get(format!("{}/api/events", running.operator));
+    let mut events = events.bearer_auth(running.operator_password()).send().await.expect("events");
+    assert!(events.chunk().await.expect("an event").is_some());
+    let channel = tonic::transport::Channel::from_shared(running.core_grpc.clone()).expect("an address");
+    let mut health = HealthClient::new(channel.connect().await.expect("gRPC"));
+    let request = HealthCheckRequest { service: String::new() };
+    let mut health = health.watch(request).await.expect("a stream").into_inner();
+    assert!(health.message().await.expect("a first word").is_some());
+
+    let (took, well) = running.stop();
+    assert!(well, "exit code 0");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    while events.chunk().await.expect("the events end well").is_some() {}
+    let status = health.message().await.expect_err("the stream ends with a status");
+    assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
 }

@@ -38,7 +38,7 @@ fn a_store_or_database_that_is_not_there_is_tried_again_then_named() {
         .flat_map(|name| ["--set".to_owned(), format!("listen.{name}=127.0.0.1:0")])
         .collect();
     for (setting, wrong) in [
-        ("waiting_room.store", "waiting_room.store=redis://127.0.0.1:9/0"),
+        ("waiting_room.store", "waiting_room.store=redis://nobody:secret@127.0.0.1:9/0"),
         ("core.database_url", "core.database_url=mysql://nobody:secret@127.0.0.1:9/core"),
     ] {
         let mut arguments: Vec<&str> = free.iter().map(String::as_str).collect();

@@ -1,15 +1,22 @@
 //! Who may pass: the verdict for one request, the proof that forwarding consumes, and what a node knows of each room.
 //! Renders nothing and forwards nothing.
 
+mod desk;
 mod gate;
 mod lots;
 mod pass;
+mod report;
 mod room;
+mod shut;
+mod steer;
 mod verdict;
 mod wait;
 
+pub(crate) use desk::{Comer, NotJoined};
 pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
-pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable};
+pub(crate) use shut::Shut;
+pub(crate) use steer::{AUTOPILOT, Steered};
+pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof};
 pub(crate) use wait::{Eta, eta};

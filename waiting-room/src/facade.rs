@@ -14,13 +14,13 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::credential::{EntrySigner, EntryVerifier, TicketKeys};
+use crate::credential::{EntrySigner, EntryVerifier, ProofKey, TicketKeys};
 use crate::door::{Arrival, Gate, Rooms, Verdict};
 use crate::metrics::{self, Seen};
 use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
 use crate::problem::{Code, Problem};
-use crate::proxy::{Origin, Passage, Trust, Upstream, inspect};
+use crate::proxy::{Origin, Passage, SessionEnds, Trust, Upstream, inspect};
 use crate::settings::{Clock, OpenError, Settings};
 use crate::stock::{Remaining, Stock};
 use crate::store::{self, LineStore, StoreError};
@@ -88,9 +88,10 @@ impl Door {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
             StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
+        let keys = (tickets, ProofKey::new(&secrets.ticket_key));
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);
         Ok(Door(Arc::new(House {
-            gate: Gate::new(rules, rooms, tickets, signer, verifier, clock),
+            gate: Gate::new(rules, rooms, keys, (signer, verifier), clock),
             upstream: Upstream::new(settings.upstream_authority()?, timeout, settings.body_bytes_max),
             trust: Trust::new(settings.trusted()?),
             stock: Stock::default(),
@@ -133,9 +134,11 @@ impl Door {
         operator::router(self.clone(), password)
     }
 
-    /// Moves the lines on and keeps this node's view of them fresh, until stopped.
+    /// Moves the lines on, keeps this node's view of them fresh, and steers rooms with an autopilot, until stopped.
     pub async fn run(&self, stop: CancellationToken) {
-        self.0.gate.rooms.run(&stop).await;
+        let House { gate, upstream, .. } = &*self.0;
+        let health = |over_ms| upstream.pulse().health(tokio::time::Instant::now(), over_ms);
+        tokio::join!(gate.rooms.run(&stop), gate.rooms.steer(&stop, health));
     }
 
     /// Listens to what is left to sell, by sale; a sale belongs to the room of the same name.
@@ -175,7 +178,13 @@ impl Door {
 impl House {
     /// The whole front door on one screen.
     async fn decide(&self, visit: Visit<'_>, path: &CanonicalPath, parts: Parts, body: Body) -> Response<Body> {
-        let arrival = Arrival { method: visit.method, path, headers: visit.headers };
+        let arrival = Arrival {
+            method: visit.method,
+            host: visit.origin.host(),
+            address: visit.origin.address(),
+            path,
+            headers: visit.headers,
+        };
         match self.gate.verdict(&arrival).await {
             Verdict::Own => {
                 metrics::verdict(Seen::Own);
@@ -184,16 +193,25 @@ impl House {
             Verdict::Pass(admitted, room, grant) => {
                 metrics::verdict(Seen::Pass);
                 let passage = Passage { path, origin: visit.origin };
+                let entry = admitted.entry().cloned();
                 let response = match self.upstream.forward(admitted, passage, parts, body).await {
                     Ok(response) => response,
                     Err(problem) => visitor::refusal(visit, problem),
                 };
+                if let (Some(_), Some(room), Some(entry)) = (response.extensions().get::<SessionEnds>(), room, entry) {
+                    self.gate.end(room, &entry);
+                    return visitor::farewell(response, visit, room);
+                }
                 // Also on a failure: the visitor must not lose an entry to an upstream that stumbled.
                 visitor::keep(response, visit, room, &grant)
             }
             Verdict::Wait(room, standing, grant) => {
                 metrics::verdict(Seen::Wait);
                 visitor::waiting(visit, room, &standing, &grant)
+            }
+            Verdict::Prove(room) => {
+                metrics::verdict(Seen::Wait);
+                visitor::check(visit, room)
             }
             Verdict::Refuse(problem) => {
                 metrics::verdict(Seen::Refuse);

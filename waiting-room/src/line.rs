@@ -5,6 +5,7 @@
 //! decides how many called people go in, and a bit per number makes every entry single-use.
 
 mod answer;
+mod autopilot;
 mod clock;
 mod decide;
 mod draw;
@@ -13,6 +14,7 @@ mod live;
 mod machine;
 mod meter;
 mod presence;
+mod recovery;
 mod room;
 mod schedule;
 mod session;
@@ -22,6 +24,8 @@ mod tally;
 pub(crate) mod tests;
 
 pub use answer::{Claimed, Joined, Session, Snapshot};
+pub use autopilot::Autopilot;
+pub(crate) use autopilot::{Decision, Health, Pilot};
 pub(crate) use decide::{Refused, effect_of};
 pub(crate) use draw::final_seed;
 pub use draw::{DRAW_ALGORITHM, Draw, DrawEvidence, Refuted};
@@ -31,11 +35,13 @@ pub(crate) use machine::Line;
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
     pub(crate) use super::{
+        answer::NEAR_MIN,
         clock::{STEADY_MS, STEP_MS_MAX},
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
+        recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,
         tally::SECONDS,
     };

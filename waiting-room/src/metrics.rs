@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
+use crate::door::NotJoined;
 use crate::line::{Claimed, Snapshot};
 use crate::problem::Code;
 
@@ -22,6 +23,7 @@ pub enum Kind {
 const TICKETS: &str = "vestibule_tickets_issued_total";
 const ADMITTED: &str = "vestibule_admitted_total";
 const CLAIMS: &str = "vestibule_claims_total";
+const NOT_JOINED: &str = "vestibule_joins_refused_total";
 const REQUESTS: &str = "vestibule_door_requests_total";
 const PROBLEMS: &str = "vestibule_door_problems_total";
 const UPSTREAM_SECONDS: &str = "vestibule_upstream_seconds";
@@ -34,10 +36,15 @@ const OPERATOR_CHANGES: &str = "vestibule_operator_changes_total";
 const OPERATOR_LOGINS: &str = "vestibule_operator_logins_total";
 
 /// Every metric: name, kind, help. The exporter describes them from here, and so does the README.
-pub const TABLE: [(&str, Kind, &str); 13] = [
+pub const TABLE: [(&str, Kind, &str); 14] = [
     (TICKETS, Kind::Counter, "Numbers given out by this node, by room"),
     (ADMITTED, Kind::Counter, "Entries given by this node, by room and way (calm, claim)"),
     (CLAIMS, Kind::Counter, "Requests to go in, by room and outcome; a repeated answer counts as admitted"),
+    (
+        NOT_JOINED,
+        Kind::Counter,
+        "Joins without a number, by room and reason (line, full, closed, draining, early, sold_out, network, proof)",
+    ),
     (REQUESTS, Kind::Counter, "Requests at the door, by verdict (own, pass, wait, refuse)"),
     (PROBLEMS, Kind::Counter, "Problems answered at the door, by code"),
     (UPSTREAM_SECONDS, Kind::Histogram, "Time until the upstream began to answer, in seconds"),
@@ -73,6 +80,11 @@ pub(crate) fn joined(room: &str, admitted: usize) {
     if admitted > 0 {
         counter!(ADMITTED, "room" => room.to_owned(), "way" => "calm").increment(1);
     }
+}
+
+/// Somebody got no number.
+pub(crate) fn not_joined(room: &str, refused: &NotJoined) {
+    counter!(NOT_JOINED, "room" => room.to_owned(), "reason" => refused.as_str()).increment(1);
 }
 
 /// Somebody asked to go in.
@@ -207,6 +219,7 @@ mod tests {
             joined("demo", 1);
             let session = Session { number: 1, id: String::new(), starts_in_ms: 0, expires_in_ms: 1 };
             claimed("demo", &Claimed::Admitted(session));
+            not_joined("demo", &NotJoined::Proof);
             verdict(Seen::Own);
             problem(Code::Waiting);
             forwarded(Duration::from_millis(1));
@@ -223,7 +236,7 @@ mod tests {
         let table: BTreeSet<_> = TABLE.iter().map(|&(name, of, _)| (name.to_owned(), kind(of))).collect();
         assert_eq!(notebook.0.into_inner().unwrap(), table);
         let labels: Vec<String> = notebook.1.into_inner().unwrap().into_iter().collect();
-        assert_eq!(labels, ["code", "outcome", "room", "verdict", "way"]);
+        assert_eq!(labels, ["code", "outcome", "reason", "room", "verdict", "way"]);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The one canonical form of a request path, and the rules that say which paths need no entry.
 //! Pure; the front door and [`EntryLayer`](crate::EntryLayer) decide by the same code, and it does no routing.
 
+mod bypass;
+mod host;
 mod open;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use http::uri::PathAndQuery;
 
-pub(crate) use open::Rules;
+pub(crate) use bypass::Seen;
+pub(crate) use open::{RoomRules, Rules};
 
 /// Longest path and query in bytes; longer ones are refused, as upstreams differ in what they would cut off.
 pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;

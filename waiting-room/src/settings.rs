@@ -9,8 +9,12 @@ use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::line::{RoomInitial, RoomState, check_room_name};
+use crate::line::{Autopilot, RoomInitial, RoomState, check_room_name};
 use crate::store;
+
+mod joining;
+
+pub use joining::{BypassRule, JoinLimit, ProofOfWork};
 
 /// Milliseconds since 1970, never going backwards.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -52,7 +56,8 @@ impl From<BadSetting> for OpenError {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where the line is kept: `memory`, `redis://host:port/0` or `redis+cluster://host:port,host:port`.
+    /// Where the line is kept: `memory`, `redis://host:port/0`, `redis+cluster://host:port,host:port` or
+    /// `redis+sentinel://host:port,host:port/service/0`.
     pub store: String,
     /// What stands behind the door: `http://host:port`.
     pub upstream: String,
@@ -82,8 +87,28 @@ pub struct RoomSettings {
     pub session_ms: i64,
     /// A public value mixed into the room's draw, which nobody could know while people registered; empty = none.
     pub beacon: String,
+    /// Live sessions at the same time; 0 = no cap.
+    pub max_active: u32,
+    /// People who may wait; 0 = no limit.
+    pub queue_max: u64,
+    /// Whether an entry that is used goes on, instead of ending after `session_ms` whatever happens.
+    pub session_renewal: bool,
+    /// Lets the rate follow the upstream's health; without it only operators change the rate.
+    pub autopilot: Option<Autopilot>,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
+    /// Hosts of this room, `tickets.example` or `*.example`; empty: all. An exact host goes before a wildcard, and a
+    /// wildcard before none.
+    pub hosts: Vec<String>,
+    /// Paths of this room, as in `open` without a method; empty: all. The longest literal path goes first. What no
+    /// room claims is refused, so one room should claim the rest.
+    pub paths: Vec<String>,
+    /// How often one network may join.
+    pub join_limit: JoinLimit,
+    /// The work asked for at joining.
+    pub proof_of_work: ProofOfWork,
+    /// Who need not wait.
+    pub bypass: Vec<BypassRule>,
 }
 
 impl Default for Settings {
@@ -101,7 +126,7 @@ impl Default for Settings {
 }
 
 /// What anybody may see of the demo shop without having waited: the programme, one's own account and bookings.
-const OPEN_BY_DEFAULT: [&str; 17] = [
+const OPEN_BY_DEFAULT: [&str; 18] = [
     "GET /",
     "GET /films",
     "GET /films/*",
@@ -119,6 +144,7 @@ const OPEN_BY_DEFAULT: [&str; 17] = [
     "GET /flashsale",
     "GET /transactions/*",
     "GET /customers/*/transactions",
+    "GET /datapengguna",
 ];
 
 impl Default for RoomSettings {
@@ -129,7 +155,16 @@ impl Default for RoomSettings {
             burst: 0,
             session_ms: 15 * 60 * 1000,
             beacon: String::new(),
+            max_active: 0,
+            queue_max: 0,
+            session_renewal: false,
+            autopilot: None,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
+            hosts: Vec::new(),
+            paths: Vec::new(),
+            join_limit: JoinLimit::default(),
+            proof_of_work: ProofOfWork::default(),
+            bypass: Vec::new(),
         }
     }
 }
@@ -212,7 +247,12 @@ impl RoomSettings {
         if self.beacon.len() > BEACON_BYTES_MAX {
             return Err(bad(format!("rooms.{name}.beacon"), "must have at most 500 bytes"));
         }
-        self.initial().check().map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
+        self.join_limit.check(name)?;
+        self.proof_of_work.check(name)?;
+        self.initial()
+            .check()
+            .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
+            .map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
     }
 
     /// The values that the line of this room begins with.
@@ -223,6 +263,9 @@ impl RoomSettings {
             session_ms: self.session_ms,
             state: RoomState::Open,
             message: String::new(),
+            max_active: self.max_active,
+            queue_max: self.queue_max,
+            session_renewal: self.session_renewal,
             ..RoomInitial::default()
         }
     }
@@ -303,6 +346,11 @@ mod tests {
             with(|s| s.rooms.entry("demo".to_owned()).or_default().beacon = "x".repeat(501)),
             "rooms.demo.beacon"
         );
+        let bounds = with(|s| {
+            let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
+            s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;
+        });
+        assert_eq!(bounds, "rooms.demo.autopilot.ceiling");
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }
 

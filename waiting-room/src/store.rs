@@ -26,7 +26,7 @@ pub const BATCH_MAX: usize = 8_192;
 pub const WHO_BYTES_MAX: usize = 200;
 
 /// The changes of a room that are kept.
-pub const CHANGES_MAX: usize = 500;
+pub const CHANGES_MAX: usize = crate::line::rule::CHANGES_MAX;
 
 /// The future of a store's answer: boxed, so that the trait can be used as `dyn LineStore`.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -104,7 +104,7 @@ pub enum OpenError {
     /// It did not answer. It may later: the one error worth a retry.
     #[error("the line's store cannot be reached: {0}")]
     Unreachable(String),
-    /// The address is none of `memory`, `redis://host:port/db`, `redis+cluster://host:port,host:port`.
+    /// The address is none of `memory`, `redis://…`, `redis+cluster://…`, `redis+sentinel://…`.
     #[error("not a store address: {0}")]
     Address(String),
     /// The server answers but must not be used as it is set up.
@@ -134,7 +134,8 @@ pub enum OpenError {
 }
 
 /// Opens the store at `address` with joins and claims grouped: `memory` (journalled in `journal_dir`, timed by
-/// `clock`), `redis://host:port/db` or `redis+cluster://host:port,host:port` (timed by the server).
+/// `clock`), `redis://host:port/db`, `redis+cluster://host:port,host:port` or
+/// `redis+sentinel://host:port,host:port/service/db` (timed by the server).
 ///
 /// # Errors
 /// [`OpenError::Unreachable`] may pass; the others need someone to change something.

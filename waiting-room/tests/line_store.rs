@@ -1,4 +1,4 @@
-//! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster. A store without a server to
+//! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster, Redis behind Sentinel. A store without a server to
 //! run on says so, and fails in CI.
 
 #[path = "line_store/story.rs"]
@@ -13,6 +13,7 @@ macro_rules! contract {
     ($($story:ident),+ $(,)?) => {
         contract!(@ memory, Leg::Memory; $($story),+);
         contract!(@ redis, Leg::Redis; $($story),+);
+        contract!(@ redis_sentinel, Leg::RedisSentinel; $($story),+);
         contract!(@ redis_cluster, Leg::RedisCluster; $($story),+);
     };
     (@ $name:ident, $leg:expr; $($story:ident),+) => {
@@ -41,6 +42,8 @@ contract!(
     who_is_seen_is_counted_until_in,
     claims_of_another_epoch_spend_nothing,
     a_cap_holds_until_a_session_ends,
+    a_lost_room_comes_back_above_what_was_seen,
+    changes_are_kept_with_what_was_before,
     claims_say_why_not,
     a_restart_keeps_everything,
     a_change_is_seen_by_other_handles,

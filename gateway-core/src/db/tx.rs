@@ -11,6 +11,7 @@ pub(crate) struct Tx {
     now_ms: i64,
     lost_locks: bool,
     undo: bool,
+    when_kept: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 enum Inner {
@@ -22,13 +23,13 @@ impl Tx {
     /// Takes the write lock at once: a lock taken later could be refused after half of the work.
     pub(super) async fn begin_sqlite(pool: &Pool<Sqlite>, clock: &Clock) -> Result<Self, DbError> {
         let inner = Inner::Sqlite(pool.begin_with("begin immediate").await?);
-        Ok(Self { inner, now_ms: clock(), lost_locks: false, undo: false })
+        Ok(Self { inner, now_ms: clock(), lost_locks: false, undo: false, when_kept: Vec::new() })
     }
 
     pub(super) async fn begin_mysql(pool: &Pool<MySql>) -> Result<Self, DbError> {
         let mut inner = pool.begin().await?;
         let now_ms = mysql::now_ms(&mut *inner).await?;
-        Ok(Self { inner: Inner::MySql(inner), now_ms, lost_locks: false, undo: false })
+        Ok(Self { inner: Inner::MySql(inner), now_ms, lost_locks: false, undo: false, when_kept: Vec::new() })
     }
 
     /// The database's clock when this transaction began, epoch milliseconds.
@@ -40,6 +41,11 @@ impl Tx {
     pub(crate) fn undo<T>(&mut self, outcome: T) -> T {
         self.undo = true;
         outcome
+    }
+
+    /// Does this once the transaction is committed, and never if it is not.
+    pub(crate) fn when_kept(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.when_kept.push(Box::new(work));
     }
 
     /// Runs a statement and says how many rows it matched.
@@ -87,6 +93,9 @@ impl Tx {
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await?,
             Inner::MySql(tx) => tx.commit().await?,
+        }
+        for work in self.when_kept {
+            work();
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::state::Event;
 use super::store::{self, RefundRow};
 use crate::base::AttemptId;
 use crate::db::{DbError, in_tx};
+use crate::metrics;
 use crate::reservation::step;
 use futures_util::StreamExt as _;
 use std::time::Duration;
@@ -120,12 +121,17 @@ impl Payments {
             tracing::error!(refund = %refund.id, attempt = %refund.attempt_id, "the provider refuses a refund");
         }
         in_tx!(self.db(), tx, {
-            let (to, due_at) = match given {
-                GivenBack::Done => ("succeeded", None),
-                GivenBack::Refused => ("failed", None),
-                GivenBack::NoAnswer => ("unknown", Some(tx.now_ms().saturating_add(again_ms(refund.tries)))),
+            let (to, counted, due_at) = match given {
+                GivenBack::Done => ("succeeded", metrics::Refund::Succeeded, None),
+                GivenBack::Refused => ("failed", metrics::Refund::Failed, None),
+                GivenBack::NoAnswer => {
+                    ("unknown", metrics::Refund::Unknown, Some(tx.now_ms().saturating_add(again_ms(refund.tries))))
+                }
             };
             let moved = store::move_refund(tx, refund.id, to, due_at).await?;
+            if moved {
+                tx.when_kept(move || metrics::refund(counted));
+            }
             // What went back for other causes was never the transaction's own money.
             if moved
                 && given == GivenBack::Done

@@ -7,6 +7,7 @@ use super::state::{Attempt, Event, Evidence, Transaction};
 use super::store::{self, AttemptRow, Move};
 use crate::base::AttemptId;
 use crate::db::{DbError, Tx, in_tx};
+use crate::metrics;
 use crate::reservation::step::{self, Paid};
 
 /// The first wait before a try without a verdict is looked at again; it doubles up to `LOOK_AGAIN_MS_MAX`.
@@ -72,6 +73,9 @@ async fn record(tx: &mut Tx, id: AttemptId, heard: &Heard) -> Result<Option<(Att
     if !store::move_attempt(tx, id, &change).await? {
         return Err(DbError::Shape("a payment attempt that stays as it was while it is locked"));
     }
+    if to != from {
+        count(tx, to);
+    }
     let mut refund = Refund::None;
     if let (Evidence::Conflict, Heard::Captured(money)) = (evidence, heard)
         && to != Attempt::Captured
@@ -88,6 +92,18 @@ async fn record(tx: &mut Tx, id: AttemptId, heard: &Heard) -> Result<Option<(Att
     attempt.action_url = action_url.map(str::to_owned).or(attempt.action_url);
     attempt.state = to;
     Ok(Some((attempt, refund)))
+}
+
+/// Counts a verdict, or that there is none, once it is kept.
+fn count(tx: &mut Tx, to: Attempt) {
+    let payment = match to {
+        Attempt::Captured => metrics::Payment::Captured,
+        Attempt::Failed => metrics::Payment::Failed,
+        Attempt::Cancelled => metrics::Payment::Cancelled,
+        Attempt::Unknown => metrics::Payment::Unknown,
+        Attempt::Sending | Attempt::Sent | Attempt::RequiresAction => return,
+    };
+    tx.when_kept(move || metrics::payment(payment));
 }
 
 /// The money is there: the reservation is booked, or the money goes back.

@@ -4,6 +4,7 @@ use super::store::{self, ProductRow, SeatRow, Stock, StockMove};
 use super::{LINES_MAX, Line, Reservation, State, step};
 use crate::base::{CustomerId, Money, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
+use crate::metrics::{self, Goods, Hold};
 
 /// How many lapsed orders a refused buyer clears away at most before the answer is "all held".
 const LAPSED_CLEARED_MAX: i64 = 16;
@@ -80,7 +81,7 @@ pub(crate) async fn hold_seats(db: &Db, ask: &HoldSeats) -> Result<SeatsOutcome,
     if seats.is_empty() {
         return Ok(SeatsOutcome::NoSeats);
     }
-    in_tx!(db, tx, {
+    let outcome = in_tx!(db, tx, {
         if let Some(earlier) = store::lock(tx, ask.id).await? {
             let same = earlier.customer_id == ask.customer
                 && earlier.screening_id.as_ref() == Some(&ask.screening)
@@ -88,7 +89,22 @@ pub(crate) async fn hold_seats(db: &Db, ask: &HoldSeats) -> Result<SeatsOutcome,
             return Ok(if same { SeatsOutcome::Held(earlier) } else { SeatsOutcome::KeyReused });
         }
         claim(tx, ask, &seats).await
-    })
+    })?;
+    count_seats(&outcome);
+    Ok(outcome)
+}
+
+/// What was placed has been counted by its commit.
+fn count_seats(outcome: &SeatsOutcome) {
+    match outcome {
+        SeatsOutcome::Held(_) => {}
+        SeatsOutcome::Taken(_) => metrics::hold(Goods::Seats, Hold::Taken),
+        SeatsOutcome::NoSuchScreening
+        | SeatsOutcome::NoSuchSeat(_)
+        | SeatsOutcome::NoSeats
+        | SeatsOutcome::TooMany { .. }
+        | SeatsOutcome::KeyReused => metrics::hold(Goods::Seats, Hold::Refused),
+    }
 }
 
 async fn claim(tx: &mut Tx, ask: &HoldSeats, seats: &[String]) -> Result<SeatsOutcome, DbError> {
@@ -127,6 +143,7 @@ async fn claim(tx: &mut Tx, ask: &HoldSeats, seats: &[String]) -> Result<SeatsOu
     if store::claim_seats(tx, &reservation, seats, "held").await? != seats.len() {
         return Ok(tx.undo(SeatsOutcome::Taken(seats.to_vec())));
     }
+    tx.when_kept(|| metrics::hold(Goods::Seats, Hold::Placed));
     Ok(SeatsOutcome::Held(reservation))
 }
 
@@ -173,13 +190,30 @@ pub(crate) async fn hold_stock(db: &Db, ask: &HoldStock) -> Result<StockOutcome,
     if wanted.len() > LINES_MAX {
         return Ok(StockOutcome::TooManyLines);
     }
-    in_tx!(db, tx, {
+    let outcome = in_tx!(db, tx, {
         if let Some(earlier) = store::lock(tx, ask.id).await? {
             let same = earlier.customer_id == ask.customer && products_of(&earlier) == wanted;
             return Ok(if same { StockOutcome::Ordered(earlier) } else { StockOutcome::KeyReused });
         }
         order_stock(tx, ask, &wanted).await
-    })
+    })?;
+    count_stock(&outcome);
+    Ok(outcome)
+}
+
+/// What was placed has been counted by its commit.
+fn count_stock(outcome: &StockOutcome) {
+    match outcome {
+        StockOutcome::Ordered(_) => {}
+        StockOutcome::SoldOut { .. } => metrics::hold(Goods::Stock, Hold::SoldOut),
+        StockOutcome::AllHeld { .. } => metrics::hold(Goods::Stock, Hold::AllHeld),
+        StockOutcome::NoSuchProduct(_)
+        | StockOutcome::NoLines
+        | StockOutcome::TooMany { .. }
+        | StockOutcome::TooManyLines
+        | StockOutcome::MixedSales
+        | StockOutcome::KeyReused => metrics::hold(Goods::Stock, Hold::Refused),
+    }
 }
 
 fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {
@@ -241,6 +275,7 @@ async fn take_stock(tx: &mut Tx, reservation: Reservation) -> Result<StockOutcom
             }));
         }
     }
+    tx.when_kept(|| metrics::hold(Goods::Stock, Hold::Placed));
     Ok(StockOutcome::Ordered(reservation))
 }
 

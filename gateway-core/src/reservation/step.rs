@@ -7,6 +7,7 @@ use super::store::{self, StockMove};
 use super::{Reservation, State};
 use crate::base::{CustomerId, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
+use crate::metrics::{self, Goods, Hold, Order};
 
 /// How long a provider may stay silent about a payment that is being closed before a person has to look.
 const CLOSING_MAX_MS: i64 = 15 * 60_000;
@@ -153,7 +154,22 @@ async fn apply(
     }
     reservation.version += 1;
     move_goods(tx, reservation, movement).await?;
+    count(tx, reservation);
     Ok(Ok(()))
+}
+
+/// Counts an end, once it is kept. What was never checked out is a hold that came back, and no order.
+fn count(tx: &mut Tx, reservation: &Reservation) {
+    let order = match reservation.state {
+        State::Booked => Order::Booked,
+        State::Review => Order::Review,
+        State::Released if reservation.pay_until.is_none() => {
+            return tx.when_kept(|| metrics::hold(Goods::Seats, Hold::Released));
+        }
+        State::Released => Order::Released,
+        State::Held | State::Checkout | State::Paying | State::Closing => return,
+    };
+    tx.when_kept(move || metrics::order(order));
 }
 
 fn set_deadlines(reservation: &mut Reservation, to: State, now_ms: i64) {

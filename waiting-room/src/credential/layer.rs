@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use http::header::HOST;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Request, Response};
 use tower::{Layer, Service};
 
@@ -55,12 +57,15 @@ impl Desk {
         if path.as_str() != raw.path() {
             return Err(refuse("The path is not in its canonical form; come through the front door."));
         }
-        if self.rules.is_open(&parts.method, &path) {
-            return Ok(());
-        }
         let required =
             || Problem::new(Code::EntryRequired, "Come through the front door: it sends an entry token along.");
-        let room = self.rules.room_of(&path).ok_or_else(required)?;
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
+        let room = self.rules.room_of(host, &path).ok_or_else(required)?;
+        if room.is_open(&parts.method, &path) {
+            return Ok(());
+        }
+        let room = room.name();
         let token = entry_token(&parts.headers, room).ok_or_else(required)?;
         self.verifier.verify(token, room, (self.clock)()).map_err(|refused| match refused {
             EntryRefused::Invalid => required(),

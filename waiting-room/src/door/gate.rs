@@ -3,22 +3,29 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 
+use super::desk::{Comer, NotJoined, is_full};
 use super::lots::Position;
 use super::pass::Admitted;
 use super::room::{Entered, Room, Rooms};
+use super::shut::Shut;
 use super::wait::{self, Eta, Place};
-use crate::credential::{EntryGrant, EntryRefused, EntrySigner, EntryVerifier, Ticket, TicketKeys, entry_token};
+use crate::credential::{
+    Challenge, Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
+};
 use crate::line::{Phase, RoomState, Session, Snapshot};
-use crate::path::{CanonicalPath, Rules};
+use crate::metrics;
+use crate::path::Rules;
 use crate::settings::Clock;
-use crate::store::StoreError;
 
 /// First come, first served: there is one lane.
 const LANE: u8 = 0;
 /// While the store is away a page asks this often, in milliseconds, before jitter.
 const POLL_AWAY_MS: u64 = 4_000;
+
+/// How long the token of a request that need not wait lasts, in milliseconds.
+const BYPASS_TOKEN_MS: i64 = 60_000;
 
 /// Everything that decides.
 pub(crate) struct Gate {
@@ -27,6 +34,7 @@ pub(crate) struct Gate {
     pub(super) tickets: TicketKeys,
     signer: EntrySigner,
     verifier: EntryVerifier,
+    proofs: ProofKey,
     clock: Clock,
 }
 
@@ -40,6 +48,8 @@ pub(crate) enum Status {
     Waiting,
     Called,
     Paused,
+    /// Nobody goes in any more.
+    Shut(Shut),
     /// The line cannot be seen right now.
     OneMoment,
 }
@@ -101,12 +111,11 @@ impl Gate {
     pub(crate) fn new(
         rules: Rules,
         rooms: Rooms,
-        tickets: TicketKeys,
-        signer: EntrySigner,
-        verifier: EntryVerifier,
+        (tickets, proofs): (TicketKeys, ProofKey),
+        (signer, verifier): (EntrySigner, EntryVerifier),
         clock: Clock,
     ) -> Gate {
-        Gate { rules, rooms, tickets, signer, verifier, clock }
+        Gate { rules, rooms, tickets, signer, verifier, proofs, clock }
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -125,25 +134,65 @@ impl Gate {
         (ticket.epoch >= room.snapshot().epoch && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
     }
 
-    pub(super) fn pass_by_rule(&self, method: &Method, path: &CanonicalPath) -> Option<Admitted> {
-        Admitted::by_rule(&self.rules, method, path)
+    /// `repeats`: it may be the repeat of a request whose answer was lost, so a session that has just ended holds still.
+    pub(super) fn pass_by_token(&self, token: &str, room: &Room, repeats: bool) -> Result<Admitted, EntryRefused> {
+        let now_ms = self.now_ms();
+        let admitted = Admitted::by_token(&self.verifier, token, room.name(), now_ms)?;
+        match admitted.entry() {
+            Some(entry) if room.reports().is_over(entry.session(), repeats, now_ms) => Err(EntryRefused::Expired),
+            Some(_) | None => Ok(admitted),
+        }
     }
 
-    pub(super) fn pass_by_token(&self, token: &str, room: &str) -> Result<Admitted, EntryRefused> {
-        Admitted::by_token(&self.verifier, token, room, self.now_ms())
+    /// A new token for a session that goes on, when less than half of the old one is left.
+    pub(super) fn renewed(&self, room: &Room, admitted: &Admitted) -> Grant {
+        let now_ms = self.now_ms();
+        let due = |entry: &&Arc<Checked>| {
+            let (left_ms, whole_ms) = (entry.until_ms() - now_ms, entry.until_ms() - entry.given_at_ms());
+            left_ms < whole_ms / 2 && !room.reports().has_ended(entry.session())
+        };
+        let entry = admitted.entry().filter(|_| room.snapshot().session_renewal).filter(due);
+        let Some(entry) = entry else { return Grant::default() };
+        room.reports().renew(entry.session());
+        let token = self.token(room.name(), entry.ticket(), entry.session(), room.session_ms());
+        Grant { ticket: None, entry: token.map(|token| Granted { token, expires_in_ms: room.session_ms() }) }
+    }
+
+    /// What stands behind says that this entry is over: its place is free for the next, and it opens nothing more.
+    pub(crate) fn end(&self, room: &Room, entry: &Checked) {
+        // A renewal that is under way may have given a token that lasts longer than this one.
+        let until_ms = entry.until_ms().max(self.now_ms().saturating_add(room.session_ms()));
+        room.reports().end(entry.session(), self.now_ms(), until_ms);
+    }
+
+    fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {
+        let from_ms = self.now_ms();
+        let (room, ticket, session) = (room.to_owned(), ticket.to_owned(), session.to_owned());
+        self.signer.mint(&EntryGrant { room, ticket, session, from_ms, until_ms: from_ms.saturating_add(lasts_ms) })
     }
 
     /// Whether these headers carry an entry that holds now.
     pub(crate) fn holds_entry(&self, headers: &HeaderMap, room: &Room) -> bool {
-        entry_token(headers, room.name()).is_some_and(|token| self.pass_by_token(token, room.name()).is_ok())
+        entry_token(headers, room.name()).is_some_and(|token| self.pass_by_token(token, room, false).is_ok())
+    }
+
+    /// A challenge for somebody who wants to join, if the room asks for proofs.
+    pub(crate) fn challenge(&self, room: &Room) -> Option<Challenge> {
+        let now_ms = self.now_ms();
+        let number_max = room.desk().proofs()?.next_number_max(room.snapshot().rate_per_minute, now_ms);
+        Some(self.proofs.challenge(room.name(), number_max, now_ms))
     }
 
     /// Draws a number; if the room is calm, in at once.
     ///
     /// # Errors
-    /// [`StoreError`]: nobody is let in, and there is no number.
-    pub(crate) async fn join(&self, room: &Room) -> Result<Turn, StoreError> {
-        let joining = room.join().await?;
+    /// [`NotJoined`]: nobody is let in, and there is no number.
+    pub(crate) async fn join(&self, room: &Room, comer: Comer<'_>) -> Result<Turn, NotJoined> {
+        let joined = match self.ask(room, comer) {
+            Ok(()) => room.join().await.map_err(|error| NotJoined::by(error, &room.snapshot())),
+            Err(refused) => Err(refused),
+        };
+        let joining = joined.inspect_err(|refused| metrics::not_joined(room.name(), refused))?;
         let ticket = Ticket {
             room: room.name().to_owned(),
             epoch: joining.epoch,
@@ -160,11 +209,40 @@ impl Gate {
         Ok(Turn::Wait(Box::new(self.standing(room, Some(ticket))), grant))
     }
 
+    /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
+    fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<(), NotJoined> {
+        let (desk, now_ms) = (room.desk(), self.now_ms());
+        if let Some(shut) = Shut::of(&room.snapshot(), false) {
+            return Err(NotJoined::Shut(shut));
+        }
+        // The line says the same; asking it would only cost a call for each of those who come in vain.
+        if is_full(&room.snapshot()) {
+            return Err(NotJoined::Full);
+        }
+        let proof = match desk.proofs() {
+            Some(proofs) => {
+                let name = comer.proof.and_then(|text| self.proofs.verify(text, room.name(), now_ms));
+                Some((proofs, name.ok_or(NotJoined::Proof)?))
+            }
+            None => None,
+        };
+        desk.admit(comer.address, now_ms).map_err(|retry_after_ms| NotJoined::TooMany { retry_after_ms })?;
+        match proof {
+            Some((proofs, name)) if !proofs.first_use(name, now_ms) => Err(NotJoined::Proof),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A token for a request that need not wait: as short as requests are, and for nobody to keep.
+    pub(super) fn bypass_token(&self, room: &str) -> Option<String> {
+        self.token(room, &format!("{room}.bypass"), "bypass", BYPASS_TOKEN_MS)
+    }
+
     /// Asks to go in with a ticket. Costs a call to the store only if this node believes that the ticket is called.
     pub(crate) async fn enter(&self, room: &Room, ticket: Ticket) -> Turn {
         let mut standing = self.standing(room, Some(ticket.clone()));
         let place = standing.place.filter(|place| place.called);
-        let still = matches!(standing.status, Status::Paused | Status::Early | Status::Prequeue);
+        let still = matches!(standing.status, Status::Paused | Status::Early | Status::Prequeue | Status::Shut(_));
         let Some(place) = place.filter(|_| !still) else {
             return Turn::Wait(Box::new(standing), Grant::default());
         };
@@ -185,7 +263,7 @@ impl Gate {
         }
     }
 
-    /// Where somebody stands, from this node's memory alone.
+    /// Where somebody stands, from this node's memory alone. Who is near the front is noted as being there.
     pub(crate) fn standing(&self, room: &Room, ticket: Option<Ticket>) -> Standing {
         let snapshot = room.snapshot();
         // A ticket of a line that this node has yet to see has a place, but nobody here knows how far in front.
@@ -199,14 +277,20 @@ impl Gate {
         // Who has no ticket yet stands where the next number would.
         let next = snapshot.issued.saturating_add(1);
         let position = room.position_of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
+        let shut = Shut::of(&snapshot, true);
         let Position::At(position) = position else {
-            return self.away(room, ticket);
+            let away = self.away(room, ticket);
+            return Standing { status: shut.map_or(away.status, Status::Shut), ..away };
         };
         let place = Place::of(position, &snapshot);
-        let status = match snapshot.state {
-            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => Status::Paused,
-            RoomState::Open | RoomState::Draining if place.called => Status::Called,
-            RoomState::Open | RoomState::Draining => Status::Waiting,
+        if ticket.is_some() {
+            hear(room, place, &snapshot);
+        }
+        let status = match (shut, snapshot.state) {
+            (Some(shut), _) => Status::Shut(shut),
+            (None, RoomState::Paused) => Status::Paused,
+            (None, _) if place.called => Status::Called,
+            (None, _) => Status::Waiting,
         };
         Standing {
             status,
@@ -223,6 +307,10 @@ impl Gate {
     /// What the room waits for, if it has not opened. This needs no store: a schedule is known to all nodes, and only
     /// once its time has come must the line be seen.
     fn before_opening(&self, room: &Room, line: &Snapshot) -> Option<(Status, Moment)> {
+        // What is closed or sold out waits for no opening.
+        if Shut::of(line, true).is_some() {
+            return None;
+        }
         let (status, at_ms) = match line.phase {
             Phase::Early => (Status::Early, line.prequeue_at_ms.or(line.opens_at_ms)?),
             Phase::Prequeue => (Status::Prequeue, line.opens_at_ms?),
@@ -241,9 +329,13 @@ impl Gate {
         status: Status,
         next: Moment,
     ) -> Standing {
+        let place = place_of(room, ticket.as_ref(), &snapshot);
+        if let Some(place) = place {
+            hear(room, place, &snapshot);
+        }
         Standing {
             status,
-            place: place_of(room, ticket.as_ref(), &snapshot),
+            place,
             ticket,
             eta: None,
             poll_after_ms: wait::poll_at_opening_ms(next.left_ms, rand::random()),
@@ -269,15 +361,16 @@ impl Gate {
     }
 
     fn grant(&self, ticket: &Ticket, session: &Session) -> Option<Granted> {
-        let now_ms = self.now_ms();
-        let token = self.signer.mint(&EntryGrant {
-            room: ticket.room.clone(),
-            ticket: format!("{}.{}.{}.{}", ticket.room, ticket.epoch, ticket.lane, ticket.number),
-            session: session.id.clone(),
-            from_ms: now_ms,
-            until_ms: now_ms.saturating_add(session.expires_in_ms),
-        })?;
+        let name = format!("{}.{}.{}.{}", ticket.room, ticket.epoch, ticket.lane, ticket.number);
+        let token = self.token(&ticket.room, &name, &session.id, session.expires_in_ms)?;
         Some(Granted { token, expires_in_ms: session.expires_in_ms })
+    }
+}
+
+/// Notes that somebody is there, if the line wants to know. By position: it is the one that a draw gave.
+fn hear(room: &Room, place: Place, line: &Snapshot) {
+    if wait::is_near(place, line) {
+        room.reports().hear(place.number);
     }
 }
 

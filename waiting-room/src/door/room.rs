@@ -9,15 +9,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::lots::{Lots, Position};
+use super::report::{Batch, Reports};
+use super::steer::Steering;
 use crate::credential::TicketKeys;
-use crate::line::{Claimed, DrawEvidence, RoomChange, Session, Snapshot};
+use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
-use crate::store::{LineStore, StoreError};
+use crate::store::{BATCH_MAX, LineStore, StoreError};
 
 /// How often a node moves the line on and refreshes its snapshot.
 const TICK_EVERY: Duration = Duration::from_millis(250);
+/// How often a node tells the line what it has heard.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// A store that has not answered by then is away, as far as this request is concerned.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -49,6 +54,9 @@ pub(crate) struct Room {
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
     lots: Lots,
+    desk: Desk,
+    reports: Reports,
+    pub(super) steering: Steering,
 }
 
 impl Room {
@@ -64,11 +72,14 @@ impl Room {
         lots.follow(&snapshot).await;
         Ok(Room {
             name: name.to_owned(),
+            reports: Reports::default(),
+            desk: Desk::new(settings.join_limit, settings.proof_of_work),
             settings: settings.clone(),
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
             lots,
+            steering: Steering::default(),
         })
     }
 
@@ -82,6 +93,21 @@ impl Room {
 
     pub(crate) fn session_ms(&self) -> i64 {
         self.settings.session_ms
+    }
+
+    /// What is asked of those who join.
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// What the line is told of once a second.
+    pub(super) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// The bounds of the autopilot; `None` is off.
+    pub(super) fn autopilot(&self) -> Option<Autopilot> {
+        self.settings.autopilot
     }
 
     /// The line as this node last saw it. Costs no call.
@@ -147,6 +173,11 @@ impl Room {
         self.keep(in_time(self.store.change(&self.name, who, change)).await, |snapshot| snapshot)
     }
 
+    /// The changes that the store keeps, oldest first.
+    pub(crate) async fn changes(&self) -> Result<Vec<Audit>, StoreError> {
+        in_time(self.store.changes(&self.name)).await
+    }
+
     /// Moves the line on.
     pub(crate) async fn tick(&self) -> Result<Snapshot, StoreError> {
         let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
@@ -155,12 +186,32 @@ impl Room {
         Ok(snapshot)
     }
 
+    /// Tells the line who is there and which sessions go on or are over.
+    pub(crate) async fn report(&self) {
+        let Batch { heard, renew, end } = self.reports.take();
+        for positions in heard.chunks(BATCH_MAX) {
+            // Who was not told of is heard again soon.
+            let _ = self.keep(in_time(self.store.seen(&self.name, positions)).await, |snapshot| snapshot);
+        }
+        let parts = renew.len().max(end.len()).div_ceil(BATCH_MAX);
+        for part in 0..parts {
+            let (renew, end) = (nth_chunk(&renew, part), nth_chunk(&end, part));
+            let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |snapshot| snapshot);
+            if matches!(told, Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_))) {
+                self.reports.tell_again(end);
+            }
+        }
+    }
+
     async fn run(&self, stop: &CancellationToken) {
         let mut every = tokio::time::interval(TICK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                _ = report.tick() => self.report().await,
                 _ = every.tick() => {
                     // The outcome is in the snapshot and in `store_ok`; `keep` has logged a change.
                     let _ = self.tick().await;
@@ -200,6 +251,10 @@ impl Room {
             }
         }
     }
+}
+
+fn nth_chunk(all: &[String], nth: usize) -> &[String] {
+    all.chunks(BATCH_MAX).nth(nth).unwrap_or_default()
 }
 
 async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {

@@ -1,19 +1,25 @@
 //! The verdict for one request: pass, wait or be refused. It asks the line where it must; it never answers.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, Method};
 
+use super::desk::{Comer, NotJoined};
 use super::gate::{Gate, Gone, Grant, Standing, Turn};
 use super::pass::Admitted;
 use super::room::Room;
+use super::shut::Shut;
 use crate::credential::{EntryRefused, Ticket, cookie, entry_token, ticket_cookie};
 use crate::line::Phase;
-use crate::path::CanonicalPath;
+use crate::path::{CanonicalPath, Seen};
 use crate::problem::{Code, Problem};
-use crate::store::StoreError;
 
 /// What the verdict looks at.
 pub(crate) struct Arrival<'a> {
     pub(crate) method: &'a Method,
+    /// As in `Host`.
+    pub(crate) host: &'a str,
+    pub(crate) address: IpAddr,
     pub(crate) path: &'a CanonicalPath,
     pub(crate) headers: &'a HeaderMap,
 }
@@ -26,6 +32,8 @@ pub(crate) enum Verdict<'gate> {
     Pass(Admitted, Option<&'gate Room>, Grant),
     /// Show the place.
     Wait(&'gate Room, Box<Standing>, Grant),
+    /// Ask for a proof of work before a place is given.
+    Prove(&'gate Room),
     /// Say why not.
     Refuse(Problem),
 }
@@ -48,21 +56,45 @@ impl Reads {
     }
 }
 
+impl<'a> Arrival<'a> {
+    fn comer(&self) -> Comer<'a> {
+        Comer { address: self.address, proof: proof(self.headers) }
+    }
+}
+
+/// Header in which a proof of work is sent.
+const PROOF_HEADER: &str = "x-waiting-room-proof";
+
+/// The proof of work of a request.
+pub(crate) fn proof(headers: &HeaderMap) -> Option<&str> {
+    headers.get(PROOF_HEADER).and_then(|value| value.to_str().ok())
+}
+
 impl Gate {
     /// Decides about one request.
     pub(crate) async fn verdict<'gate>(&'gate self, arrival: &Arrival<'_>) -> Verdict<'gate> {
         if arrival.path.own().is_some() {
             return Verdict::Own;
         }
-        if let Some(admitted) = self.pass_by_rule(arrival.method, arrival.path) {
+        let rules = self.rules.room_of(arrival.host, arrival.path);
+        if let Some(admitted) = rules.and_then(|rules| Admitted::by_rule(rules, arrival.method, arrival.path)) {
             return Verdict::Pass(admitted, None, Grant::default());
         }
-        let Some(room) = self.rules.room_of(arrival.path).and_then(|name| self.rooms.get(name)) else {
+        let seen =
+            Seen { method: arrival.method, path: arrival.path, headers: arrival.headers, address: arrival.address };
+        let bypass = |rules| Admitted::by_bypass(rules, &seen, || self.bypass_token(rules.name()));
+        if let Some(admitted) = rules.and_then(bypass) {
+            return Verdict::Pass(admitted, None, Grant::default());
+        }
+        let Some(room) = rules.and_then(|rules| self.rooms.get(rules.name())) else {
             return Verdict::Refuse(Problem::new(Code::RoomUnknown, "No room guards this path."));
         };
         let refused = match entry_token(arrival.headers, room.name()) {
-            Some(token) => match self.pass_by_token(token, room.name()) {
-                Ok(admitted) => return Verdict::Pass(admitted, Some(room), Grant::default()),
+            Some(token) => match self.pass_by_token(token, room, repeats(arrival)) {
+                Ok(admitted) => {
+                    let grant = self.renewed(room, &admitted);
+                    return Verdict::Pass(admitted, Some(room), grant);
+                }
                 Err(refused) => Some(refused),
             },
             None => None,
@@ -73,43 +105,52 @@ impl Gate {
             return Verdict::Refuse(Problem::new(Code::EntryExpired, detail).with("join", join_path(room)));
         }
         let ticket = cookie(arrival.headers, &ticket_cookie(room.name())).and_then(|text| self.ticket(text, room));
+        // Who is early sees what is waited for.
+        let shut = Shut::of(&room.snapshot(), ticket.is_some()).filter(|shut| *shut != Shut::Early);
+        if let Some(shut) = shut {
+            return Verdict::Refuse(shut.problem());
+        }
         if !is_read(arrival.method) {
             return Verdict::Refuse(self.waiting(room, ticket));
         }
-        self.take_turn(room, ticket).await
+        self.take_turn(room, ticket, arrival).await
     }
 
     /// Someone without entry who wants to look: in if it is their turn, otherwise a place in line.
-    async fn take_turn<'gate>(&'gate self, room: &'gate Room, ticket: Option<Ticket>) -> Verdict<'gate> {
+    async fn take_turn<'gate>(
+        &'gate self,
+        room: &'gate Room,
+        ticket: Option<Ticket>,
+        arrival: &Arrival<'_>,
+    ) -> Verdict<'gate> {
         let turn = match ticket {
             Some(ticket) => match self.enter(room, ticket).await {
                 // A used ticket, or one of a line that is no more: back to the end.
-                Turn::Gone(Gone::Spent | Gone::Unknown) => self.join(room).await,
+                Turn::Gone(Gone::Spent | Gone::Unknown) => self.join(room, arrival.comer()).await,
                 turn @ (Turn::In(_) | Turn::Wait(..)) => Ok(turn),
             },
             // Nobody draws a number before people may join.
-            None if room.snapshot().phase == Phase::Early => {
-                return Verdict::Wait(room, Box::new(self.standing(room, None)), Grant::default());
-            }
-            None => self.join(room).await,
+            None if room.snapshot().phase == Phase::Early => Err(NotJoined::Shut(Shut::Early)),
+            None => self.join(room, arrival.comer()).await,
         };
         match turn {
             Ok(Turn::In(grant)) => self.pass_with(room, grant),
             Ok(Turn::Wait(standing, grant)) => Verdict::Wait(room, standing, grant),
             Ok(Turn::Gone(_)) => Verdict::Refuse(Problem::new(Code::TicketSpent, "Join again for a new ticket.")),
-            // An error keeps the visitor waiting. It never lets anybody in.
-            Err(StoreError::Full) => Verdict::Refuse(line_unavailable("The line is full.")),
-            Err(StoreError::Closed) => Verdict::Refuse(line_unavailable("The line takes nobody in now.")),
-            Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Invalid(_)) => {
-                Verdict::Wait(room, Box::new(self.away(room, None)), Grant::default())
+            Err(NotJoined::Proof) if Reads::of(arrival.headers) == Reads::Page => Verdict::Prove(room),
+            Err(NotJoined::Shut(Shut::Early)) => {
+                Verdict::Wait(room, Box::new(self.standing(room, None)), Grant::default())
             }
+            // An error keeps the visitor waiting. It never lets anybody in.
+            Err(NotJoined::Line(_)) => Verdict::Wait(room, Box::new(self.away(room, None)), Grant::default()),
+            Err(refused) => Verdict::Refuse(refused.problem(room.name())),
         }
     }
 
     /// A fresh entry is checked like any other before it lets anybody in.
     fn pass_with<'gate>(&'gate self, room: &'gate Room, grant: Grant) -> Verdict<'gate> {
         let token = grant.entry.as_ref().map(|entry| entry.token.as_str()).unwrap_or_default();
-        match self.pass_by_token(token, room.name()) {
+        match self.pass_by_token(token, room, false) {
             Ok(admitted) => Verdict::Pass(admitted, Some(room), grant),
             Err(_) => Verdict::Wait(room, Box::new(self.away(room, None)), grant),
         }
@@ -140,6 +181,11 @@ pub(crate) fn line_unavailable(detail: &str) -> Problem {
 
 /// When to try again after the line could not be asked, in milliseconds.
 const LINE_RETRY_MS: u64 = 3_000;
+
+/// Whether this may be the repeat of a request whose answer was lost.
+fn repeats(arrival: &Arrival<'_>) -> bool {
+    !is_read(arrival.method) && arrival.headers.contains_key("idempotency-key")
+}
 
 fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD

@@ -26,6 +26,10 @@ const OPENING_SPREAD_MS: u64 = 2_500;
 /// Polls are spread by up to this many percent, so that they do not come in waves.
 const JITTER_PERCENT: u64 = 25;
 
+/// How far from the front presence is told, in minutes at the rate, and in people at least.
+const NEAR_MINUTES: u64 = 2;
+const NEAR_PEOPLE: u64 = 256;
+
 /// An expected wait in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Eta {
@@ -54,6 +58,12 @@ impl Place {
     }
 }
 
+/// Whether the line wants to know that somebody at this place is there: called, or perhaps called between two of
+/// their polls. Two minutes at the rate: who is that far away asks every twelve seconds or more often.
+pub(crate) fn is_near(place: Place, snapshot: &Snapshot) -> bool {
+    place.called || place.ahead <= u64::from(snapshot.rate_per_minute).saturating_mul(NEAR_MINUTES).max(NEAR_PEOPLE)
+}
+
 /// Time until `people` have gone in and the next may, as a range; nothing while nobody is let in.
 pub(crate) fn eta(people: u64, snapshot: &Snapshot) -> Option<Eta> {
     let plain_ms = plain_ms(people, snapshot)?;
@@ -63,6 +73,10 @@ pub(crate) fn eta(people: u64, snapshot: &Snapshot) -> Option<Eta> {
 
 /// The wait of somebody at a place.
 pub(crate) fn eta_of(place: Place, snapshot: &Snapshot) -> Option<Eta> {
+    if place.called {
+        // Those who are called go in as they come: perhaps this one first, perhaps last.
+        return eta(snapshot.called_waiting, snapshot).map(|last| Eta { low_ms: 0, ..last });
+    }
     eta(place.people(snapshot), snapshot)
 }
 
@@ -126,6 +140,24 @@ mod tests {
         assert_eq!(place, Place { number: 401, ahead: 300, called: false });
         assert_eq!(eta_of(place, &line), Some(Eta { low_ms: 238_000, high_ms: 362_000 }));
         assert_eq!(eta_of(Place::of(100, &line), &line), Some(Eta { low_ms: 0, high_ms: 2_000 }));
+    }
+
+    #[test]
+    fn being_called_in_a_slow_room_is_no_promise_of_seconds() {
+        let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 1) };
+        assert_eq!(eta_of(Place::of(1, &line), &line), Some(Eta { low_ms: 0, high_ms: 146_000 }));
+        let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 600) };
+        assert_eq!(eta_of(Place::of(1, &line), &line), Some(Eta { low_ms: 0, high_ms: 2_240 }));
+    }
+
+    #[test]
+    fn near_is_two_minutes_or_some_people() {
+        let near = |number, rate| {
+            let line = snapshot(1_000_000, 100, rate);
+            is_near(Place::of(number, &line), &line)
+        };
+        assert!(near(1, 1) && near(100, 1) && near(357, 1) && !near(358, 1));
+        assert!(near(20_101, 10_000) && !near(20_102, 10_000));
     }
 
     #[test]

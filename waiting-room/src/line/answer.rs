@@ -1,9 +1,12 @@
 //! What the line answers: plain values that the door turns into words. No decisions.
 
+use serde::{Deserialize, Serialize};
+
 use super::room::{Method, Phase, Ramp, RoomState};
 
 /// The line as one moment sees it. Nodes keep the last one and answer polls from it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// Grows with every change of the line; the passing of time alone does not change it.
     pub version: u64,
@@ -60,9 +63,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether this one replaces `other`: replies may overtake each other on the way.
+    /// Whether this one replaces `other`: replies may overtake each other on the way. Of another line it always does:
+    /// which of two is kept is the store's to say.
     pub fn supersedes(&self, other: &Snapshot) -> bool {
-        (self.epoch, self.version) >= (other.epoch, other.version)
+        self.epoch != other.epoch || self.version >= other.version
     }
 
     /// People not called yet and people called a short while ago who have not gone in.
@@ -92,7 +96,7 @@ pub(super) fn near(cursor: u64, rate_per_minute: u32) -> u64 {
 }
 
 /// The fewest people who are near the front.
-const NEAR_MIN: u32 = 2;
+pub(crate) const NEAR_MIN: u32 = 2;
 
 /// A way in that was given to one number, once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -84,6 +84,8 @@ impl Line {
             Effect::Claimed { .. }
             | Effect::Called { .. }
             | Effect::Changed(_)
+            | Effect::ChangedBy { .. }
+            | Effect::Restored(_)
             | Effect::SessionMs(_)
             | Effect::Opened { .. }
             | Effect::Sessions { .. }
@@ -197,8 +199,9 @@ impl Line {
     }
 
     /// What an operator asked for, if it asks for anything.
-    pub(crate) fn decide_change(&self, change: &RoomChange) -> Option<Effect> {
-        (*change != RoomChange::default()).then(|| Effect::Changed(change.clone()))
+    pub(crate) fn decide_change(&self, who: &str, change: &RoomChange) -> Option<Effect> {
+        let asks = *change != RoomChange::default();
+        asks.then(|| Effect::ChangedBy { who: who.to_owned(), change: change.clone() })
     }
 
     /// What the settings may change in a room that exists.

@@ -2,6 +2,7 @@
 //! Applying one decides nothing, so a journal stays readable when rules change.
 
 use super::{
+    answer::Snapshot,
     machine::Line,
     room::{Method, RoomChange},
     schedule::Ramping,
@@ -29,8 +30,12 @@ pub(crate) enum Effect {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expected: Option<u64>,
     },
-    /// An operator changed something.
+    /// An operator changed something: as journals had it before changes were kept.
     Changed(RoomChange),
+    /// This operator changed something.
+    ChangedBy { who: String, change: RoomChange },
+    /// The line came back after a loss.
+    Restored(Box<Snapshot>),
     /// Sessions last this long from now on.
     SessionMs(i64),
     /// These sessions last from now on anew, and these are over.
@@ -68,6 +73,11 @@ impl Line {
             }
             Effect::Called { up_to, expected } => self.apply_called(*up_to, *expected),
             Effect::Changed(change) => self.apply_changed(change),
+            Effect::ChangedBy { who, change } => {
+                self.note_change(who, change);
+                self.apply_changed(change);
+            }
+            Effect::Restored(highest) => self.apply_restored(highest),
             Effect::SessionMs(session_ms) => self.session_ms = *session_ms,
             Effect::Sessions { renewed, ended } => {
                 let ends_at_ms = self.clock.line_ms.saturating_add(self.session_ms);

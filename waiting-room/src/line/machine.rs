@@ -7,13 +7,14 @@ use super::{
     live::Live,
     meter::Meter,
     presence::{Calls, Keen, Presence},
-    room::{Method, Phase, RoomInitial, RoomState, burst_for},
+    room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
     schedule::{Ramping, Schedule},
     session::Recent,
     spent::Spent,
     tally::Tally,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// The highest number a line gives out: where the bitmap of the largest store ends.
 pub(crate) const NUMBER_MAX: u64 = u32::MAX as u64;
@@ -55,6 +56,8 @@ pub(crate) struct Line {
     pub(super) schedule: Schedule,
     #[serde(default)]
     pub(super) ramp: Option<Ramping>,
+    #[serde(default)]
+    pub(super) changes: VecDeque<Audit>,
 }
 
 impl Line {
@@ -85,6 +88,7 @@ impl Line {
             method: initial.method,
             schedule: Schedule::begin(initial),
             ramp: None,
+            changes: VecDeque::new(),
         };
         line.pass_time();
         line

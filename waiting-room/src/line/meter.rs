@@ -28,6 +28,11 @@ impl Meter {
         Meter { units: 0, filled_at_ms: line_ms }
     }
 
+    /// After a loss: empty, and all is owed that may have been given ahead before it.
+    pub(crate) fn begin_owing(line_ms: i64, rate_per_minute: u32) -> Meter {
+        Meter { units: -signed(AHEAD_MS * u64::from(rate_per_minute)), filled_at_ms: line_ms }
+    }
+
     /// Fills up to the line's time at this rate (0 while paused). Must run before the rate or the burst changes.
     pub(crate) fn fill(&mut self, line_ms: i64, rate_per_minute: u32, burst: u32) {
         let elapsed_ms = line_ms.saturating_sub(self.filled_at_ms).max(0).unsigned_abs();

@@ -7,6 +7,7 @@ mod cap;
 mod invariant;
 mod life;
 mod progress;
+mod recovery;
 
 /// A line driven by hand: settle, decide, apply, answer, as the memory store does it. It is the model that the Lua
 /// scripts are held against.
@@ -68,8 +69,18 @@ impl Model {
     }
 
     pub(crate) fn change(&mut self, now_ms: i64, change: &RoomChange) -> Snapshot {
+        self.change_by(now_ms, "test", change)
+    }
+
+    pub(crate) fn change_by(&mut self, now_ms: i64, who: &str, change: &RoomChange) -> Snapshot {
         self.settle(now_ms);
-        self.put(self.0.decide_change(change));
+        self.put(self.0.decide_change(who, change));
+        self.0.snapshot()
+    }
+
+    pub(crate) fn restore(&mut self, now_ms: i64, highest: &Snapshot) -> Snapshot {
+        self.settle(now_ms);
+        self.put(self.0.decide_restore(highest));
         self.0.snapshot()
     }
 

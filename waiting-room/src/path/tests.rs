@@ -16,6 +16,10 @@ fn rules(open: &[&str]) -> Rules {
     Rules::of(&BTreeMap::from([("demo".to_owned(), room)])).unwrap()
 }
 
+fn is_open(rules: &Rules, method: &Method, path: &CanonicalPath) -> bool {
+    rules.room_of("shop.example", path).is_some_and(|room| room.is_open(method, path))
+}
+
 /// Spellings of `/buy` that some server somewhere takes for `/buy`, and ways to make it look open.
 pub(crate) const DISGUISES: [&str; 72] = [
     "/buy",
@@ -98,7 +102,7 @@ fn no_disguise_is_open() {
     for raw in DISGUISES {
         if let Ok(path) = parse(raw) {
             for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::DELETE] {
-                assert!(!rules.is_open(&method, &path), "{method} {raw} -> {}", path.as_str());
+                assert!(!is_open(&rules, &method, &path), "{method} {raw} -> {}", path.as_str());
             }
         }
     }
@@ -140,7 +144,7 @@ fn harmless_spellings_become_one() {
 #[test]
 fn the_demo_shop_is_open_where_it_should_be() {
     let rules = Rules::of(&Settings::default().rooms).unwrap();
-    let open = |method: Method, raw: &str| rules.is_open(&method, &parse(raw).unwrap());
+    let open = |method: Method, raw: &str| is_open(&rules, &method, &parse(raw).unwrap());
     for raw in
         ["/", "/films", "/films/paper-cities", "/screenings/lighthouse-1900", "/static/app.css", "/static/a/b.js"]
     {
@@ -185,7 +189,72 @@ fn rules_that_cannot_be_read_are_refused() {
 fn text_outside_ascii_is_never_open() {
     let rules = rules(&["/films/*", "/static/**"]);
     for raw in ["/films/%C3%A9", "/static/%EF%BC%8F", "/films/%E2%88%95buy"] {
-        assert!(!rules.is_open(&Method::GET, &parse(raw).unwrap()), "{raw}");
+        assert!(!is_open(&rules, &Method::GET, &parse(raw).unwrap()), "{raw}");
     }
-    assert!(rules.is_open(&Method::GET, &parse("/films/a%20b").unwrap()));
+    assert!(is_open(&rules, &Method::GET, &parse("/films/a%20b").unwrap()));
+}
+
+fn rooms(rooms: &[(&str, &[&str], &[&str])]) -> Rules {
+    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+    let room = |hosts, paths| RoomSettings { hosts: owned(hosts), paths: owned(paths), ..RoomSettings::default() };
+    let rooms = rooms.iter().map(|&(name, hosts, paths)| (name.to_owned(), room(hosts, paths)));
+    Rules::of(&rooms.collect()).unwrap()
+}
+
+#[test]
+fn the_most_specific_room_has_a_request() {
+    let rules = rooms(&[
+        ("all", &[], &[]),
+        ("any-host-buy", &[], &["/buy/**"]),
+        ("below", &["*.example"], &[]),
+        ("below-a", &["*.a.example"], &[]),
+        ("exact", &["shop.a.example"], &[]),
+        ("exact-buy", &["shop.a.example"], &["/buy/**", "/other"]),
+        ("exact-one", &["shop.a.example"], &["/buy/*/now"]),
+        ("exact-vip", &["shop.a.example"], &["/buy/vip/now"]),
+    ]);
+    let room = |host: &str, raw: &str| rules.room_of(host, &parse(raw).unwrap()).map(|room| room.name().to_owned());
+    for (host, raw, name) in [
+        ("elsewhere", "/", "all"),
+        ("elsewhere", "/buy/x", "any-host-buy"),
+        ("elsewhere:8080", "/BUY", "any-host-buy"),
+        ("b.example", "/buy/x", "below"),
+        ("b.a.example", "/buy/x", "below-a"),
+        ("SHOP.A.EXAMPLE:443", "/", "exact"),
+        ("shop.a.example.", "/buy", "exact-buy"),
+        ("shop.a.example", "/other/", "exact-buy"),
+        ("shop.a.example", "/others", "exact"),
+        ("shop.a.example", "/buy/some/now", "exact-one"),
+        ("shop.a.example", "/Buy/VIP/now/", "exact-vip"),
+        ("shop.a.example", "/buy/vip/now/then", "exact-buy"),
+    ] {
+        assert_eq!(room(host, raw).as_deref(), Some(name), "{host} {raw}");
+    }
+    let none = rooms(&[("buy", &["shop.example"], &["/buy/**"])]);
+    assert!(none.room_of("shop.example", &parse("/").unwrap()).is_none());
+    assert!(none.room_of("other.example", &parse("/buy").unwrap()).is_none());
+}
+
+#[test]
+fn no_disguise_leaves_its_room() {
+    let rules = rooms(&[("buy", &[], &["/buy/**"]), ("rest", &[], &[])]);
+    for raw in DISGUISES {
+        let Ok(path) = parse(raw) else { continue };
+        if path.as_str().to_ascii_lowercase().trim_end_matches('/') == "/buy" {
+            assert_eq!(rules.room_of("", &path).map(RoomRules::name), Some("buy"), "{raw}");
+        }
+    }
+}
+
+#[test]
+fn rooms_have_no_methods_and_hosts_no_ports() {
+    let refused = |hosts: &[&str], paths: &[&str]| {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let room = RoomSettings { hosts: owned(hosts), paths: owned(paths), ..RoomSettings::default() };
+        Rules::of(&BTreeMap::from([("demo".to_owned(), room)])).is_err()
+    };
+    assert!(
+        refused(&[], &["GET /buy"]) && refused(&[], &["buy"]) && refused(&["shop:80"], &[]) && refused(&["*"], &[])
+    );
+    assert!(!refused(&["shop", "*.shop"], &["/", "/buy/**"]));
 }

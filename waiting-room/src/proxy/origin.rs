@@ -36,6 +36,7 @@ impl Trust {
 /// Where a request came from, as the upstream is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
+    address: IpAddr,
     chain: String,
     host: HeaderValue,
     https: bool,
@@ -47,20 +48,30 @@ impl Origin {
     pub(crate) fn of(parts: &Parts, peer: SocketAddr, trust: &Trust) -> Origin {
         let headers = &parts.headers;
         let trusted = trust.believes(peer.ip());
-        let peer = peer.ip().to_canonical().to_string();
-        let chain = match trusted.then(|| chain(headers)).flatten() {
-            Some(before) => format!("{before}, {peer}"),
-            None => peer,
+        let peer = peer.ip().to_canonical();
+        let (address, chain) = match trusted.then(|| chain(headers)).flatten() {
+            Some(before) => (visitor(&before, peer, trust), format!("{before}, {peer}")),
+            None => (peer, peer.to_string()),
         };
         let authority = || parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
         let host = headers.get(HOST).cloned().or_else(authority).unwrap_or(HeaderValue::from_static(""));
         let https = trusted && headers.get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
-        Origin { chain, host, https, request_id: request_id(headers) }
+        Origin { address, chain, host, https, request_id: request_id(headers) }
     }
 
     /// Whether the visitor's own connection is encrypted, so that cookies may be marked `Secure`.
     pub(crate) fn https(&self) -> bool {
         self.https
+    }
+
+    /// Where the visitor is, as far as it can be believed.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// As the visitor asked for it, perhaps with a port.
+    pub(crate) fn host(&self) -> &str {
+        self.host.to_str().unwrap_or_default()
     }
 
     pub(crate) fn request_id(&self) -> &str {
@@ -79,6 +90,12 @@ impl Origin {
             headers.insert(REQUEST_ID, id);
         }
     }
+}
+
+/// The last hop that is not one of ours: what stands before it anybody could have written.
+fn visitor(chain: &str, peer: IpAddr, trust: &Trust) -> IpAddr {
+    let mut hops = chain.rsplit(',').filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
+    hops.find(|hop| !trust.believes(*hop)).unwrap_or(peer).to_canonical()
 }
 
 /// The addresses that trusted hops report, if they are addresses at all.

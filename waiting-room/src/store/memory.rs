@@ -8,8 +8,7 @@ use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, c
 use crate::{
     Clock,
     line::{
-        Audit, Claimed, Effect, Invalid, Joined, Line, Refused, RoomChange, RoomInitial, Snapshot, check_room_name,
-        effect_of,
+        Audit, Claimed, Effect, Joined, Line, Refused, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of,
     },
 };
 use std::{
@@ -71,17 +70,21 @@ impl MemoryStore {
         run(&mut room)
     }
 
-    fn ensure_now(&self, room: &str, initial: &RoomInitial) -> Result<Snapshot, StoreError> {
+    /// Begins the room if there is none.
+    fn begin(&self, room: &str, initial: &RoomInitial) -> Result<(), StoreError> {
         check_room_name(room)?;
         initial.check()?;
-        {
-            let mut rooms = held(&self.rooms)?;
-            if !rooms.contains_key(room) {
-                let line = Line::begin((self.clock)(), initial);
-                let journal = Journal::create(&self.dir, room, &line).map_err(|error| unwritable(&error))?;
-                rooms.insert(room.to_owned(), Arc::new(Mutex::new(Room { line, journal })));
-            }
+        let mut rooms = held(&self.rooms)?;
+        if !rooms.contains_key(room) {
+            let line = Line::begin((self.clock)(), initial);
+            let journal = Journal::create(&self.dir, room, &line).map_err(|error| unwritable(&error))?;
+            rooms.insert(room.to_owned(), Arc::new(Mutex::new(Room { line, journal })));
         }
+        Ok(())
+    }
+
+    fn ensure_now(&self, room: &str, initial: &RoomInitial) -> Result<Snapshot, StoreError> {
+        self.begin(room, initial)?;
         self.with(room, |room| {
             let effect = room.line.decide_ensure(initial);
             room.commit(effect)
@@ -151,7 +154,7 @@ impl LineStore for MemoryStore {
             check_who(who)?;
             change.check()?;
             self.with(room, |room| {
-                let effect = room.line.decide_change(change);
+                let effect = room.line.decide_change(who, change);
                 room.commit(effect)
             })
         })
@@ -187,16 +190,18 @@ impl LineStore for MemoryStore {
         })
     }
 
-    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, _: &'a Snapshot) -> Answer<'a, Snapshot> {
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
         Box::pin(async move {
-            check_room_name(room)?;
-            initial.check()?;
-            Err(Invalid { field: "restore", range: "asked of a store that can lose a room".to_owned() }.into())
+            self.begin(room, initial)?;
+            self.with(room, |room| {
+                let effect = room.line.decide_restore(highest);
+                room.commit(effect)
+            })
         })
     }
 
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
-        Box::pin(async move { self.with(room, |_| Ok(Vec::new())) })
+        Box::pin(async move { self.with(room, |room| Ok(room.line.changes())) })
     }
 }
 

@@ -12,7 +12,7 @@ use super::facts::{Facts, RoomFacts};
 use super::page::NoticePage;
 use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
 use crate::credential::{Ticket, cookie, ticket_cookie};
-use crate::door::{Gone, Grant, Room, Standing, Status, Turn, line_unavailable};
+use crate::door::{Comer, Gone, Grant, Room, Standing, Status, Turn, line_unavailable, proof};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
 
@@ -21,6 +21,7 @@ enum Route<'a> {
     Keys,
     Asset(&'a str),
     Room(&'a str),
+    Challenge(&'a str),
     Tickets(&'a str),
     Ticket(&'a str),
     Entry(&'a str),
@@ -35,6 +36,7 @@ impl Route<'_> {
             ["jwks.json"] => Some(Route::Keys),
             ["assets", name] => Some(Route::Asset(name)),
             ["rooms", room] => Some(Route::Room(room)),
+            ["rooms", room, "challenge"] => Some(Route::Challenge(room)),
             ["rooms", room, "tickets"] => Some(Route::Tickets(room)),
             ["rooms", room, "ticket"] => Some(Route::Ticket(room)),
             ["rooms", room, "entry"] => Some(Route::Entry(room)),
@@ -46,7 +48,7 @@ impl Route<'_> {
 
     const fn allow(&self) -> &'static str {
         match self {
-            Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Draw(_) => "GET, HEAD",
+            Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Challenge(_) | Route::Draw(_) => "GET, HEAD",
             Route::Tickets(_) | Route::Entry(_) | Route::Leave(_) => "POST",
             Route::Ticket(_) => "GET, HEAD, DELETE",
         }
@@ -80,6 +82,10 @@ async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem>
         Route::Asset(name) => file(visit, name).ok_or_else(nothing),
         Route::Room(name) => room(visit, name).map(|room| look(visit, room)),
         Route::Draw(name) => room(visit, name).map(|room| reply::json(StatusCode::OK, &room.draw())),
+        Route::Challenge(name) => {
+            let challenge = visit.gate.challenge(room(visit, name)?).ok_or_else(nothing)?;
+            Ok(reply::json(StatusCode::OK, &challenge))
+        }
         Route::Tickets(name) => join(visit, room(visit, name)?).await,
         Route::Ticket(name) if visit.method == Method::DELETE => {
             let room = room(visit, name)?;
@@ -133,7 +139,8 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
             .with("next_at_ms", standing.next.map(|next| next.at_ms))
             .retry_after(standing.poll_after_ms));
     }
-    match visit.gate.join(room).await {
+    let comer = Comer { address: visit.origin.address(), proof: proof(visit.headers) };
+    match visit.gate.join(room, comer).await {
         Ok(Turn::In(grant)) => {
             let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
             let standing = visit.gate.standing(room, drawn);
@@ -141,7 +148,7 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
         }
         Ok(Turn::Wait(standing, grant)) => Ok(facts(visit, room, StatusCode::CREATED, &standing, &grant)),
         Ok(Turn::Gone(_)) => Err(invalid()),
-        Err(_) => Err(line_unavailable("No numbers are given out at this moment; try again.")),
+        Err(refused) => Err(refused.problem(room.name())),
     }
 }
 
@@ -150,7 +157,22 @@ fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     let none = Grant::default();
     let facts = Facts::of(visit, room, &standing, &none);
     let inside = visit.gate.holds_entry(visit.headers, room);
-    Ok(reply::json(StatusCode::OK, &if inside { facts.admitted() } else { facts }))
+    let facts = if inside { facts.admitted() } else { facts };
+    let etag = facts.etag();
+    let known = visit.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let mut response = if known { not_modified() } else { reply::json(StatusCode::OK, &facts) };
+    come_back(&mut response, standing.poll_after_ms);
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+fn not_modified() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {

@@ -1,10 +1,12 @@
 //! A standing in words: as JSON for apps and scripts, as the queue page's fields for browsers. The same facts in both.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::Serialize;
 
 use super::Visit;
 use super::page::{Before, CountdownPage, Left, Lot, QueuePage, QueueState, Wait};
-use crate::door::{Eta, Grant, Room, Standing, Status};
+use crate::door::{Eta, Grant, Room, Shut, Standing, Status};
 use crate::line::Method;
 use crate::stock::Remaining;
 
@@ -86,6 +88,15 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Names what somebody would see change: not the time, nor when to ask again.
+    pub(super) fn etag(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self.state, self.position, self.ahead, self.rate_per_minute, self.message).hash(&mut hasher);
+        self.eta.map(|eta| (eta.low_ms, eta.high_ms)).hash(&mut hasher);
+        self.remaining.map(|left| (left.free, left.held)).hash(&mut hasher);
+        format!("W/\"{:016x}\"", hasher.finish())
+    }
+
     /// The same facts of somebody who is inside.
     pub(super) fn admitted(self) -> Facts<'a> {
         Facts { state: "admitted", ..self }
@@ -152,6 +163,8 @@ const fn word(status: Status) -> &'static str {
         Status::Waiting => "waiting",
         Status::Called => "called",
         Status::Paused => "paused",
+        Status::Shut(Shut::SoldOut) => "sold_out",
+        Status::Shut(_) => "closed",
         Status::OneMoment => "one_moment",
     }
 }
@@ -165,7 +178,8 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
         state: match standing.status {
             Status::Waiting => QueueState::Waiting,
             Status::Called => QueueState::Called,
-            Status::Paused => QueueState::Paused,
+            // Somebody who waits on the page of a room that was shut a moment ago is told so at the next look.
+            Status::Paused | Status::Shut(_) => QueueState::Paused,
             // What has a page of its own is not shown on this one.
             Status::OneMoment | Status::Early | Status::Prequeue => QueueState::OneMoment,
         },

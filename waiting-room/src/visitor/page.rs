@@ -92,7 +92,7 @@ impl QueueState {
     pub(crate) const fn lead(self) -> &'static str {
         match self {
             Self::Waiting => "People are let in at a steady pace, so that the shop works for everybody inside.",
-            Self::Called => "Stay here: the door opens for you in a moment.",
+            Self::Called => "Stay here: the door opens for you as soon as the next one may go in.",
             Self::Paused => "Nobody is let in for now. Your place is kept, and the line goes on from where it stands.",
             Self::OneMoment => "We cannot see the line just now. Your place is kept; this page tries again by itself.",
         }
@@ -135,6 +135,16 @@ pub(crate) struct NoticePage {
     pub(crate) onward_label: String,
 }
 
+/// The page that solves a challenge, joins and goes on to the queue.
+#[derive(Template)]
+#[template(path = "door/check.html")]
+pub(crate) struct CheckPage {
+    /// The room's key, as in the API's paths.
+    pub(crate) room: String,
+    /// The room's title for people.
+    pub(crate) title: String,
+}
+
 impl QueuePage {
     /// Progress in per mille: the part of the whole expected wait that is over. All of it for who is
     /// called, 0 when nobody can know.
@@ -160,7 +170,7 @@ impl QueuePage {
     /// The expected wait in words.
     pub(crate) fn eta_said(&self) -> String {
         match (self.state, self.eta) {
-            (QueueState::Called, _) => "a few seconds".to_owned(),
+            (QueueState::Called, wait) => called_said(wait.map_or(0, |wait| wait.high_ms)),
             (QueueState::Waiting, Some(wait)) => wait_said(wait),
             (QueueState::Waiting | QueueState::Paused | QueueState::OneMoment, _) => "not known".to_owned(),
         }
@@ -213,6 +223,18 @@ pub(crate) fn wait_said(wait: Wait) -> String {
         (_, 120..) => format!("about {}–{} hours", (low / 60).max(1), (high + 59) / 60),
         _ if low == high => format!("about {high} minutes"),
         _ => format!("about {low}–{high} minutes"),
+    }
+}
+
+/// Longer than this is more than "a few seconds", in milliseconds.
+const FEW_SECONDS_MS: i64 = 10_000;
+
+/// The longest wait of somebody who is called: seconds, unless the room is slow.
+fn called_said(high_ms: i64) -> String {
+    match minutes_up(high_ms) {
+        _ if high_ms <= FEW_SECONDS_MS => "a few seconds".to_owned(),
+        ..=1 => "less than a minute".to_owned(),
+        minutes => format!("up to {minutes} minutes"),
     }
 }
 

@@ -194,6 +194,29 @@ pub(super) async fn a_cap_holds_until_a_session_ends(world: World) {
     assert_eq!(snapshot.active, 10);
 }
 
+pub(super) async fn a_lost_room_comes_back_above_what_was_seen(world: World) {
+    let store = queue(&world, &fast(), 50).await;
+    let seen = store.tick(&world.room).await.expect("ticked");
+    let elsewhere = format!("{}-lost", world.room);
+    let back = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored");
+    assert_eq!((back.epoch, back.issued, back.cursor), (seen.epoch, 1_050, seen.cursor));
+    assert_eq!((back.rate_per_minute, back.burst), (60_000, 100));
+    let again = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored before");
+    assert_eq!((again.version, again.issued), (back.version, 1_050));
+    assert_eq!(store.join(&elsewhere, 1).await.expect("joined").first, 1_051);
+}
+
+pub(super) async fn changes_are_kept_with_what_was_before(world: World) {
+    let (store, _) = world.begun(&RoomInitial::default()).await;
+    let change = RoomChange { rate_per_minute: Some(90), state: Some(RoomState::Draining), ..RoomChange::default() };
+    store.change(&world.room, "ann", &change).await.expect("changed");
+    assert_eq!(store.join(&world.room, 1).await, Err(StoreError::Closed));
+    let kept = store.changes(&world.room).await.expect("kept");
+    assert_eq!((kept.len(), kept[0].who.as_str(), &kept[0].after), (1, "ann", &change));
+    let undone = store.change(&world.room, "ann", &kept[0].before).await.expect("undone");
+    assert_eq!((undone.rate_per_minute, undone.state), (60, RoomState::Open));
+}
+
 pub(super) async fn claims_of_another_epoch_spend_nothing(world: World) {
     let store = queue(&world, &fast(), 10).await;
     sleep_ms(20).await;

@@ -17,6 +17,7 @@ pub(super) enum Leg {
     Memory,
     Redis,
     RedisCluster,
+    RedisSentinel,
 }
 
 pub(super) struct World {
@@ -41,6 +42,7 @@ impl World {
                 Kind::Memory { dir, clock, store }
             }
             Leg::Redis => Kind::Redis { address: address("VESTIBULE_TEST_REDIS_URL")? },
+            Leg::RedisSentinel => Kind::Redis { address: address("VESTIBULE_TEST_REDIS_SENTINEL_URL")? },
             Leg::RedisCluster => Kind::Redis { address: address("VESTIBULE_TEST_REDIS_CLUSTER_URL")? },
         };
         Some(World { room: format!("test-{}", uuid::Uuid::now_v7().simple()), kind })

@@ -78,3 +78,23 @@ async fn a_second_spelling_of_a_path_is_refused() {
         assert!(body.contains("path_refused"), "{body}");
     }
 }
+
+#[tokio::test]
+async fn rooms_are_found_as_at_the_door() {
+    let signer = EntrySigner::new(&new_entry_key()).unwrap();
+    let verifier = Arc::new(EntryVerifier::from_jwks(&signer.jwks()).unwrap());
+    let other = RoomSettings { hosts: vec!["other.example".to_owned()], open: Vec::new(), ..RoomSettings::default() };
+    let mut rooms = Settings::default().rooms;
+    rooms.insert("other".to_owned(), other);
+    let layer = EntryLayer::new(verifier, &rooms, Arc::new(|| NOW_MS)).unwrap();
+    let router = Router::new().route("/{*rest}", any(|| async { "shop" })).layer(layer);
+    let shop = Shop { router, signer };
+    let status = async |host: &str, path: &str| {
+        let request = Request::get(path).header("host", host).header("x-entry-token", shop.token(NOW_MS + 60_000));
+        let response = shop.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        response.status()
+    };
+    assert_eq!(status("shop.example", "/buy").await, StatusCode::OK);
+    assert_eq!(status("other.example", "/buy").await, StatusCode::FORBIDDEN, "a token of another room");
+    assert_eq!(status("other.example", "/films").await, StatusCode::FORBIDDEN, "open in another room");
+}

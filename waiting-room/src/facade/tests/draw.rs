@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::harness::World;
 use crate::TicketClaims;
-use crate::line::{self, DrawEvidence, Phase, Snapshot};
+use crate::line::{self, DrawEvidence, Phase, RoomState, Snapshot};
 
 const ROOM: &str = "/.waiting-room/rooms/demo";
 const SEATS: &str = "/screenings/lighthouse-1900/seats";
@@ -25,6 +25,11 @@ fn prequeue(line: &mut Snapshot) {
     early(line);
     line.phase = Phase::Prequeue;
     line.digest = "aa".to_owned();
+}
+
+fn sold_out(line: &mut Snapshot) {
+    prequeue(line);
+    line.state = RoomState::SoldOut;
 }
 
 fn drawn(line: &mut Snapshot) {
@@ -168,4 +173,40 @@ async fn the_line_is_asked_with_positions() {
         asked.push(position);
     }
     assert_eq!(world.store.positions.lock().unwrap().clone(), asked);
+}
+
+#[tokio::test]
+async fn who_is_there_is_told_by_position() {
+    let world = world(prequeue).await;
+    let mut people = Vec::new();
+    for _ in 0..10 {
+        people.push(join(&world).await.0);
+    }
+    show(&world, called).await;
+    let room = world.door.gate().rooms.get("demo").unwrap();
+    room.report().await;
+    let told = world.store.seen.lock().unwrap().len();
+    let mut positions = Vec::new();
+    for cookie in &people[..5] {
+        positions.push(poll(&world, cookie).await["position"].as_u64().unwrap());
+    }
+    room.report().await;
+    let mut heard = world.store.seen.lock().unwrap()[told..].concat();
+    positions.sort_unstable();
+    heard.sort_unstable();
+    assert_eq!(heard, positions);
+}
+
+#[tokio::test]
+async fn what_is_sold_out_before_the_opening_counts_down_to_nothing() {
+    let world = world(prequeue).await;
+    let (cookie, _) = join(&world).await;
+    show(&world, sold_out).await;
+    assert_eq!(poll(&world, &cookie).await["state"], "sold_out");
+    for cookie in [cookie.as_str(), ""] {
+        let page = world.get(SEATS, cookie).await;
+        assert!(page.body.contains("Everything is sold") && !page.body.contains("prequeue"), "{}", page.body);
+    }
+    let refused = world.json(Method::POST, &format!("{ROOM}/tickets"), "").await;
+    assert_eq!(refused.code(), "sold_out");
 }

@@ -100,13 +100,7 @@ impl World {
         });
         let memory: Arc<dyn LineStore> = Arc::new(MemoryStore::open(dir.path(), Arc::clone(&clock)).unwrap());
         let grouped = GroupedStore::new(memory);
-        let store = Arc::new(Switch {
-            inner: grouped,
-            down: AtomicBool::new(false),
-            calls: AtomicUsize::new(0),
-            as_if: Mutex::default(),
-            positions: Mutex::default(),
-        });
+        let store = Arc::new(Switch::before(grouped));
         let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
         let shared: Arc<dyn LineStore> = store.clone();
         let door = Door::with_store(&settings, &secrets, clock, &shared).await.unwrap();
@@ -231,16 +225,20 @@ async fn answer(request: Request<hyper::body::Incoming>, seen: &Mutex<Vec<Seen>>
     let body = axum::body::to_bytes(Body::new(body), 10_000_000).await.unwrap_or_default();
     let path = parts.uri.path_and_query().unwrap().as_str().to_owned();
     let slow = path.contains("slow");
+    let status = if path.contains("fails") { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
     seen.lock().unwrap().push(Seen {
         method: parts.method.to_string(),
-        path,
+        path: path.clone(),
         headers: parts.headers,
         body_bytes: body.len(),
     });
     if slow {
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
+    let word = if path.contains("the-end") { "end" } else { "stay" };
     Response::builder()
+        .header("x-waiting-room-session", word)
+        .status(status)
         .header("connection", "x-hop, keep-alive")
         .header("x-hop", "1")
         .header("proxy-authenticate", "Basic")
@@ -258,9 +256,25 @@ pub(super) struct Switch {
     pub(super) as_if: Mutex<Option<fn(&mut Snapshot)>>,
     /// The positions that were claimed or given up.
     pub(super) positions: Mutex<Vec<u64>>,
+    pub(super) seen: Mutex<Vec<Vec<u64>>>,
+    pub(super) renewed: Mutex<Vec<String>>,
+    pub(super) ended: Mutex<Vec<String>>,
 }
 
 impl Switch {
+    fn before(inner: GroupedStore) -> Switch {
+        Switch {
+            inner,
+            down: AtomicBool::default(),
+            calls: AtomicUsize::default(),
+            as_if: Mutex::default(),
+            positions: Mutex::default(),
+            seen: Mutex::default(),
+            renewed: Mutex::default(),
+            ended: Mutex::default(),
+        }
+    }
+
     pub(super) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
     }
@@ -314,11 +328,18 @@ impl LineStore for Switch {
     }
 
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.seen(room, positions))
+        if !self.down.load(Ordering::Relaxed) {
+            self.seen.lock().unwrap().push(positions.to_vec());
+        }
+        self.shape(self.inner.seen(room, positions), |snapshot| snapshot)
     }
 
     fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.sessions(room, renew, end))
+        if !self.down.load(Ordering::Relaxed) {
+            self.renewed.lock().unwrap().extend_from_slice(renew);
+            self.ended.lock().unwrap().extend_from_slice(end);
+        }
+        self.shape(self.inner.sessions(room, renew, end), |snapshot| snapshot)
     }
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {

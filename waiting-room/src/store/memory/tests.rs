@@ -181,7 +181,7 @@ impl World {
             Step::Join(count) => drop(store.join_now("demo", *count)),
             Step::Claim(numbers) => drop(store.claim_now("demo", EPOCH, numbers).expect("claimed")),
             Step::Tick => drop(run(&Line::decide_tick).expect("ticked")),
-            Step::Change(change) => drop(run(&|line| line.decide_change(change)).expect("changed")),
+            Step::Change(change) => drop(run(&|line| line.decide_change("test", change)).expect("changed")),
             Step::Seen(positions) => store
                 .with("demo", |room| {
                     room.line.see(positions);

@@ -1,9 +1,10 @@
 -- Changes what an operator may change. An empty argument leaves the value as it is.
--- ARGV: now, rate, burst, state, whether there is a message ('1' or ''), message. Answers the snapshot.
+-- ARGV: time and caller's state, rate, burst, state, whether there is a message ('1' or ''), message, max_active, renewal,
+-- whether anything is asked for ('1' or ''). Answers the snapshot.
 
-local line = load()
+local line, refusal = load()
 if not line then
-  return no_room()
+  return refusal
 end
 line.rate = tonumber(ARGV[2]) or line.rate
 line.burst = tonumber(ARGV[3]) or line.burst
@@ -13,8 +14,11 @@ end
 if ARGV[5] == '1' then
   line.message = ARGV[6]
 end
-if ARGV[2] .. ARGV[3] .. ARGV[4] .. ARGV[5] ~= '' then
+line.max_active = tonumber(ARGV[7]) or line.max_active
+line.renewal = tonumber(ARGV[8]) or line.renewal
+if ARGV[9] == '1' then
   limit_budget(line)
+  line.units = math.max(line.units, -AHEAD_MS * line.rate)
   line.version = line.version + 1
 end
 save(line)

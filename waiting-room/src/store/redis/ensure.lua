@@ -1,16 +1,17 @@
--- Begins the line if there is none; otherwise only the length of sessions is taken over.
--- ARGV: now, rate, burst, session_ms, state, message. Answers the snapshot.
+-- Begins the line if there is none; otherwise only the length of sessions is taken over. Who has seen it before restores
+-- it instead.
+-- ARGV: time and caller's state, rate, burst, session_ms, state, message, max_active, renewal. Answers the snapshot.
 
 local session_ms = tonumber(ARGV[4])
-local line = load()
+local line, refusal = load()
 if not line then
-  local now = now_ms()
-  line = {
-    epoch = math.max(1, now), version = 1, wall_ms = now, line_ms = now, issued = 0, cursor = 0,
-    rate = tonumber(ARGV[2]), burst = tonumber(ARGV[3]), session_ms = session_ms, state = ARGV[5], message = ARGV[6],
-    units = 0, calls = {}, total = 0, seconds = {}, window = math.floor(now / REPEAT_MS),
-  }
-  redis.call('UNLINK', SPENT, RECENT[0], RECENT[1])
+  if SEEN_EPOCH ~= 0 then
+    return refusal
+  end
+  line = begin(math.max(1, now_ms()), 1)
+  line.rate, line.burst, line.session_ms = tonumber(ARGV[2]), tonumber(ARGV[3]), session_ms
+  line.state, line.message = ARGV[5], ARGV[6]
+  line.max_active, line.renewal = tonumber(ARGV[7]), tonumber(ARGV[8])
 elseif line.session_ms ~= session_ms then
   line.session_ms = session_ms
   line.version = line.version + 1

@@ -4,6 +4,9 @@ use crate::line::rule;
 use redis::Script;
 use std::fmt::Write;
 
+/// The numbers that a restored line skips: more than can have been given out in the moment that no node has seen.
+const GAP: u64 = 1_000;
+
 const LINE: &str = include_str!("line.lua");
 
 /// What a script does.
@@ -15,6 +18,9 @@ pub(super) enum Operation {
     Tick,
     Change,
     Leave,
+    Restore,
+    Seen,
+    Sessions,
 }
 
 impl Operation {
@@ -26,6 +32,9 @@ impl Operation {
             Operation::Tick => include_str!("tick.lua"),
             Operation::Change => include_str!("change.lua"),
             Operation::Leave => include_str!("leave.lua"),
+            Operation::Restore => include_str!("restore.lua"),
+            Operation::Seen => include_str!("seen.lua"),
+            Operation::Sessions => include_str!("sessions.lua"),
         }
     }
 }
@@ -44,6 +53,9 @@ pub(super) struct Scripts {
     tick: Whole,
     change: Whole,
     leave: Whole,
+    restore: Whole,
+    seen: Whole,
+    sessions: Whole,
 }
 
 impl Scripts {
@@ -61,6 +73,9 @@ impl Scripts {
             tick: whole(Operation::Tick),
             change: whole(Operation::Change),
             leave: whole(Operation::Leave),
+            restore: whole(Operation::Restore),
+            seen: whole(Operation::Seen),
+            sessions: whole(Operation::Sessions),
         }
     }
 
@@ -72,6 +87,9 @@ impl Scripts {
             Operation::Tick => &self.tick,
             Operation::Change => &self.change,
             Operation::Leave => &self.leave,
+            Operation::Restore => &self.restore,
+            Operation::Seen => &self.seen,
+            Operation::Sessions => &self.sessions,
         }
     }
 }
@@ -81,6 +99,7 @@ fn constants() -> String {
     let table = [
         ("STEP_MS_MAX", rule::STEP_MS_MAX.unsigned_abs()),
         ("STEADY_MS", rule::STEADY_MS.unsigned_abs()),
+        ("RESTORE_GAP", rule::RESTORE_GAP),
         ("COVER_MS", rule::COVER_MS),
         ("COVER_MIN", rule::COVER_MIN),
         ("CALLED_PER_MISSING_KNOWN", rule::CALLED_PER_MISSING[0]),
@@ -96,6 +115,8 @@ fn constants() -> String {
         ("CALL_SLOT_MS", rule::CALL_SLOT_MS.unsigned_abs()),
         ("EXPECTED_MS", rule::EXPECTED_MS.unsigned_abs()),
         ("REPEAT_MS", rule::REPEAT_MS.unsigned_abs()),
+        ("NEAR_MIN", rule::NEAR_MIN.into()),
+        ("GAP", GAP),
         ("SECONDS", rule::SECONDS.unsigned_abs()),
     ];
     table.iter().fold(String::new(), |mut lua, (name, value)| {

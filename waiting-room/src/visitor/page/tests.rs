@@ -146,6 +146,12 @@ fn notices_render() {
 }
 
 #[test]
+fn the_check_renders() {
+    let page = CheckPage { room: "demo".to_owned(), title: "<b>evil</b>".to_owned() };
+    keep("door/check.html", &page.render().expect("renders"));
+}
+
+#[test]
 fn assets_are_found_by_path() {
     for asset in asset::all() {
         assert_eq!(asset::asset(asset.path).map(|found| &found.etag), Some(&asset.etag));
@@ -165,4 +171,14 @@ fn waits_are_said_in_whole_minutes() {
     assert_eq!(said(3_600_000, 7_200_000), "about 1–2 hours");
     assert_eq!(utc_time(1_795_286_527_000), "18:42:07");
     assert_eq!(thousands(1_234_567), "1,234,567");
+}
+
+#[test]
+fn who_is_called_in_a_slow_room_is_not_told_of_seconds() {
+    let said = [0, 10_000, 10_001, 60_000, 60_001, 146_000].map(super::called_said);
+    let seconds = "a few seconds";
+    assert_eq!(
+        said,
+        [seconds, seconds, "less than a minute", "less than a minute", "up to 2 minutes", "up to 3 minutes"]
+    );
 }

@@ -1,0 +1,123 @@
+//! All metrics of this crate on one page: the table, and one function per event. All of them are counters. Labels are
+//! closed sets; nothing about a customer, an order or a payment is ever a label.
+//!
+//! What a transaction decides is counted when it is committed (`Tx::when_kept`): a block
+//! that is run again, or rolled back, counts nothing.
+
+use metrics::counter;
+
+const HOLDS: &str = "vestibule_holds_total";
+const ORDERS: &str = "vestibule_orders_total";
+const PAYMENTS: &str = "vestibule_payments_total";
+const REFUNDS: &str = "vestibule_refunds_total";
+const COUPONS: &str = "vestibule_coupons_total";
+const KEYED_REQUESTS: &str = "vestibule_keyed_requests_total";
+const SWEEPS: &str = "vestibule_sweeps_total";
+
+/// Every metric: name and help. The exporter describes them from here, and so does the README.
+pub const TABLE: [(&str, &str); 7] = [
+    (
+        HOLDS,
+        "Wishes to hold seats or stock, and holds given back unbought, by goods (seats, stock) and outcome \
+         (placed, taken, sold_out, all_held, refused, released)",
+    ),
+    (ORDERS, "Orders that came to their end, by outcome (booked, released, review)"),
+    (PAYMENTS, "Tries to pay that got a verdict, or none in time, by outcome (captured, failed, cancelled, unknown)"),
+    (REFUNDS, "Refunds asked of the provider, by outcome (succeeded, failed, unknown)"),
+    (COUPONS, "Wishes for a coupon, by outcome (issued, repeated, gone, refused)"),
+    (KEYED_REQUESTS, "Requests with an idempotency key, by outcome (run, replayed, key_reused, in_progress)"),
+    (SWEEPS, "Rounds of the sweeper, by outcome (done, failed)"),
+];
+
+/// Declares the outcomes of one event with their labels.
+macro_rules! outcomes {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $label:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name { $($variant),* }
+
+        impl $name {
+            const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),* }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// What is held.
+    Goods { Seats = "seats", Stock = "stock" }
+}
+outcomes! {
+    /// What became of a hold.
+    Hold {
+        Placed = "placed",
+        Taken = "taken",
+        SoldOut = "sold_out",
+        AllHeld = "all_held",
+        Refused = "refused",
+        Released = "released",
+    }
+}
+outcomes! {
+    /// How an order ended.
+    Order { Booked = "booked", Released = "released", Review = "review" }
+}
+outcomes! {
+    /// What became of a try to pay.
+    Payment { Captured = "captured", Failed = "failed", Cancelled = "cancelled", Unknown = "unknown" }
+}
+outcomes! {
+    /// What the provider made of a refund.
+    Refund { Succeeded = "succeeded", Failed = "failed", Unknown = "unknown" }
+}
+outcomes! {
+    /// What became of a wish for a coupon.
+    Coupon { Issued = "issued", Repeated = "repeated", Gone = "gone", Refused = "refused" }
+}
+outcomes! {
+    /// What became of a request with a key.
+    Keyed { Run = "run", Replayed = "replayed", KeyReused = "key_reused", InProgress = "in_progress" }
+}
+outcomes! {
+    /// How a round of the sweeper went.
+    Sweep { Done = "done", Failed = "failed" }
+}
+
+/// Somebody wanted to hold something, or a hold came back.
+pub(crate) fn hold(goods: Goods, outcome: Hold) {
+    counter!(HOLDS, "goods" => goods.label(), "outcome" => outcome.label()).increment(1);
+}
+
+/// An order ended.
+pub(crate) fn order(outcome: Order) {
+    counter!(ORDERS, "outcome" => outcome.label()).increment(1);
+}
+
+/// A try to pay moved to where it tells something.
+pub(crate) fn payment(outcome: Payment) {
+    counter!(PAYMENTS, "outcome" => outcome.label()).increment(1);
+}
+
+/// The provider was asked to give money back.
+pub(crate) fn refund(outcome: Refund) {
+    counter!(REFUNDS, "outcome" => outcome.label()).increment(1);
+}
+
+/// Somebody wanted a coupon.
+pub(crate) fn coupon(outcome: Coupon) {
+    counter!(COUPONS, "outcome" => outcome.label()).increment(1);
+}
+
+/// A request with an idempotency key arrived.
+pub(crate) fn keyed(outcome: Keyed) {
+    counter!(KEYED_REQUESTS, "outcome" => outcome.label()).increment(1);
+}
+
+/// The sweeper went round.
+pub(crate) fn sweep(outcome: Sweep) {
+    counter!(SWEEPS, "outcome" => outcome.label()).increment(1);
+}
+
+#[cfg(test)]
+mod tests;
