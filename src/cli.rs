@@ -167,8 +167,11 @@ pub(crate) struct RoomSetArgs {
 /// What `simulate` sends through the door.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// How many visitors come
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Drive the line itself in virtual time: no server, thousands of times real time, the rules W1 to W8 checked
+    #[arg(long = "virtual", conflicts_with_all = ["url", "path", "room", "limit"])]
+    pub(crate) offline: bool,
+    /// How many visitors come (at most 100,000 through a real door)
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) visitors: u32,
     /// Seconds over which they arrive
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=3600))]
@@ -194,6 +197,31 @@ pub(crate) struct SimulateArgs {
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// With --virtual: so many random stories with faults, from --seed on, instead of one crowd
+    #[arg(long, requires = "offline", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        conflicts_with_all = ["visitors", "over", "leave", "rate", "arrivals", "plot"])]
+    pub(crate) seeds: Option<u32>,
+    /// With --virtual: people let in per minute
+    #[arg(long, requires = "offline", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(waiting_room::line::RATE_PER_MINUTE_MAX)))]
+    pub(crate) rate: u32,
+    /// With --virtual: how they arrive
+    #[arg(long, requires = "offline", value_enum, default_value_t = ArrivalsArg::Spike)]
+    pub(crate) arrivals: ArrivalsArg,
+    /// With --virtual: write a picture of it (SVG)
+    #[arg(long, requires = "offline", value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+/// How simulated visitors arrive.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ArrivalsArg {
+    /// Most of them at the very beginning
+    Spike,
+    /// Independently of each other
+    Poisson,
+    /// At equal distances
+    Flat,
 }
 
 /// What `verify-draw` looks at.

@@ -11,6 +11,7 @@ mod path;
 mod problem;
 mod proxy;
 mod settings;
+pub mod simulation;
 mod stock;
 pub mod store;
 mod visitor;
