@@ -135,8 +135,8 @@ impl Line {
         }
         self.max_active = change.max_active.unwrap_or(self.max_active);
         self.session_renewal = change.session_renewal.unwrap_or(self.session_renewal);
+        self.meter.reprice(old.0, self.rate_per_minute);
         self.meter.limit(self.burst_in_force());
-        self.meter.limit_debt(self.rate_per_minute);
     }
 
     /// This number went in or left.

@@ -103,17 +103,19 @@ impl Line {
     /// What time alone does. Two steps do the same as one long one, so a journal need not record ticks that changed
     /// nothing.
     pub(super) fn pass_time(&mut self) {
-        let line_ms = self.clock.line_ms;
+        let (line_ms, before) = (self.clock.line_ms, self.rate_per_minute);
         if let Some(ramp) = self.ramp {
             let (rate_per_minute, over) = ramp.rate(line_ms);
             self.rate_per_minute = rate_per_minute;
             self.ramp = (!over).then_some(ramp);
         }
         let rate_per_minute = match self.state {
-            RoomState::Open | RoomState::Draining => self.rate_per_minute,
+            // On a ramp the lower end of the step: the budget never runs ahead of the rate.
+            RoomState::Open | RoomState::Draining => before.min(self.rate_per_minute),
             RoomState::Paused | RoomState::Closed | RoomState::SoldOut => 0,
         };
         self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
+        self.meter.reprice(before, self.rate_per_minute);
         self.calls.forget(line_ms);
         self.keen.forget(line_ms);
         self.presence.forget(line_ms);
