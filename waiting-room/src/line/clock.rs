@@ -53,7 +53,9 @@ mod tests {
         let back = clock.step(10);
         assert_eq!((back.wall_ms, back.line_ms), (10, 1_000_250));
         assert_eq!(back.step(260).line_ms, 1_000_500, "it goes on at its pace");
-        assert_eq!(back.step(i64::MAX).line_ms, 1_000_250);
-        assert_eq!(back.step(10 + STEP_MS_MAX).line_ms, 1_000_250 + STEP_MS_MAX, "the longest step is time");
+        assert_eq!(back.step(10 + STEP_MS_MAX).line_ms, 1_000_250 + STEP_MS_MAX);
+        let ahead = back.step(11 + STEP_MS_MAX);
+        assert_eq!((ahead.line_ms, ahead.day_ms), (1_000_250, 1_000_250), "it stands still for a jump ahead too");
+        assert_eq!(ahead.steady_at_ms, 1_000_250 + STEADY_MS);
     }
 }

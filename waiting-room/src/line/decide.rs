@@ -64,8 +64,7 @@ impl Line {
             Method::Fcfs | Method::Draw if self.is_calm() => self.meter.people().min(count).min(self.room_inside()),
             Method::PassThrough | Method::Fcfs | Method::Draw => 0,
         };
-        let waiting = self.issued - self.cursor + self.called_waiting();
-        let full = self.queue_max > 0 && admitted == 0 && waiting >= self.queue_max;
+        let full = self.queue_max > 0 && admitted == 0 && self.waiting() >= self.queue_max;
         if full || count > NUMBER_MAX - self.issued.min(NUMBER_MAX) {
             return Err(Refused::Full);
         }
@@ -179,11 +178,15 @@ impl Line {
         self.call_next(called.saturating_sub(self.calls.expected()))
     }
 
-    /// The cursor moves until it has passed `people` who may be here.
+    /// The cursor moves until it has passed `people` who may be here, and over numbers that nobody holds at once.
     fn call_next(&self, people: u64) -> Option<Effect> {
         let last = self.issued.min(self.cursor + CALL_SCAN_MAX);
-        let (mut up_to, mut expected) = (self.cursor, 0);
+        let (mut up_to, mut expected, mut gaps) = (self.cursor, 0, self.gaps.iter().peekable());
         while expected < people && up_to < last {
+            if let Some(gap) = gaps.next_if(|gap| *gap.start() <= up_to + 1) {
+                up_to = up_to.max(*gap.end());
+                continue;
+            }
             up_to += 1;
             let here = !self.spent.contains(up_to) && !self.presence.is_away(self.clock.line_ms, up_to);
             expected += u64::from(here);
