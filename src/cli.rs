@@ -42,10 +42,11 @@ pub(crate) enum Command {
     /// Check the settings and say what is wrong, without starting anything
     Validate,
     /// See and change rooms on a running front door
-    #[command(subcommand)]
-    Room(RoomCommand),
+    Room(RoomArgs),
     /// Send visitors through the door and report what they met
     Simulate(SimulateArgs),
+    /// Compute a room's draw again from its published evidence; exit code 1 if it does not hold
+    VerifyDraw(VerifyDrawArgs),
     /// Check this machine and what the settings point at
     Doctor,
     /// Ask a running process whether it is ready (for container health checks)
@@ -55,6 +56,16 @@ pub(crate) enum Command {
         /// The shell to print it for
         shell: clap_complete::Shell,
     },
+}
+
+/// A command to a room, and for whom.
+#[derive(Debug, Args)]
+pub(crate) struct RoomArgs {
+    /// Your name in the room's history; without it "operator"
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub(crate) who: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: RoomCommand,
 }
 
 /// What can be asked of a room.
@@ -68,34 +79,86 @@ pub(crate) enum RoomCommand {
         room: String,
     },
     /// Change a room; it takes effect within a second and is kept over a restart
+    #[command(after_help = SET_EXAMPLES)]
     Set(RoomSetArgs),
     /// Let people in again, and take down the message of the pause
-    Open {
+    Open(RoomStateArgs),
+    /// Keep everybody in line: nobody is called, nobody loses a place
+    Pause(RoomStateArgs),
+    /// Let those in line go on, and nobody new join
+    Drain(RoomStateArgs),
+    /// Nobody joins and nobody goes in; who is inside goes on
+    Close(RoomStateArgs),
+    /// As close, and visitors are told that all is sold
+    SoldOut(RoomStateArgs),
+    /// Who changed what, the latest first
+    Changes {
         /// The room's name
         room: String,
     },
-    /// Keep everybody in line: nobody is called, nobody loses a place
-    Pause {
+    /// Take the latest change back
+    Undo {
         /// The room's name
         room: String,
-        /// What the queue page tells the visitors meanwhile
-        #[arg(long)]
-        message: Option<String>,
     },
 }
 
+/// A room that goes to another state.
+#[derive(Debug, Args)]
+pub(crate) struct RoomStateArgs {
+    /// The room's name
+    pub(crate) room: String,
+    /// What the queue page tells the visitors ("" takes it away)
+    #[arg(long)]
+    pub(crate) message: Option<String>,
+}
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  vestibule room set demo --rate 120 --burst 10
+  vestibule room set demo --ramp 800 --over 5m
+  vestibule room set demo --max-active 2000 --message \"Doors at eight.\"
+  vestibule room set demo --method draw --opens-at 2026-12-01T20:00:00Z --closes-at none";
+
 /// The changes `room set` can make.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").args(["rate", "burst", "message"]).required(true).multiple(true))]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args([
+    "rate", "burst", "max_active", "queue_max", "ramp", "method", "prequeue_at", "opens_at", "closes_at", "message",
+]))]
 pub(crate) struct RoomSetArgs {
     /// The room's name
     pub(crate) room: String,
     /// People to let in per minute
     #[arg(long, value_name = "PER_MINUTE", allow_negative_numbers = true)]
     pub(crate) rate: Option<u32>,
-    /// People that may be let in at one instant after a quiet time
+    /// People that may be let in at one instant after a quiet time; 0 follows the rate
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) burst: Option<u32>,
+    /// People inside at the same time; 0 is no cap
+    #[arg(long, value_name = "PEOPLE")]
+    pub(crate) max_active: Option<u32>,
+    /// People who may wait; 0 is no limit
+    #[arg(long, value_name = "PEOPLE")]
+    pub(crate) queue_max: Option<u64>,
+    /// People per minute to reach evenly, from the rate of now
+    #[arg(long, value_name = "PER_MINUTE", requires = "over", conflicts_with = "rate")]
+    pub(crate) ramp: Option<u32>,
+    /// How long the ramp takes: 90s, 5m, 1h
+    #[arg(long, value_name = "TIME", requires = "ramp")]
+    pub(crate) over: Option<String>,
+    /// How places are given: fcfs, draw or pass_through
+    #[arg(long)]
+    pub(crate) method: Option<String>,
+    /// When people may begin to join, like 2026-12-01T19:00:00Z; none takes it away
+    #[arg(long, value_name = "TIME")]
+    pub(crate) prequeue_at: Option<String>,
+    /// When the first are called; none takes it away
+    #[arg(long, value_name = "TIME")]
+    pub(crate) opens_at: Option<String>,
+    /// When nobody joins or goes in any more; none takes it away
+    #[arg(long, value_name = "TIME")]
+    pub(crate) closes_at: Option<String>,
     /// What the queue page tells the visitors ("" takes it away)
     #[arg(long)]
     pub(crate) message: Option<String>,
@@ -104,8 +167,11 @@ pub(crate) struct RoomSetArgs {
 /// What `simulate` sends through the door.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// How many visitors come
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Drive the line itself in virtual time: no server, thousands of times real time, the rules W1 to W8 checked
+    #[arg(long = "virtual", conflicts_with_all = ["url", "path", "room", "limit"])]
+    pub(crate) offline: bool,
+    /// How many visitors come (at most 100,000 through a real door)
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) visitors: u32,
     /// Seconds over which they arrive
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=3600))]
@@ -131,6 +197,51 @@ pub(crate) struct SimulateArgs {
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// With --virtual: so many random stories with faults, from --seed on, instead of one crowd
+    #[arg(long, requires = "offline", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        conflicts_with_all = ["visitors", "over", "leave", "rate", "arrivals", "plot"])]
+    pub(crate) seeds: Option<u32>,
+    /// With --virtual: people let in per minute
+    #[arg(long, requires = "offline", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(waiting_room::line::RATE_PER_MINUTE_MAX)))]
+    pub(crate) rate: u32,
+    /// With --virtual: how they arrive
+    #[arg(long, requires = "offline", value_enum, default_value_t = ArrivalsArg::Spike)]
+    pub(crate) arrivals: ArrivalsArg,
+    /// With --virtual: write a picture of it (SVG)
+    #[arg(long, requires = "offline", value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+/// How simulated visitors arrive.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ArrivalsArg {
+    /// Most of them at the very beginning
+    Spike,
+    /// Independently of each other
+    Poisson,
+    /// At equal distances
+    Flat,
+}
+
+/// What `verify-draw` looks at.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyDrawArgs {
+    /// Where the evidence is published; default: the demo room at the door of the settings
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) url: Option<String>,
+    /// A saved answer of that address
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+    /// Tell the place of this registration
+    #[arg(long, conflicts_with = "ticket")]
+    pub(crate) number: Option<u64>,
+    /// Tell the place of this ticket
+    #[arg(long)]
+    pub(crate) ticket: Option<String>,
+    /// The commitment that you noted before the opening (hexadecimal)
+    #[arg(long, value_name = "HEX")]
+    pub(crate) commitment: Option<String>,
 }
 
 fn part(text: &str) -> Result<f64, String> {

@@ -6,6 +6,7 @@ pub(crate) mod healthcheck;
 pub(crate) mod room;
 pub(crate) mod simulate;
 pub(crate) mod validate;
+pub(crate) mod verify_draw;
 
 use std::time::Duration;
 

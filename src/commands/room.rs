@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{client, json, send};
-use crate::cli::{RoomCommand, RoomSetArgs};
+use crate::cli::{RoomArgs, RoomCommand, RoomSetArgs, RoomStateArgs};
 use crate::config::Config;
 use crate::keys::read_operator_password;
 
@@ -13,25 +13,27 @@ use crate::keys::read_operator_password;
 const COLUMNS: [&str; 6] = ["room", "state", "rate_per_minute", "waiting", "admitted_last_minute", "admitted_total"];
 
 /// Asks the running front door, and prints what it says.
-pub(crate) async fn run(command: RoomCommand, config: &Config) -> Result<()> {
+pub(crate) async fn run(args: RoomArgs, config: &Config) -> Result<()> {
     let api = Api {
         base: format!("http://{}/api/rooms", config.settings.listen.operator),
         password: read_operator_password(config.data_dir())?,
+        who: args.who,
     };
-    match command {
+    match args.command {
         RoomCommand::List => list(&api.call(Method::GET, "", None).await?),
         RoomCommand::Show { room } => show(&api.call(Method::GET, &room, None).await?),
         RoomCommand::Set(set) => show(&api.call(Method::PATCH, &set.room, Some(changes(&set))).await?),
-        RoomCommand::Open { room } => {
+        RoomCommand::Open(mut to) => {
             // What the pause told the visitors would be untrue now.
-            let change = json!({ "state": "open", "message": "" });
-            show(&api.call(Method::PATCH, &room, Some(change)).await?);
+            to.message.get_or_insert_default();
+            api.go("open", to).await?;
         }
-        RoomCommand::Pause { room, message } => {
-            let mut change = Map::from_iter([("state".to_owned(), json!("paused"))]);
-            change.extend(message.map(|message| ("message".to_owned(), json!(message))));
-            show(&api.call(Method::PATCH, &room, Some(Value::Object(change))).await?);
-        }
+        RoomCommand::Pause(to) => api.go("paused", to).await?,
+        RoomCommand::Drain(to) => api.go("draining", to).await?,
+        RoomCommand::Close(to) => api.go("closed", to).await?,
+        RoomCommand::SoldOut(to) => api.go("sold_out", to).await?,
+        RoomCommand::Changes { room } => history(&api.call(Method::GET, &format!("{room}/changes"), None).await?),
+        RoomCommand::Undo { room } => show(&api.call(Method::POST, &format!("{room}/undo"), None).await?),
     }
     Ok(())
 }
@@ -39,26 +41,58 @@ pub(crate) async fn run(command: RoomCommand, config: &Config) -> Result<()> {
 struct Api {
     base: String,
     password: String,
+    who: Option<String>,
 }
 
 impl Api {
-    async fn call(&self, method: Method, room: &str, change: Option<Value>) -> Result<Value> {
-        let url = if room.is_empty() { self.base.clone() } else { format!("{}/{room}", self.base) };
+    async fn call(&self, method: Method, path: &str, change: Option<Value>) -> Result<Value> {
+        let url = if path.is_empty() { self.base.clone() } else { format!("{}/{path}", self.base) };
         let mut request = client()?.request(method, url).bearer_auth(&self.password);
+        if let Some(who) = &self.who {
+            request = request.header("x-operator-name", who);
+        }
         if let Some(change) = change {
             request = request.json(&change);
         }
         json(send(request, "listen.operator").await?).await
     }
+
+    async fn go(&self, state: &str, to: RoomStateArgs) -> Result<()> {
+        let mut change = Map::from_iter([("state".to_owned(), json!(state))]);
+        change.extend(to.message.map(|message| ("message".to_owned(), json!(message))));
+        show(&self.call(Method::PATCH, &to.room, Some(Value::Object(change))).await?);
+        Ok(())
+    }
 }
 
+/// What was given and nothing else; the admin API judges the values.
 fn changes(set: &RoomSetArgs) -> Value {
+    let text = |given: &Option<String>| given.clone().map(Value::from);
+    let ramp = set.ramp.zip(set.over.as_deref()).map(|(rate, over)| format!("{rate} per minute over {over}"));
     let given = [
         ("rate_per_minute", set.rate.map(Value::from)),
         ("burst", set.burst.map(Value::from)),
-        ("message", set.message.clone().map(Value::from)),
+        ("max_active", set.max_active.map(Value::from)),
+        ("queue_max", set.queue_max.map(Value::from)),
+        ("ramp", ramp.map(Value::from)),
+        ("method", text(&set.method)),
+        ("prequeue_at", text(&set.prequeue_at)),
+        ("opens_at", text(&set.opens_at)),
+        ("closes_at", text(&set.closes_at)),
+        ("message", text(&set.message)),
     ];
     Value::Object(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+}
+
+fn history(answer: &Value) {
+    let changes = answer.get("changes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if changes.is_empty() {
+        println!("no changes");
+    }
+    for change in changes {
+        let [at, who, what] = ["at", "who", "text"].map(|name| change.get(name).map_or_else(String::new, text));
+        println!("{at:<24} {who:<12} {what}");
+    }
 }
 
 fn list(answer: &Value) {
@@ -82,11 +116,35 @@ fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        set: RoomSetArgs,
+    }
+
+    fn set(line: &[&str]) -> Result<Value, clap::Error> {
+        Line::try_parse_from([&["set", "demo"], line].concat()).map(|line| changes(&line.set))
+    }
 
     #[test]
     fn only_what_was_given_is_changed() {
-        let set = RoomSetArgs { room: "demo".to_owned(), rate: Some(120), burst: None, message: None };
-        assert_eq!(changes(&set), json!({ "rate_per_minute": 120 }));
+        assert_eq!(set(&["--rate", "120"]).unwrap(), json!({ "rate_per_minute": 120 }));
+        assert_eq!(
+            set(&["--ramp", "800", "--over", "5m", "--max-active", "0", "--opens-at", "none"]).unwrap(),
+            json!({ "ramp": "800 per minute over 5m", "max_active": 0, "opens_at": "none" })
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        for line in
+            [&[] as &[&str], &["--ramp", "800"], &["--over", "5m"], &["--rate", "1", "--ramp", "2", "--over", "1m"]]
+        {
+            assert!(set(line).is_err(), "{line:?}");
+        }
     }
 }

@@ -1,12 +1,15 @@
-//! `vestibule simulate`: sends visitors through a running door, as an app would, and reports what they met.
+//! `vestibule simulate`: sends visitors through a running door, as an app would, and reports what they met; or, with
+//! `--virtual`, drives the line itself.
 
+mod offline;
+mod plot;
 mod report;
 mod visitor;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -23,8 +26,18 @@ use visitor::Plan;
 /// A poll that takes longer than this counts as an error of the door.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// The most visitors through a real door: each holds a connection.
+const VISITORS_MAX: u32 = 100_000;
+
 /// Runs the visitors and prints the summary.
 pub(crate) async fn run(arguments: &SimulateArgs, config: &Config) -> Result<()> {
+    if arguments.offline {
+        return offline::run(arguments);
+    }
+    ensure!(
+        arguments.visitors <= VISITORS_MAX,
+        "at most {VISITORS_MAX} visitors fit through a real door; --virtual has room"
+    );
     let door = arguments.url.clone().unwrap_or_else(|| format!("http://{}", config.settings.listen.door));
     let client = Client::builder().timeout(ANSWER_WITHIN).build().context("cannot make an HTTP client")?;
     let rate = rate_per_minute(&client, &door, &arguments.room).await?;
@@ -98,6 +111,7 @@ fn plans(arguments: &SimulateArgs) -> Vec<Plan> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::ArrivalsArg;
 
     #[test]
     fn the_same_seed_gives_the_same_crowd() {
@@ -111,6 +125,11 @@ mod tests {
             limit: 1,
             seed,
             json: false,
+            offline: false,
+            seeds: None,
+            rate: 60,
+            arrivals: ArrivalsArg::Spike,
+            plot: None,
         };
         let crowd = plans(&arguments(7));
         assert_eq!(crowd, plans(&arguments(7)));

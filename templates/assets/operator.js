@@ -5,6 +5,8 @@ import { chart } from "./chart.js";
 
 const WINDOW_MS = 600_000;
 const LATE_MS = 3_000;            // older than this is said loudly
+const HISTORY_MS = 10_000;        // others change the room too
+const CHANGES_SHOWN = 10;
 const RATE_MAX = 1_000_000;
 const STEPS_A_DECADE = 20;        // of the slider, which is logarithmic: 0 → 1, 120 → 1,000,000
 
@@ -31,7 +33,6 @@ class Room {
     this.box = box;
     this.name = box.dataset.room;
     this.facts = null;
-    this.before = null;
     this.slots = Object.fromEntries([...box.querySelectorAll("[data-fact]")].map((slot) => [slot.dataset.fact, slot]));
     this.rate = box.querySelector("[name=rate_per_minute]");
     this.slider = box.querySelector("[data-slider]");
@@ -55,10 +56,14 @@ class Room {
       form.addEventListener("submit", (event) => {
         event.preventDefault();
         const button = event.submitter;
-        this.change(button?.name === "state" ? { state: button.value } : this.changes());
+        if (button?.name !== "state") return this.change(this.changes());
+        const grave = ["closed", "sold_out"].includes(button.value);
+        if (grave && !confirm(`${button.textContent}: everybody in line is told so, and nobody goes in any more. Sure?`)) return;
+        this.change({ state: button.value });
       });
     }
-    this.undo.addEventListener("click", () => this.change(this.before));
+    this.undo.addEventListener("submit", (event) => { event.preventDefault(); this.send("POST", "/undo"); });
+    setInterval(() => { if (!document.hidden) this.history(); }, HISTORY_MS);
   }
 
   fields() {
@@ -72,29 +77,52 @@ class Room {
   }
 
   changes() {
-    const dirty = this.fields().filter((field) => "dirty" in field.dataset);
+    const dirty = this.fields().filter((field) => "dirty" in field.dataset && !(field.name === "ramp" && field.value === ""));
     return Object.fromEntries(dirty.map((field) => [field.name, field.type === "number" ? Number(field.value) : field.value]));
   }
 
   async change(patch) {
-    if (!patch || Object.keys(patch).length === 0) return this.answer("Nothing has changed.");
-    const before = this.facts && Object.fromEntries(Object.keys(patch).map((key) => [key, this.facts[key] ?? ""]));
+    if (Object.keys(patch).length === 0) return this.answer("Nothing has changed.");
+    return this.send("PATCH", "", patch);
+  }
+
+  async send(method, path, patch) {
     try {
-      const answer = await fetch(`/api/rooms/${encodeURIComponent(this.name)}`, {
-        method: "PATCH", headers: { "Content-Type": "application/json", Accept: "application/json" },
-        body: JSON.stringify(patch), signal: AbortSignal.timeout(10_000),
+      const answer = await fetch(`/api/rooms/${encodeURIComponent(this.name)}${path}`, {
+        method, headers: { "Content-Type": "application/json", Accept: "application/json" },
+        body: patch && JSON.stringify(patch), signal: AbortSignal.timeout(10_000),
       });
       if (answer.status === 401) return location.reload();
       const body = await answer.json().catch(() => ({}));
       if (!answer.ok) return this.answer(body.detail || body.title || `Refused (${answer.status}).`);
-      for (const field of this.fields()) if (field.name in patch) delete field.dataset.dirty;
-      this.before = before;
-      this.undo.hidden = !before;
+      for (const field of this.fields()) {
+        if (!patch || field.name in patch) delete field.dataset.dirty;
+        if (field.name === "ramp" && !("dirty" in field.dataset)) field.value = "";
+      }
+      this.history();
       this.answer(`Applied at ${new Date().toLocaleTimeString()}.`);
       if ("waiting" in body) this.show(body);
     } catch {
       this.answer("No answer. It may or may not have been applied: look at the numbers.");
     }
+  }
+
+  async history() {
+    try {
+      const answer = await fetch(`/api/rooms/${encodeURIComponent(this.name)}/changes`, { signal: AbortSignal.timeout(10_000) });
+      if (!answer.ok) return;
+      const { changes } = await answer.json();
+      this.undo.hidden = changes.length === 0;
+      this.slots.unchanged.hidden = changes.length > 0;
+      this.slots.changes.replaceChildren(...changes.slice(0, CHANGES_SHOWN).map((change) => {
+        const [line, time, who] = ["li", "time", "b"].map((name) => document.createElement(name));
+        time.dateTime = change.at;
+        time.textContent = new Date(change.at_ms).toLocaleTimeString();
+        who.textContent = change.who;
+        line.append(time, " ", who, ` ${change.text}`);
+        return line;
+      }));
+    } catch { /* the next time */ }
   }
 
   answer(text) {
@@ -108,30 +136,35 @@ class Room {
 
   show(facts) {
     this.facts = facts;
-    const paused = facts.state === "paused";
+    const still = !["open", "draining"].includes(facts.state);
+    const said = facts.state.replace("_", " ");
     this.box.dataset.state = facts.state;
     this.set("title", facts.title ?? this.name);
-    this.set("state", facts.state);
-    this.set("rate", paused ? "0, paused" : number(facts.rate_per_minute));
+    this.set("state", said);
+    this.set("state_why", facts.state_why);
+    this.set("rate", still ? `0, ${said}` : number(facts.rate_per_minute) + (facts.ramp ? `, on its way to ${number(facts.ramp.to_per_minute)}` : ""));
     for (const key of ["waiting", "admitted_last_minute", "called", "admitted_total"]) this.set(key, number(facts[key]));
-    this.set("sessions_live", facts.sessions_live === undefined || facts.sessions_live === null ? "–" : number(facts.sessions_live));
-    this.set("eta", paused ? "paused" : span(facts.eta_ms));
+    this.set("active", number(facts.active) + (facts.max_active > 0 ? ` of ${number(facts.max_active)}` : ""));
+    this.set("eta", still ? said : span(facts.eta_ms));
     this.set("left", facts.remaining ? `${number(facts.remaining.free)}, ${number(facts.remaining.held)} held` : "–");
     this.set("store", `store: ${facts.store}${facts.store_ok ? "" : ", away"}`);
     this.slots.store.dataset.ok = String(facts.store_ok);
+    this.slots.autopilot.hidden = !facts.autopilot;
+    this.set("autopilot", facts.autopilot ? `Autopilot. ${facts.autopilot.why}` : "");
     const toggle = this.slots.toggle;
-    toggle.value = paused ? "open" : "paused";
-    this.set("toggle", paused ? "Resume" : "Pause");
-    toggle.classList.toggle("go", paused);
-    toggle.classList.toggle("stop", !paused);
+    const open = facts.state === "open";
+    toggle.value = open ? "paused" : "open";
+    this.set("toggle", open ? "Pause" : facts.state === "paused" ? "Resume" : "Open again");
+    toggle.classList.toggle("go", !open);
+    toggle.classList.toggle("stop", open);
     // What is being edited is left alone.
     for (const field of this.fields()) {
-      if (!("dirty" in field.dataset) && document.activeElement !== field) field.value = facts[field.name] ?? "";
+      if (field.name !== "ramp" && !("dirty" in field.dataset) && document.activeElement !== field) field.value = facts[field.name] ?? "";
     }
     if (!("dirty" in this.rate.dataset) && document.activeElement !== this.slider) this.slider.value = toStep(facts.rate_per_minute);
     this.slider.setAttribute("aria-valuetext", `${number(this.rate.value)} a minute`);
     this.forecast();
-    this.point(facts, paused);
+    this.point(facts, still);
   }
 
   forecast() {
@@ -143,10 +176,10 @@ class Room {
     this.set("forecast", `At ${number(rate)} a minute, the ${number(waiting)} who wait are in by ${end} (${span(ms)}).`);
   }
 
-  point(facts, paused) {
+  point(facts, still) {
     const t = facts.at_ms;
     if (this.points.length > 0 && t - this.points.at(-1).t < 500) return;
-    this.points.push({ t, waiting: facts.waiting, admitted: facts.admitted_last_minute, rate: paused ? 0 : facts.rate_per_minute });
+    this.points.push({ t, waiting: facts.waiting, admitted: facts.admitted_last_minute, rate: still ? 0 : facts.rate_per_minute });
     while (this.points[0].t < t - WINDOW_MS) this.points.shift();
     for (const draw of this.drawings) draw(this.points);
     if (this.points.length % 10 === 1) this.remember();

@@ -67,9 +67,9 @@ export async function barriers(page) {
   return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(' ')}`);
 }
 
-export async function picture(page, name) {
+export async function picture(page, name, options = {}) {
   mkdirSync(pictures, { recursive: true });
-  await page.screenshot({ path: join(pictures, `${name}.png`) });
+  await page.screenshot({ path: join(pictures, `${name}.png`), ...options });
 }
 
 export const at = (page, id) => page.getByTestId(id);

@@ -59,3 +59,29 @@ test('a pause with a message reaches the queue page, and the operator needs no J
   await picture(guest.page, 'queue-paused');
   assert.deepEqual(guest.complaints, []);
 });
+
+test('states are asked back about, and every control is there on a phone and in the dark', { timeout: 90_000 }, async () => {
+  for (const options of [{ viewport: { width: 390, height: 844 } }, { colorScheme: 'dark' }]) {
+    const { page, complaints } = await login(options);
+    await at(page, 'ways').click();
+    await at(page, 'plan').click();
+    await at(page, 'ramp').fill('never');
+    await at(page, 'apply').click();
+    await page.waitForFunction(() => /ramp must be like/.test(document.querySelector('[data-testid=answer]').innerText));
+    await at(page, 'ramp').fill('');
+    await at(page, 'max-active').fill('700');
+    page.once('dialog', (dialog) => dialog.dismiss());
+    await at(page, 'sold_out').click();
+    assert.notEqual(await at(page, 'state').innerText(), 'sold out');
+    page.once('dialog', (dialog) => dialog.accept());
+    await at(page, 'sold_out').click();
+    await page.locator('[data-testid=room-demo][data-state=sold_out]').waitFor();
+    assert.deepEqual(await barriers(page), []);
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.equal(wider, 0, 'nothing stands out at the side');
+    await picture(page, `operator-${options.colorScheme ?? 'phone'}`, { fullPage: true });
+    await at(page, 'toggle').click();
+    await page.locator('[data-testid=room-demo][data-state=open]').waitFor();
+    assert.deepEqual(complaints, []);
+  }
+});

@@ -20,13 +20,15 @@ async fn a_visitor_buys_two_seats() {
     assert!(films["films"].as_array().is_some_and(|films| films.len() == 3), "{films}");
     let order = app.buy(&["A1", "A2"]).await;
     assert_eq!(order["lines"].as_array().map(Vec::len), Some(2));
-    assert_eq!(app.seat_state("A1").await, "sold");
 
     let (status, transaction) = app.get(&format!("/transactions/{}", id(&order, "transaction_id"))).await;
     assert_eq!((status, &transaction["status"]), (StatusCode::OK, &json!("completed")), "{transaction}");
     assert_eq!(transaction["amount"], order["total"]["amount"]);
 
     let other = App::admitted(&running.door).await;
+    assert_eq!(other.seat_state("A1").await, "sold");
+    let (status, problem) = app.hold(&["A3"]).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("entry_expired")), "a booked order ends it");
     let (status, _) = other.get(&format!("/transactions/{}", id(&order, "transaction_id"))).await;
     assert_eq!(status, StatusCode::NOT_FOUND, "a customer sees only their own");
     let (status, _) = other.get(&format!("/api/orders/{}", id(&order, "order_id"))).await;

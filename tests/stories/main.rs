@@ -3,8 +3,10 @@
 #![expect(clippy::print_stderr, reason = "a failed or skipped story says why")]
 
 mod bad_input;
+mod draw;
 mod harness;
 mod journey;
+mod line_faults;
 mod operator;
 mod readme;
 mod restart;

@@ -54,6 +54,32 @@ async fn a_room_that_is_opened_again_does_not_go_on_saying_that_it_is_paused() {
 }
 
 #[tokio::test]
+async fn the_cli_knows_every_state_and_tells_what_was_wrong() {
+    let house = House::new();
+    let running = house.start(SLOW);
+    let address = format!("listen.operator={}", running.operator.trim_start_matches("http://"));
+    let room =
+        |line: &[&str]| vestibule(house.path(), &[&["room"], line, &["--set", &address, "--as", "ada"]].concat());
+    for (command, state) in
+        [("drain", "draining"), ("close", "closed"), ("sold-out", "sold_out"), ("pause", "paused"), ("open", "open")]
+    {
+        let went = room(&[command, "demo", "--message", "Back at eight."]);
+        let told = String::from_utf8_lossy(&went.stdout).into_owned();
+        assert!(went.status.success() && told.contains(state) && told.contains("Back at eight."), "{}", said(&went));
+    }
+    for (line, told) in [
+        (["--method", "luck"], "method must be one of"),
+        (["--opens-at", "tomorrow"], "opens_at must be a time like"),
+        (["--rate", "0"], "rate_per_minute must be"),
+    ] {
+        let refused = room(&[&["set", "demo"], line.as_slice()].concat());
+        assert!(!refused.status.success() && said(&refused).contains(told), "{}", said(&refused));
+    }
+    let changes = room(&["changes", "demo"]);
+    assert!(changes.status.success(), "{}", said(&changes));
+}
+
+#[tokio::test]
 async fn a_paused_room_calls_nobody_and_tells_why() {
     let house = House::new();
     let running = house.start(SLOW);
@@ -116,7 +142,8 @@ async fn what_is_sold_and_paid_is_counted() {
     let running = house.start(&[FAST]);
     let app = App::admitted(&running.door).await;
     app.buy(&["A1", "A2"]).await;
-    app.hold(&["A1"]).await;
+    // A booked order ends its session: somebody else tries the same seat.
+    App::admitted(&running.door).await.hold(&["A1"]).await;
     let metrics = reqwest::get(format!("{}/metrics", running.operator)).await.unwrap().text().await.unwrap();
     for line in [
         "vestibule_holds_total{goods=\"seats\",outcome=\"placed\"} 1",

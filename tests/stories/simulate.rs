@@ -1,4 +1,4 @@
-//! `vestibule simulate` against a running door.
+//! `vestibule simulate` against a running door, and in virtual time.
 
 use serde_json::Value;
 
@@ -25,4 +25,33 @@ fn a_door_that_is_not_there_is_told_with_its_setting() {
     let output = vestibule(house.path(), &["simulate", "--url", "http://127.0.0.1:9"]);
     assert_eq!(output.status.code(), Some(4));
     assert!(said(&output).contains("listen.door"), "{}", said(&output));
+}
+
+#[test]
+fn in_virtual_time_a_crowd_needs_no_server_and_leaves_a_picture() {
+    let house = House::new();
+    let crowd =
+        ["simulate", "--virtual", "--visitors", "2000", "--rate", "1200", "--arrivals", "poisson", "--leave", "0.3"];
+    let output = vestibule(house.path(), &[&crowd[..], &["--seed", "7", "--json", "--plot", "line.svg"]].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("the summary is JSON");
+    let count = |name: &str| summary[name].as_u64().unwrap_or_default();
+    assert_eq!(count("admitted") + count("gone") + count("still_waiting"), 2_000, "{summary}");
+    assert!(count("admitted_worst_minute") <= count("bound"), "{summary}");
+    let picture = std::fs::read_to_string(house.path().join("line.svg")).expect("the plot was written");
+    assert!(picture.starts_with("<svg") && picture.contains("Admitted per minute"));
+
+    let again = vestibule(house.path(), &[&crowd[..], &["--seed", "7"]].concat());
+    let words = String::from_utf8(again.stdout).expect("UTF-8");
+    assert!(words.contains(&format!("admitted       {} of 2000", count("admitted"))), "the same seed again: {words}");
+}
+
+#[test]
+fn random_stories_with_faults_keep_every_rule() {
+    let house = House::new();
+    let output = vestibule(house.path(), &["simulate", "--virtual", "--seeds", "20", "--seed", "5000"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("no rule was broken"));
+    let mixed = vestibule(house.path(), &["simulate", "--virtual", "--seeds", "20", "--rate", "5"]);
+    assert_eq!(mixed.status.code(), Some(2), "random stories have rates of their own");
 }

@@ -13,9 +13,10 @@ pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use proof::{Challenge, ProofKey};
+pub use ticket::TicketClaims;
 pub(crate) use ticket::{Ticket, TicketKeys};
-pub(crate) use verifier::EntryRefused;
 pub use verifier::EntryVerifier;
+pub(crate) use verifier::{Checked, EntryRefused};
 
 /// Header in which an app sends its entry token, and in which the door passes a verified one on.
 pub(crate) const ENTRY_HEADER: &str = "x-entry-token";

@@ -3,8 +3,12 @@
 
 mod desk;
 mod gate;
+mod lots;
 mod pass;
+mod report;
 mod room;
+mod shut;
+mod steer;
 mod verdict;
 mod wait;
 
@@ -12,5 +16,7 @@ pub(crate) use desk::{Comer, NotJoined};
 pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
+pub(crate) use shut::Shut;
+pub(crate) use steer::{AUTOPILOT, Steered};
 pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof};
-pub(crate) use wait::{Eta, eta};
+pub(crate) use wait::{Eta, Place, eta, is_near, poll_after_ms};

@@ -20,7 +20,7 @@ use crate::metrics::{self, Seen};
 use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
 use crate::problem::{Code, Problem};
-use crate::proxy::{Origin, Passage, Trust, Upstream, inspect};
+use crate::proxy::{Origin, Passage, SessionEnds, Trust, Upstream, inspect};
 use crate::settings::{Clock, OpenError, Settings};
 use crate::stock::{Remaining, Stock};
 use crate::store::{self, LineStore, StoreError};
@@ -83,11 +83,12 @@ impl Door {
         let signer = EntrySigner::new(&secrets.entry_key_pkcs8).map_err(|bad| refuse(&bad))?;
         let verifier = EntryVerifier::from_jwks(&signer.jwks()).map_err(|bad| refuse(&bad))?;
         let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
-        let rooms = Rooms::open(&settings.rooms, store).await.map_err(|error| match error {
+        let tickets = TicketKeys::new(&secrets.ticket_key);
+        let rooms = Rooms::open(&settings.rooms, store, &tickets).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
-            StoreError::NoRoom(_) | StoreError::Full | StoreError::Invalid(_) => refuse(&error),
+            StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
-        let keys = (TicketKeys::new(&secrets.ticket_key), ProofKey::new(&secrets.ticket_key));
+        let keys = (tickets, ProofKey::new(&secrets.ticket_key));
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);
         Ok(Door(Arc::new(House {
             gate: Gate::new(rules, rooms, keys, (signer, verifier), clock),
@@ -133,9 +134,11 @@ impl Door {
         operator::router(self.clone(), password)
     }
 
-    /// Moves the lines on and keeps this node's view of them fresh, until stopped.
+    /// Moves the lines on, keeps this node's view of them fresh, and steers rooms with an autopilot, until stopped.
     pub async fn run(&self, stop: CancellationToken) {
-        self.0.gate.rooms.run(&stop).await;
+        let House { gate, upstream, .. } = &*self.0;
+        let health = |over_ms| upstream.pulse().health(tokio::time::Instant::now(), over_ms);
+        tokio::join!(gate.rooms.run(&stop), gate.rooms.steer(&stop, health));
     }
 
     /// Listens to what is left to sell, by sale; a sale belongs to the room of the same name.
@@ -190,10 +193,15 @@ impl House {
             Verdict::Pass(admitted, room, grant) => {
                 metrics::verdict(Seen::Pass);
                 let passage = Passage { path, origin: visit.origin };
+                let entry = admitted.entry().cloned();
                 let response = match self.upstream.forward(admitted, passage, parts, body).await {
                     Ok(response) => response,
                     Err(problem) => visitor::refusal(visit, problem),
                 };
+                if let (Some(_), Some(room), Some(entry)) = (response.extensions().get::<SessionEnds>(), room, entry) {
+                    self.gate.end(room, &entry);
+                    return visitor::farewell(response, visit, room);
+                }
                 // Also on a failure: the visitor must not lose an entry to an upstream that stumbled.
                 visitor::keep(response, visit, room, &grant)
             }

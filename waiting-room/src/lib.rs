@@ -11,11 +11,12 @@ mod path;
 mod problem;
 mod proxy;
 mod settings;
+pub mod simulation;
 mod stock;
 pub mod store;
 mod visitor;
 
-pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, new_entry_key};
+pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_entry_key};
 pub use facade::{Door, Secrets};
 pub use proxy::StrictWire;
 pub use settings::{BypassRule, Clock, JoinLimit, OpenError, ProofOfWork, RoomSettings, Settings};

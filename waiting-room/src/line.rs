@@ -5,13 +5,18 @@
 //! decides how many called people go in, and a bit per number makes every entry single-use.
 
 mod answer;
+mod autopilot;
 mod clock;
 mod decide;
+mod draw;
 mod effect;
+mod live;
 mod machine;
 mod meter;
 mod presence;
+mod recovery;
 mod room;
+mod schedule;
 mod session;
 mod spent;
 mod tally;
@@ -19,23 +24,30 @@ mod tally;
 pub(crate) mod tests;
 
 pub use answer::{Claimed, Joined, Session, Snapshot};
-pub(crate) use decide::effect_of;
+pub use autopilot::Autopilot;
+pub(crate) use autopilot::{Decision, Health, Pilot};
+pub(crate) use decide::{Refused, effect_of};
+pub(crate) use draw::final_seed;
+pub use draw::{DRAW_ALGORITHM, Draw, DrawEvidence, Refuted};
 pub(crate) use effect::{Effect, Entry};
 pub(crate) use machine::Line;
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
     pub(crate) use super::{
-        clock::STEP_MS_MAX,
-        decide::{COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
+        answer::NEAR_MIN,
+        clock::{STEADY_MS, STEP_MS_MAX},
+        decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
-        meter::UNITS_PER_PERSON,
-        presence::{CALL_SLOT_MS, EXPECTED_MS},
+        meter::{AHEAD_MS, UNITS_PER_PERSON},
+        presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
+        recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,
         tally::SECONDS,
     };
 }
 pub use room::{
-    BURST_MAX, Invalid, MESSAGE_BYTES_MAX, RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, RoomChange, RoomInitial,
-    RoomState, SESSION_MS_MAX, burst_for, check_room_name,
+    Audit, BURST_MAX, Invalid, MAX_ACTIVE_MAX, MESSAGE_BYTES_MAX, Method, Phase, QUEUE_MAX_MAX, RAMP_MS_MAX,
+    RATE_PER_MINUTE_MAX, ROOM_NAME_BYTES_MAX, Ramp, RoomChange, RoomInitial, RoomState, SCHEDULE_MS_MAX,
+    SESSION_MS_MAX, burst_for, check_room_name,
 };

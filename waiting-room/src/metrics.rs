@@ -40,7 +40,11 @@ pub const TABLE: [(&str, Kind, &str); 14] = [
     (TICKETS, Kind::Counter, "Numbers given out by this node, by room"),
     (ADMITTED, Kind::Counter, "Entries given by this node, by room and way (calm, claim)"),
     (CLAIMS, Kind::Counter, "Requests to go in, by room and outcome; a repeated answer counts as admitted"),
-    (NOT_JOINED, Kind::Counter, "Joins without a number, by room and reason (line, network, proof)"),
+    (
+        NOT_JOINED,
+        Kind::Counter,
+        "Joins without a number, by room and reason (line, full, closed, draining, early, sold_out, network, proof)",
+    ),
     (REQUESTS, Kind::Counter, "Requests at the door, by verdict (own, pass, wait, refuse)"),
     (PROBLEMS, Kind::Counter, "Problems answered at the door, by code"),
     (UPSTREAM_SECONDS, Kind::Histogram, "Time until the upstream began to answer, in seconds"),
@@ -204,6 +208,7 @@ mod tests {
             state: RoomState::Open,
             message: String::new(),
             at_ms: 0,
+            ..Snapshot::default()
         }
     }
 
@@ -212,7 +217,7 @@ mod tests {
         let notebook = Notebook::default();
         metrics::with_local_recorder(&notebook, || {
             joined("demo", 1);
-            let session = Session { number: 1, id: String::new(), expires_in_ms: 1 };
+            let session = Session { number: 1, id: String::new(), starts_in_ms: 0, expires_in_ms: 1 };
             claimed("demo", &Claimed::Admitted(session));
             not_joined("demo", &NotJoined::Proof);
             verdict(Seen::Own);

@@ -3,8 +3,10 @@
 mod api;
 mod asset;
 mod auth;
+mod change;
 mod dashboard;
 mod facts;
+mod history;
 mod page;
 
 use std::sync::Arc;
@@ -32,9 +34,12 @@ pub(crate) fn router(door: Door, password: String) -> Router {
     let inside = Router::new()
         .route("/", get(dashboard::show))
         .route("/rooms/{room}", post(dashboard::change))
+        .route("/rooms/{room}/undo", post(dashboard::undo))
         .route("/logout", post(dashboard::logout))
         .route("/api/rooms", get(api::rooms))
         .route("/api/rooms/{room}", get(api::room).patch(api::change))
+        .route("/api/rooms/{room}/changes", get(api::changes))
+        .route("/api/rooms/{room}/undo", post(api::undo))
         .route("/api/events", get(api::events))
         .route_layer(axum::middleware::from_fn_with_state(desk.clone(), auth::require));
     Router::new()

@@ -27,10 +27,13 @@ pub(crate) enum Code {
     EntryExpired,
     ProofRequired,
     CrossSite,
+    RoomClosed,
     NotFound,
     RoomUnknown,
     MethodNotAllowed,
     TicketSpent,
+    SoldOut,
+    NothingToUndo,
     BodyTooLarge,
     UriTooLong,
     ExpectationRefused,
@@ -42,13 +45,14 @@ pub(crate) enum Code {
     UpstreamUnreachable,
     UpstreamFailed,
     LineUnavailable,
+    QueueFull,
     UpstreamTimeout,
 }
 
 impl Code {
     /// Every code, for the table in the README and the test that compares.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 26] = [
+    pub(crate) const ALL: [Code; 30] = [
         Code::RequestRefused,
         Code::PathRefused,
         Code::JsonMalformed,
@@ -59,10 +63,13 @@ impl Code {
         Code::EntryExpired,
         Code::ProofRequired,
         Code::CrossSite,
+        Code::RoomClosed,
         Code::NotFound,
         Code::RoomUnknown,
         Code::MethodNotAllowed,
         Code::TicketSpent,
+        Code::SoldOut,
+        Code::NothingToUndo,
         Code::BodyTooLarge,
         Code::UriTooLong,
         Code::ExpectationRefused,
@@ -74,6 +81,7 @@ impl Code {
         Code::UpstreamUnreachable,
         Code::UpstreamFailed,
         Code::LineUnavailable,
+        Code::QueueFull,
         Code::UpstreamTimeout,
     ];
 
@@ -91,10 +99,13 @@ impl Code {
             Code::EntryExpired => ("entry_expired", StatusCode::FORBIDDEN, AfterChange, "The entry has run out"),
             Code::ProofRequired => ("proof_required", StatusCode::FORBIDDEN, AfterChange, "A proof of work is needed"),
             Code::CrossSite => ("cross_site", StatusCode::FORBIDDEN, Never, "The request came from another site"),
+            Code::RoomClosed => ("room_closed", StatusCode::FORBIDDEN, AfterChange, "The room is closed"),
             Code::NotFound => ("not_found", StatusCode::NOT_FOUND, Never, "There is nothing here"),
             Code::RoomUnknown => ("room_unknown", StatusCode::NOT_FOUND, Never, "There is no such room"),
             Code::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, Never, "The method is not allowed"),
             Code::TicketSpent => ("ticket_spent", StatusCode::CONFLICT, AfterChange, "The ticket has been used"),
+            Code::SoldOut => ("sold_out", StatusCode::CONFLICT, Never, "Sold out"),
+            Code::NothingToUndo => ("nothing_to_undo", StatusCode::CONFLICT, AfterChange, "There is nothing to undo"),
             Code::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, AfterChange, "The body is too large"),
             Code::UriTooLong => ("uri_too_long", StatusCode::URI_TOO_LONG, AfterChange, "The address is too long"),
             Code::ExpectationRefused => ("expectation_refused", StatusCode::EXPECTATION_FAILED, AfterChange, "The expectation cannot be met"),
@@ -106,6 +117,7 @@ impl Code {
             Code::UpstreamUnreachable => ("upstream_unreachable", StatusCode::BAD_GATEWAY, Safe, "The shop cannot be reached"),
             Code::UpstreamFailed => ("upstream_failed", StatusCode::BAD_GATEWAY, Never, "The shop broke off its answer"),
             Code::LineUnavailable => ("line_unavailable", StatusCode::SERVICE_UNAVAILABLE, Safe, "One moment, please"),
+            Code::QueueFull => ("queue_full", StatusCode::SERVICE_UNAVAILABLE, Safe, "The line is full"),
             Code::UpstreamTimeout => ("upstream_timeout", StatusCode::GATEWAY_TIMEOUT, Never, "The shop did not answer in time"),
         }
     }
@@ -166,6 +178,11 @@ impl Problem {
 
     pub(crate) fn code(&self) -> Code {
         self.code
+    }
+
+    /// When to come back, in milliseconds, if that was said.
+    pub(crate) fn comes_back_ms(&self) -> Option<u64> {
+        self.retry_after_ms
     }
 
     /// What went wrong in a few words.

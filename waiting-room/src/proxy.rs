@@ -4,10 +4,11 @@
 mod forward;
 mod header;
 mod origin;
+mod pulse;
 mod site;
 mod wire;
 
-pub(crate) use forward::{Passage, Upstream};
+pub(crate) use forward::{Passage, SessionEnds, Upstream};
 pub(crate) use header::inspect;
 pub(crate) use origin::{Origin, Trust};
 pub(crate) use site::is_cross_site;

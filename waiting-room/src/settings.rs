@@ -9,7 +9,7 @@ use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::line::{RoomInitial, RoomState, check_room_name};
+use crate::line::{Autopilot, RoomInitial, RoomState, check_room_name};
 use crate::store;
 
 mod joining;
@@ -85,6 +85,16 @@ pub struct RoomSettings {
     pub burst: u32,
     /// How long an entry lasts, in milliseconds.
     pub session_ms: i64,
+    /// A public value mixed into the room's draw, which nobody could know while people registered; empty = none.
+    pub beacon: String,
+    /// Live sessions at the same time; 0 = no cap.
+    pub max_active: u32,
+    /// People who may wait; 0 = no limit.
+    pub queue_max: u64,
+    /// Whether an entry that is used goes on, instead of ending after `session_ms` whatever happens.
+    pub session_renewal: bool,
+    /// Lets the rate follow the upstream's health; without it only operators change the rate.
+    pub autopilot: Option<Autopilot>,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
     pub open: Vec<String>,
     /// Hosts of this room, `tickets.example` or `*.example`; empty: all. An exact host goes before a wildcard, and a
@@ -144,6 +154,11 @@ impl Default for RoomSettings {
             rate_per_minute: 60,
             burst: 0,
             session_ms: 15 * 60 * 1000,
+            beacon: String::new(),
+            max_active: 0,
+            queue_max: 0,
+            session_renewal: false,
+            autopilot: None,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
             hosts: Vec::new(),
             paths: Vec::new(),
@@ -157,6 +172,7 @@ impl Default for RoomSettings {
 /// Rooms of one door: each costs a tick every 250 ms.
 const ROOMS_MAX: usize = 64;
 const ROOM_TITLE_BYTES_MAX: usize = 200;
+const BEACON_BYTES_MAX: usize = 500;
 const UPSTREAM_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=600_000;
 const BODY_BYTES_CEILING: u64 = 1024 * 1024 * 1024;
 
@@ -228,9 +244,15 @@ impl RoomSettings {
         if self.title.is_empty() || self.title.len() > ROOM_TITLE_BYTES_MAX {
             return Err(bad(format!("rooms.{name}.title"), "must have 1 to 200 bytes"));
         }
+        if self.beacon.len() > BEACON_BYTES_MAX {
+            return Err(bad(format!("rooms.{name}.beacon"), "must have at most 500 bytes"));
+        }
         self.join_limit.check(name)?;
         self.proof_of_work.check(name)?;
-        self.initial().check().map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
+        self.initial()
+            .check()
+            .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
+            .map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
     }
 
     /// The values that the line of this room begins with.
@@ -241,6 +263,10 @@ impl RoomSettings {
             session_ms: self.session_ms,
             state: RoomState::Open,
             message: String::new(),
+            max_active: self.max_active,
+            queue_max: self.queue_max,
+            session_renewal: self.session_renewal,
+            ..RoomInitial::default()
         }
     }
 }
@@ -316,6 +342,15 @@ mod tests {
             "rooms.demo.rate_per_minute"
         );
         assert_eq!(with(|s| s.rooms.entry("demo".to_owned()).or_default().session_ms = -1), "rooms.demo.session_ms");
+        assert_eq!(
+            with(|s| s.rooms.entry("demo".to_owned()).or_default().beacon = "x".repeat(501)),
+            "rooms.demo.beacon"
+        );
+        let bounds = with(|s| {
+            let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
+            s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;
+        });
+        assert_eq!(bounds, "rooms.demo.autopilot.ceiling");
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }
 

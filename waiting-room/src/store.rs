@@ -8,7 +8,7 @@ pub use self::{group::GroupedStore, memory::MemoryStore, redis::RedisStore};
 
 use crate::{
     Clock,
-    line::{Claimed, Invalid, Joined, RoomChange, RoomInitial, Snapshot},
+    line::{Audit, Claimed, Invalid, Joined, RoomChange, RoomInitial, Snapshot},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -18,6 +18,15 @@ use std::{
 
 /// The most numbers one `join` takes and one `claim` asks for: bounds the time a call holds the store.
 pub const GROUP_MAX: usize = 1_024;
+
+/// The most positions one `seen` takes, and the most sessions one `sessions` renews or ends.
+pub const BATCH_MAX: usize = 8_192;
+
+/// The longest name of an operator, in bytes.
+pub const WHO_BYTES_MAX: usize = 200;
+
+/// The changes of a room that are kept.
+pub const CHANGES_MAX: usize = crate::line::rule::CHANGES_MAX;
 
 /// The future of a store's answer: boxed, so that the trait can be used as `dyn LineStore`.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -36,19 +45,34 @@ pub trait LineStore: Send + Sync {
     /// (nobody waits) and the meter allows.
     fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined>;
 
-    /// Asks to go in with these numbers (at most [`GROUP_MAX`]); answers in their order. The only way in besides the
-    /// calm `join`.
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)>;
+    /// Asks to go in with these numbers of this epoch (at most [`GROUP_MAX`]); answers in their order. The only way in
+    /// besides the calm `join`. In another epoch they are all [`Claimed::Unknown`] and nothing is spent.
+    fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)>;
 
     /// Calls the next people if it is time. Any node may call it at any time; the door does every 250 ms. It never
     /// passes `issued`.
     fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot>;
 
-    /// Changes what an operator may change, for all nodes, from now on.
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot>;
+    /// Changes what an operator may change, for all nodes, from now on; `who` (at most [`WHO_BYTES_MAX`]) is kept with it.
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot>;
 
     /// Gives this number up: it can no longer claim and holds nobody up. A session that it already has goes on.
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot>;
+
+    /// The holders of these positions (at most [`BATCH_MAX`]) were heard of a moment ago. Nodes send what they heard
+    /// near the front, once a second.
+    fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot>;
+
+    /// Sessions that were used a moment ago (they go on if the room renews) and sessions that are over, by their ids;
+    /// at most [`BATCH_MAX`] of each. Unknown ones are ignored.
+    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot>;
+
+    /// Brings back a line that this store has lost, or holds an older state of: `highest` is the youngest snapshot a
+    /// node has seen. Every node may call it, in any order; what is higher stays.
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot>;
+
+    /// The last [`CHANGES_MAX`] changes by operators, oldest first.
+    fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>>;
 }
 
 /// What went wrong, by what the caller can do about it. It never lets anybody in.
@@ -63,9 +87,12 @@ pub enum StoreError {
     /// No such room: `ensure` was not called.
     #[error("the store has no room \"{0}\"")]
     NoRoom(String),
-    /// The room has given out all its numbers.
-    #[error("the room has no numbers left")]
+    /// As many people wait as may, or the room has given out all its numbers.
+    #[error("the room is full")]
     Full,
+    /// Nobody joins now, by the room's state or schedule; the snapshot tells which.
+    #[error("the room takes nobody in now")]
+    Closed,
     /// A value is out of range. Nothing happened.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -126,5 +153,18 @@ fn check_size(field: &'static str, size: usize) -> Result<(), StoreError> {
         Ok(())
     } else {
         Err(Invalid { field, range: format!("1 to {GROUP_MAX}") }.into())
+    }
+}
+
+/// Whether a batch's size is allowed; an empty one is.
+fn check_batch(field: &'static str, size: usize) -> Result<(), StoreError> {
+    if size <= BATCH_MAX { Ok(()) } else { Err(Invalid { field, range: format!("at most {BATCH_MAX}") }.into()) }
+}
+
+fn check_who(who: &str) -> Result<(), StoreError> {
+    if who.len() <= WHO_BYTES_MAX {
+        Ok(())
+    } else {
+        Err(Invalid { field: "who", range: format!("at most {WHO_BYTES_MAX} bytes") }.into())
     }
 }

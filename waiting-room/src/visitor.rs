@@ -8,7 +8,7 @@ pub(crate) mod page;
 mod reply;
 
 pub(crate) use api::own;
-pub(crate) use reply::{check, keep, refusal, waiting};
+pub(crate) use reply::{check, farewell, keep, refusal, waiting};
 
 use http::{HeaderMap, Method, StatusCode};
 

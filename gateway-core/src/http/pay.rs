@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use serde::Deserialize;
@@ -82,7 +82,7 @@ async fn pay(
     check_url(payment.return_url.as_deref())?;
     let order = id_of(&id)?;
     match start(&app, order, customer, &effect, payment).await? {
-        PayOutcome::Booked => shown(&app, StatusCode::OK, order, customer).await,
+        PayOutcome::Booked => shown(&app, StatusCode::OK, order, customer).await.map(last),
         PayOutcome::Running { .. } => shown(&app, StatusCode::ACCEPTED, order, customer).await,
         PayOutcome::Declined => Err(declined(&app, order).await?),
         PayOutcome::NotFound => Err(no_such_order()),
@@ -105,12 +105,18 @@ async fn pay_from_page(
     match start(&app, order, customer, &effect, Payment { return_url, ..payment }).await? {
         PayOutcome::Running { action_url: Some(url) } => Ok(Redirect::to(&url).into_response()),
         // The order's page says how it stands and what can be done.
-        PayOutcome::Booked
-        | PayOutcome::Declined
-        | PayOutcome::Running { action_url: None }
-        | PayOutcome::Refused(_) => Ok(Redirect::to(&page).into_response()),
+        PayOutcome::Booked => Ok(last(Redirect::to(&page).into_response())),
+        PayOutcome::Declined | PayOutcome::Running { action_url: None } | PayOutcome::Refused(_) => {
+            Ok(Redirect::to(&page).into_response())
+        }
         PayOutcome::NotFound => Err(no_such_order()),
     }
+}
+
+/// The answer that a visitor came for: a front door may give their place inside to the next.
+fn last(mut response: Response) -> Response {
+    response.headers_mut().insert("x-waiting-room-session", HeaderValue::from_static("end"));
+    response
 }
 
 async fn start(
@@ -199,7 +205,15 @@ fn check_url(url: Option<&str>) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Method, check_token, check_url};
+    use super::{Method, check_token, check_url, last};
+    use axum::response::{IntoResponse, Redirect};
+
+    #[test]
+    fn a_booked_order_is_what_the_visitor_came_for() {
+        let answer = last(Redirect::to("/orders/1").into_response());
+        assert_eq!(answer.headers()["x-waiting-room-session"], "end");
+        assert_eq!(answer.headers()["location"], "/orders/1");
+    }
 
     #[test]
     fn methods_have_one_spelling() {

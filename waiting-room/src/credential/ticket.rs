@@ -7,6 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// First byte of a ticket. Another kind of credential must never verify as a ticket, so each has its own.
 const KIND_TICKET: u8 = 1;
+/// First byte of what the seed of a draw is derived from.
+const KIND_DRAW_SEED: u8 = 2;
 const KEY_ID_BYTES: usize = 4;
 const MAC_BYTES: usize = 32;
 /// epoch, lane, number, issued_at_ms
@@ -27,6 +29,7 @@ pub(crate) struct Ticket {
 }
 
 /// The keys that sign and verify tickets. Knows how to hold one key; the key id in the ticket allows for more.
+#[derive(Clone)]
 pub(crate) struct TicketKeys {
     id: [u8; KEY_ID_BYTES],
     key: hmac::Key,
@@ -70,12 +73,45 @@ impl TicketKeys {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (signed, tag) = bytes.split_last_chunk::<MAC_BYTES>()?;
         hmac::verify(&self.key, signed, tag).ok()?;
-        let ticket = read(signed, self.id)?;
-        (ticket.room == room).then_some(ticket)
+        let (key_id, ticket) = read(signed)?;
+        (key_id == self.id && ticket.room == room).then_some(ticket)
+    }
+
+    /// The secret that a room's lots are drawn with: the same on every node with this key, nothing to store and nothing
+    /// to lose, and nobody without the key can know it.
+    pub(crate) fn draw_seed(&self, room: &str, epoch: u64) -> [u8; 32] {
+        let mut bytes = vec![KIND_DRAW_SEED, u8::try_from(room.len()).unwrap_or(u8::MAX)];
+        bytes.extend_from_slice(room.as_bytes());
+        bytes.extend_from_slice(&epoch.to_be_bytes());
+        let mut seed = [0; MAC_BYTES];
+        seed.copy_from_slice(hmac::sign(&self.key, &bytes).as_ref());
+        seed
     }
 }
 
-fn read(signed: &[u8], id: [u8; KEY_ID_BYTES]) -> Option<Ticket> {
+/// What a ticket says, believed by nobody: for its holder, who has no key to verify it with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketClaims {
+    /// The room.
+    pub room: String,
+    /// Which life of its line.
+    pub epoch: u64,
+    /// The number in the order of arrival.
+    pub number: u64,
+}
+
+impl TicketClaims {
+    /// Reads a ticket's text without verifying it.
+    pub fn read(text: &str) -> Option<TicketClaims> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (signed, _) = bytes.split_last_chunk::<MAC_BYTES>()?;
+        let (_, ticket) = read(signed)?;
+        Some(TicketClaims { room: ticket.room, epoch: ticket.epoch, number: ticket.number })
+    }
+}
+
+/// The fields of a ticket, and the id of the key that it says it was signed with.
+fn read(signed: &[u8]) -> Option<([u8; KEY_ID_BYTES], Ticket)> {
     let (&kind, rest) = signed.split_first()?;
     let (&key_id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>()?;
     let (&length, rest) = rest.split_first()?;
@@ -84,16 +120,17 @@ fn read(signed: &[u8], id: [u8; KEY_ID_BYTES]) -> Option<Ticket> {
     let (&lane, rest) = rest.split_first()?;
     let (&number, rest) = rest.split_first_chunk::<8>()?;
     let (&issued_at_ms, rest) = rest.split_first_chunk::<8>()?;
-    if kind != KIND_TICKET || key_id != id || !rest.is_empty() {
+    if kind != KIND_TICKET || !rest.is_empty() {
         return None;
     }
-    Some(Ticket {
+    let ticket = Ticket {
         room: String::from_utf8(room.to_vec()).ok()?,
         epoch: u64::from_be_bytes(epoch),
         lane,
         number: u64::from_be_bytes(number),
         issued_at_ms: i64::from_be_bytes(issued_at_ms),
-    })
+    };
+    Some((key_id, ticket))
 }
 
 #[cfg(test)]
@@ -145,6 +182,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_room_epoch_and_key_has_its_own_draw_seed() {
+        let keys = TicketKeys::new(&[7; 32]);
+        let seeds = [
+            keys.draw_seed("demo", 1),
+            keys.draw_seed("demo", 2),
+            keys.draw_seed("demo2", 1),
+            TicketKeys::new(&[8; 32]).draw_seed("demo", 1),
+        ];
+        assert_eq!(std::collections::BTreeSet::from(seeds).len(), 4);
+        assert_eq!(seeds[0], TicketKeys::new(&[7; 32]).draw_seed("demo", 1));
+    }
+
     proptest! {
         #[test]
         fn what_was_minted_is_read_back(
@@ -155,6 +205,7 @@ mod tests {
             let text = keys.mint(&ticket);
             prop_assert!(text.len() <= TEXT_BYTES_MAX);
             prop_assert_eq!(keys.verify(&text, &room), Some(ticket));
+            prop_assert_eq!(TicketClaims::read(&text), Some(TicketClaims { room, epoch, number }));
         }
 
         #[test]

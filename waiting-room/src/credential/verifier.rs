@@ -27,9 +27,33 @@ struct Keys {
     keys: Vec<PublicKey>,
 }
 
-struct Checked {
+/// A token that was checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
     generation: u64,
     claims: Claims,
+}
+
+impl Checked {
+    /// The session's id.
+    pub(crate) fn session(&self) -> &str {
+        &self.claims.jti
+    }
+
+    /// The ticket, as the token names it.
+    pub(crate) fn ticket(&self) -> &str {
+        &self.claims.sub
+    }
+
+    /// When it was given, epoch milliseconds.
+    pub(crate) fn given_at_ms(&self) -> i64 {
+        self.claims.iat.saturating_mul(1_000)
+    }
+
+    /// When it runs out, epoch milliseconds.
+    pub(crate) fn until_ms(&self) -> i64 {
+        self.claims.exp.saturating_mul(1_000)
+    }
 }
 
 /// Why a token is no entry.
@@ -72,6 +96,11 @@ impl EntryVerifier {
 
     /// Checks a token for a room at a time in milliseconds since 1970. Expiry is judged on each call.
     pub(crate) fn verify(&self, token: &str, room: &str, now_ms: i64) -> Result<(), EntryRefused> {
+        self.verified(token, room, now_ms).map(drop)
+    }
+
+    /// As [`EntryVerifier::verify`], and what the token says.
+    pub(crate) fn verified(&self, token: &str, room: &str, now_ms: i64) -> Result<Arc<Checked>, EntryRefused> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(EntryRefused::Invalid);
         }
@@ -87,7 +116,7 @@ impl EntryVerifier {
         if checked.claims.exp <= now_ms.div_euclid(1000) {
             return Err(EntryRefused::Expired);
         }
-        Ok(())
+        Ok(checked)
     }
 
     fn check(&self, keys: &Keys, token: &str) -> Result<Arc<Checked>, EntryRefused> {

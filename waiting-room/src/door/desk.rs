@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
 
+use super::shut::Shut;
 use super::verdict::line_unavailable;
 use crate::credential::proof::PROOF_MS;
+use crate::line::Snapshot;
 use crate::problem::{Code, Problem};
 use crate::settings::{JoinLimit, ProofOfWork};
 use crate::store::StoreError;
@@ -25,6 +27,9 @@ const PACE_CALM: u64 = 60;
 /// The most that the difficulty grows.
 const HARDER_MAX: u64 = 32;
 
+/// When to try again to join a line that is full, in milliseconds.
+const FULL_RETRY_MS: u64 = 20_000;
+
 /// Somebody who wants a number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comer<'a> {
@@ -36,8 +41,12 @@ pub(crate) struct Comer<'a> {
 /// Why somebody got no number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotJoined {
-    /// The line could not be asked, or has no numbers left.
+    /// The line could not be asked.
     Line(StoreError),
+    /// As many wait as may.
+    Full,
+    /// The room takes nobody new.
+    Shut(Shut),
     /// Too many came from this network.
     TooMany { retry_after_ms: u64 },
     /// A proof of work is asked for, and none came that is good.
@@ -45,10 +54,23 @@ pub(crate) enum NotJoined {
 }
 
 impl NotJoined {
+    /// What the line answered, in a room as this node last saw it.
+    pub(super) fn by(error: StoreError, snapshot: &Snapshot) -> NotJoined {
+        match error {
+            StoreError::Full => NotJoined::Full,
+            StoreError::Closed => NotJoined::Shut(Shut::of(snapshot, false).unwrap_or(Shut::Closed)),
+            StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Invalid(_) => {
+                NotJoined::Line(error)
+            }
+        }
+    }
+
     /// The word for it on labels.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             NotJoined::Line(_) => "line",
+            NotJoined::Full => "full",
+            NotJoined::Shut(shut) => shut.as_str(),
             NotJoined::TooMany { .. } => "network",
             NotJoined::Proof => "proof",
         }
@@ -57,7 +79,11 @@ impl NotJoined {
     /// What the visitor is told.
     pub(crate) fn problem(&self, room: &str) -> Problem {
         match self {
-            NotJoined::Line(StoreError::Full) => line_unavailable("The line is full."),
+            NotJoined::Full => {
+                Problem::new(Code::QueueFull, "As many people wait as can be served. Try again in a few minutes.")
+                    .retry_after(FULL_RETRY_MS)
+            }
+            NotJoined::Shut(shut) => shut.problem(),
             NotJoined::Line(_) => line_unavailable("No numbers are given out at this moment; try again."),
             NotJoined::TooMany { retry_after_ms } => {
                 let detail = "Many people have joined from your network just now. Try again in a moment.";
@@ -67,6 +93,11 @@ impl NotJoined {
                 .with("challenge", format!("/.waiting-room/rooms/{room}/challenge")),
         }
     }
+}
+
+/// Whether as many wait as may.
+pub(super) fn is_full(snapshot: &Snapshot) -> bool {
+    snapshot.queue_max > 0 && snapshot.waiting() >= snapshot.queue_max
 }
 
 /// The desk of one room.
@@ -199,6 +230,15 @@ mod tests {
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_line_is_full_when_as_many_wait_as_may() {
+        let line = |issued, queue_max| Snapshot { issued, cursor: 3, queue_max, ..Snapshot::default() };
+        assert!(is_full(&line(5, 2)) && is_full(&line(6, 2)));
+        assert!(!is_full(&line(4, 2)) && !is_full(&line(1_000, 0)));
+        let problem = NotJoined::by(StoreError::Full, &line(5, 2)).problem("demo");
+        assert_eq!((problem.code(), problem.comes_back_ms()), (Code::QueueFull, Some(FULL_RETRY_MS)));
     }
 
     #[test]

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::desk::{Comer, NotJoined};
+use super::desk::{Comer, NotJoined, is_full};
+use super::lots::Position;
 use super::pass::Admitted;
 use super::room::{Entered, Room, Rooms};
+use super::shut::Shut;
 use super::wait::{self, Eta, Place};
 use crate::credential::{
-    Challenge, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
+    Challenge, Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
 };
-use crate::line::{RoomState, Session, Snapshot};
+use crate::line::{Phase, RoomState, Session, Snapshot};
 use crate::metrics;
 use crate::path::Rules;
 use crate::settings::Clock;
@@ -39,9 +41,15 @@ pub(crate) struct Gate {
 /// What a visitor is told about the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
+    /// Nobody can join yet.
+    Early,
+    /// People join, and nobody goes in before the opening.
+    Prequeue,
     Waiting,
     Called,
     Paused,
+    /// Nobody goes in any more.
+    Shut(Shut),
     /// The line cannot be seen right now.
     OneMoment,
 }
@@ -55,8 +63,18 @@ pub(crate) struct Standing {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) eta: Option<Eta>,
     pub(crate) poll_after_ms: u64,
+    /// What [`Status::Early`] and [`Status::Prequeue`] wait for.
+    pub(crate) next: Option<Moment>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) now_ms: i64,
+}
+
+/// A time of the room's schedule that is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Epoch milliseconds, by the store's clock.
+    pub(crate) at_ms: i64,
+    pub(crate) left_ms: u64,
 }
 
 /// What a visitor gets to keep: written into cookies, and into JSON for those who ask for it.
@@ -116,13 +134,46 @@ impl Gate {
         (ticket.epoch >= room.snapshot().epoch && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
     }
 
-    pub(super) fn pass_by_token(&self, token: &str, room: &str) -> Result<Admitted, EntryRefused> {
-        Admitted::by_token(&self.verifier, token, room, self.now_ms())
+    /// `repeats`: it may be the repeat of a request whose answer was lost, so a session that has just ended holds still.
+    pub(super) fn pass_by_token(&self, token: &str, room: &Room, repeats: bool) -> Result<Admitted, EntryRefused> {
+        let now_ms = self.now_ms();
+        let admitted = Admitted::by_token(&self.verifier, token, room.name(), now_ms)?;
+        match admitted.entry() {
+            Some(entry) if room.reports().is_over(entry.session(), repeats, now_ms) => Err(EntryRefused::Expired),
+            Some(_) | None => Ok(admitted),
+        }
+    }
+
+    /// A new token for a session that goes on, when less than half of the old one is left.
+    pub(super) fn renewed(&self, room: &Room, admitted: &Admitted) -> Grant {
+        let now_ms = self.now_ms();
+        let due = |entry: &&Arc<Checked>| {
+            let (left_ms, whole_ms) = (entry.until_ms() - now_ms, entry.until_ms() - entry.given_at_ms());
+            left_ms < whole_ms / 2 && !room.reports().has_ended(entry.session())
+        };
+        let entry = admitted.entry().filter(|_| room.snapshot().session_renewal).filter(due);
+        let Some(entry) = entry else { return Grant::default() };
+        room.reports().renew(entry.session());
+        let token = self.token(room.name(), entry.ticket(), entry.session(), room.session_ms());
+        Grant { ticket: None, entry: token.map(|token| Granted { token, expires_in_ms: room.session_ms() }) }
+    }
+
+    /// What stands behind says that this entry is over: its place is free for the next, and it opens nothing more.
+    pub(crate) fn end(&self, room: &Room, entry: &Checked) {
+        // A renewal that is under way may have given a token that lasts longer than this one.
+        let until_ms = entry.until_ms().max(self.now_ms().saturating_add(room.session_ms()));
+        room.reports().end(entry.session(), self.now_ms(), until_ms);
+    }
+
+    fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {
+        let from_ms = self.now_ms();
+        let (room, ticket, session) = (room.to_owned(), ticket.to_owned(), session.to_owned());
+        self.signer.mint(&EntryGrant { room, ticket, session, from_ms, until_ms: from_ms.saturating_add(lasts_ms) })
     }
 
     /// Whether these headers carry an entry that holds now.
     pub(crate) fn holds_entry(&self, headers: &HeaderMap, room: &Room) -> bool {
-        entry_token(headers, room.name()).is_some_and(|token| self.pass_by_token(token, room.name()).is_ok())
+        entry_token(headers, room.name()).is_some_and(|token| self.pass_by_token(token, room, false).is_ok())
     }
 
     /// A challenge for somebody who wants to join, if the room asks for proofs.
@@ -138,7 +189,7 @@ impl Gate {
     /// [`NotJoined`]: nobody is let in, and there is no number.
     pub(crate) async fn join(&self, room: &Room, comer: Comer<'_>) -> Result<Turn, NotJoined> {
         let joined = match self.ask(room, comer) {
-            Ok(()) => room.join().await.map_err(NotJoined::Line),
+            Ok(()) => room.join().await.map_err(|error| NotJoined::by(error, &room.snapshot())),
             Err(refused) => Err(refused),
         };
         let joining = joined.inspect_err(|refused| metrics::not_joined(room.name(), refused))?;
@@ -161,6 +212,13 @@ impl Gate {
     /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
     fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<(), NotJoined> {
         let (desk, now_ms) = (room.desk(), self.now_ms());
+        if let Some(shut) = Shut::of(&room.snapshot(), false) {
+            return Err(NotJoined::Shut(shut));
+        }
+        // The line says the same; asking it would only cost a call for each of those who come in vain.
+        if is_full(&room.snapshot()) {
+            return Err(NotJoined::Full);
+        }
         let proof = match desk.proofs() {
             Some(proofs) => {
                 let name = comer.proof.and_then(|text| self.proofs.verify(text, room.name(), now_ms));
@@ -177,20 +235,18 @@ impl Gate {
 
     /// A token for a request that need not wait: as short as requests are, and for nobody to keep.
     pub(super) fn bypass_token(&self, room: &str) -> Option<String> {
-        let now_ms = self.now_ms();
-        let until_ms = now_ms.saturating_add(BYPASS_TOKEN_MS);
-        let (ticket, session) = (format!("{room}.bypass"), "bypass".to_owned());
-        self.signer.mint(&EntryGrant { room: room.to_owned(), ticket, session, from_ms: now_ms, until_ms })
+        self.token(room, &format!("{room}.bypass"), "bypass", BYPASS_TOKEN_MS)
     }
 
     /// Asks to go in with a ticket. Costs a call to the store only if this node believes that the ticket is called.
     pub(crate) async fn enter(&self, room: &Room, ticket: Ticket) -> Turn {
         let mut standing = self.standing(room, Some(ticket.clone()));
-        let called = standing.place.is_some_and(|place| place.called);
-        if !called || standing.status == Status::Paused {
+        let place = standing.place.filter(|place| place.called);
+        let still = matches!(standing.status, Status::Paused | Status::Early | Status::Prequeue | Status::Shut(_));
+        let Some(place) = place.filter(|_| !still) else {
             return Turn::Wait(Box::new(standing), Grant::default());
-        }
-        match room.claim(ticket.epoch, ticket.number).await {
+        };
+        match room.claim(ticket.epoch, place.number).await {
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
                 Some(entry) => Turn::In(Grant { ticket: None, entry: Some(entry) }),
                 None => Turn::Wait(Box::new(standing), Grant::default()),
@@ -207,21 +263,34 @@ impl Gate {
         }
     }
 
-    /// Where somebody stands, from this node's memory alone.
+    /// Where somebody stands, from this node's memory alone. Who is near the front is noted as being there.
     pub(crate) fn standing(&self, room: &Room, ticket: Option<Ticket>) -> Standing {
         let snapshot = room.snapshot();
         // A ticket of a line that this node has yet to see has a place, but nobody here knows how far in front.
         let seen = ticket.as_ref().is_none_or(|ticket| ticket.epoch == snapshot.epoch);
+        if seen && let Some((status, next)) = self.before_opening(room, &snapshot) {
+            return self.at_opening(room, ticket, snapshot, status, next);
+        }
         if !room.store_ok() || !seen {
             return self.away(room, ticket);
         }
         // Who has no ticket yet stands where the next number would.
         let next = snapshot.issued.saturating_add(1);
-        let place = Place::of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
-        let status = match snapshot.state {
-            RoomState::Paused => Status::Paused,
-            RoomState::Open if place.called => Status::Called,
-            RoomState::Open => Status::Waiting,
+        let position = room.position_of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
+        let shut = Shut::of(&snapshot, true);
+        let Position::At(position) = position else {
+            let away = self.away(room, ticket);
+            return Standing { status: shut.map_or(away.status, Status::Shut), ..away };
+        };
+        let place = Place::of(position, &snapshot);
+        if ticket.is_some() {
+            hear(room, place, &snapshot);
+        }
+        let status = match (shut, snapshot.state) {
+            (Some(shut), _) => Status::Shut(shut),
+            (None, RoomState::Paused) => Status::Paused,
+            (None, _) if place.called => Status::Called,
+            (None, _) => Status::Waiting,
         };
         Standing {
             status,
@@ -229,6 +298,48 @@ impl Gate {
             ticket,
             eta: wait::eta_of(place, &snapshot),
             poll_after_ms: wait::poll_after_ms(place, &snapshot, rand::random()),
+            next: None,
+            snapshot,
+            now_ms: self.now_ms(),
+        }
+    }
+
+    /// What the room waits for, if it has not opened. This needs no store: a schedule is known to all nodes, and only
+    /// once its time has come must the line be seen.
+    fn before_opening(&self, room: &Room, line: &Snapshot) -> Option<(Status, Moment)> {
+        // What is closed or sold out waits for no opening.
+        if Shut::of(line, true).is_some() {
+            return None;
+        }
+        let (status, at_ms) = match line.phase {
+            Phase::Early => (Status::Early, line.prequeue_at_ms.or(line.opens_at_ms)?),
+            Phase::Prequeue => (Status::Prequeue, line.opens_at_ms?),
+            Phase::Running | Phase::Over => return None,
+        };
+        let now_ms = if room.store_ok() { line.at_ms } else { self.now_ms().max(line.at_ms) };
+        let left_ms = u64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(0);
+        (room.store_ok() || left_ms > 0).then_some((status, Moment { at_ms, left_ms }))
+    }
+
+    fn at_opening(
+        &self,
+        room: &Room,
+        ticket: Option<Ticket>,
+        snapshot: Arc<Snapshot>,
+        status: Status,
+        next: Moment,
+    ) -> Standing {
+        let place = place_of(room, ticket.as_ref(), &snapshot);
+        if let Some(place) = place {
+            hear(room, place, &snapshot);
+        }
+        Standing {
+            status,
+            place,
+            ticket,
+            eta: None,
+            poll_after_ms: wait::poll_at_opening_ms(next.left_ms, rand::random()),
+            next: Some(next),
             snapshot,
             now_ms: self.now_ms(),
         }
@@ -237,27 +348,37 @@ impl Gate {
     /// The standing of somebody while the line cannot be seen: the last place, and no promise.
     pub(crate) fn away(&self, room: &Room, ticket: Option<Ticket>) -> Standing {
         let snapshot = room.snapshot();
-        let known = ticket.as_ref().filter(|ticket| ticket.epoch == snapshot.epoch);
         Standing {
             status: Status::OneMoment,
-            place: known.map(|ticket| Place::of(ticket.number, &snapshot)),
+            place: place_of(room, ticket.as_ref(), &snapshot),
             ticket,
             eta: None,
             poll_after_ms: POLL_AWAY_MS + rand::random_range(0..POLL_AWAY_MS / 2),
+            next: None,
             snapshot,
             now_ms: self.now_ms(),
         }
     }
 
     fn grant(&self, ticket: &Ticket, session: &Session) -> Option<Granted> {
-        let now_ms = self.now_ms();
-        let token = self.signer.mint(&EntryGrant {
-            room: ticket.room.clone(),
-            ticket: format!("{}.{}.{}.{}", ticket.room, ticket.epoch, ticket.lane, ticket.number),
-            session: session.id.clone(),
-            from_ms: now_ms,
-            until_ms: now_ms.saturating_add(session.expires_in_ms),
-        })?;
+        let name = format!("{}.{}.{}.{}", ticket.room, ticket.epoch, ticket.lane, ticket.number);
+        let token = self.token(&ticket.room, &name, &session.id, session.expires_in_ms)?;
         Some(Granted { token, expires_in_ms: session.expires_in_ms })
+    }
+}
+
+/// Notes that somebody is there, if the line wants to know. By position: it is the one that a draw gave.
+fn hear(room: &Room, place: Place, line: &Snapshot) {
+    if wait::is_near(place, line) {
+        room.reports().hear(place.number);
+    }
+}
+
+/// The place of a ticket of this line, if it has one yet.
+fn place_of(room: &Room, ticket: Option<&Ticket>, line: &Snapshot) -> Option<Place> {
+    let ticket = ticket.filter(|ticket| ticket.epoch == line.epoch)?;
+    match room.position_of(ticket.number, line) {
+        Position::At(position) => Some(Place::of(position, line)),
+        Position::NotDrawn | Position::NotKnown => None,
     }
 }

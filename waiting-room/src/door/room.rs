@@ -10,13 +10,19 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
-use crate::line::{Claimed, RoomChange, Session, Snapshot};
+use super::lots::{Lots, Position};
+use super::report::{Batch, Reports};
+use super::steer::Steering;
+use crate::credential::TicketKeys;
+use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
-use crate::store::{LineStore, StoreError};
+use crate::store::{BATCH_MAX, LineStore, StoreError};
 
 /// How often a node moves the line on and refreshes its snapshot.
 const TICK_EVERY: Duration = Duration::from_millis(250);
+/// How often a node tells the line what it has heard.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// A store that has not answered by then is away, as far as this request is concerned.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -47,20 +53,33 @@ pub(crate) struct Room {
     store: Arc<dyn LineStore>,
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
+    lots: Lots,
     desk: Desk,
+    reports: Reports,
+    pub(super) steering: Steering,
 }
 
 impl Room {
     /// Begins the room, or finds it as it was.
-    async fn open(name: &str, settings: &RoomSettings, store: Arc<dyn LineStore>) -> Result<Room, StoreError> {
+    async fn open(
+        name: &str,
+        settings: &RoomSettings,
+        store: Arc<dyn LineStore>,
+        keys: &TicketKeys,
+    ) -> Result<Room, StoreError> {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
+        let lots = Lots::new(keys, name, &settings.beacon);
+        lots.follow(&snapshot).await;
         Ok(Room {
             name: name.to_owned(),
+            reports: Reports::default(),
             desk: Desk::new(settings.join_limit, settings.proof_of_work),
             settings: settings.clone(),
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
+            lots,
+            steering: Steering::default(),
         })
     }
 
@@ -81,6 +100,16 @@ impl Room {
         &self.desk
     }
 
+    /// What the line is told of once a second.
+    pub(super) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// The bounds of the autopilot; `None` is off.
+    pub(super) fn autopilot(&self) -> Option<Autopilot> {
+        self.settings.autopilot
+    }
+
     /// The line as this node last saw it. Costs no call.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -99,9 +128,19 @@ impl Room {
         Ok(Joining { epoch: joined.snapshot.epoch, number: joined.first, session })
     }
 
-    /// Asks to go in with a number of an epoch.
-    pub(super) async fn claim(&self, epoch: u64, number: u64) -> Result<Entered, StoreError> {
-        let answer = in_time(self.store.claim(&self.name, &[number])).await;
+    /// Where a number of the line that `line` shows stands. Costs no call.
+    pub(super) fn position_of(&self, number: u64, line: &Snapshot) -> Position {
+        self.lots.position_of(number, line)
+    }
+
+    /// What anybody may know of the draw.
+    pub(crate) fn draw(&self) -> DrawEvidence {
+        self.lots.evidence(&self.snapshot())
+    }
+
+    /// Asks to go in with a position of an epoch.
+    pub(super) async fn claim(&self, epoch: u64, position: u64) -> Result<Entered, StoreError> {
+        let answer = in_time(self.store.claim(&self.name, epoch, &[position])).await;
         let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
         let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
         metrics::claimed(&self.name, &claimed);
@@ -117,29 +156,62 @@ impl Room {
         })
     }
 
-    /// Gives a number up.
+    /// Gives a number up. Before a draw there is no position to give up: the ticket is forgotten, and whichever place
+    /// it draws is passed over like that of anybody who is not there.
     pub(crate) async fn leave(&self, number: u64) -> Result<(), StoreError> {
-        self.keep(in_time(self.store.leave(&self.name, number)).await, |snapshot| snapshot).map(drop)
+        match self.position_of(number, &self.snapshot()) {
+            Position::At(position) => {
+                self.keep(in_time(self.store.leave(&self.name, position)).await, |snapshot| snapshot).map(drop)
+            }
+            Position::NotDrawn => Ok(()),
+            Position::NotKnown => Err(StoreError::Busy),
+        }
     }
 
     /// Changes what an operator may change; the answer is the line after it.
-    pub(crate) async fn change(&self, change: &RoomChange) -> Result<Snapshot, StoreError> {
-        self.keep(in_time(self.store.change(&self.name, change)).await, |snapshot| snapshot)
+    pub(crate) async fn change(&self, who: &str, change: &RoomChange) -> Result<Snapshot, StoreError> {
+        self.keep(in_time(self.store.change(&self.name, who, change)).await, |snapshot| snapshot)
+    }
+
+    /// The changes that the store keeps, oldest first.
+    pub(crate) async fn changes(&self) -> Result<Vec<Audit>, StoreError> {
+        in_time(self.store.changes(&self.name)).await
     }
 
     /// Moves the line on.
     pub(crate) async fn tick(&self) -> Result<Snapshot, StoreError> {
         let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
         metrics::line(&self.name, &snapshot);
+        self.lots.follow(&snapshot).await;
         Ok(snapshot)
+    }
+
+    /// Tells the line who is there and which sessions go on or are over.
+    pub(crate) async fn report(&self) {
+        let Batch { heard, renew, end } = self.reports.take();
+        for positions in heard.chunks(BATCH_MAX) {
+            // Who was not told of is heard again soon.
+            let _ = self.keep(in_time(self.store.seen(&self.name, positions)).await, |snapshot| snapshot);
+        }
+        let parts = renew.len().max(end.len()).div_ceil(BATCH_MAX);
+        for part in 0..parts {
+            let (renew, end) = (nth_chunk(&renew, part), nth_chunk(&end, part));
+            let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |snapshot| snapshot);
+            if matches!(told, Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_))) {
+                self.reports.tell_again(end);
+            }
+        }
     }
 
     async fn run(&self, stop: &CancellationToken) {
         let mut every = tokio::time::interval(TICK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                _ = report.tick() => self.report().await,
                 _ = every.tick() => {
                     // The outcome is in the snapshot and in `store_ok`; `keep` has logged a change.
                     let _ = self.tick().await;
@@ -158,7 +230,7 @@ impl Room {
             Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => {
                 self.store_is(false, &error.to_string());
             }
-            Err(StoreError::Busy | StoreError::Full | StoreError::Invalid(_)) => {}
+            Err(StoreError::Busy | StoreError::Full | StoreError::Closed | StoreError::Invalid(_)) => {}
         }
         reply
     }
@@ -181,6 +253,10 @@ impl Room {
     }
 }
 
+fn nth_chunk(all: &[String], nth: usize) -> &[String] {
+    all.chunks(BATCH_MAX).nth(nth).unwrap_or_default()
+}
+
 async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::Unreachable(format!("no answer within {} ms", STORE_TIMEOUT.as_millis())));
     tokio::time::timeout(STORE_TIMEOUT, answer).await.unwrap_or_else(late)
@@ -194,10 +270,11 @@ impl Rooms {
     pub(crate) async fn open(
         settings: &BTreeMap<String, RoomSettings>,
         store: &Arc<dyn LineStore>,
+        keys: &TicketKeys,
     ) -> Result<Rooms, StoreError> {
         let mut rooms = BTreeMap::new();
         for (name, room) in settings {
-            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store)).await?);
+            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), keys).await?);
         }
         Ok(Rooms(rooms))
     }

@@ -8,10 +8,11 @@ use super::desk::{Comer, NotJoined};
 use super::gate::{Gate, Gone, Grant, Standing, Turn};
 use super::pass::Admitted;
 use super::room::Room;
+use super::shut::Shut;
 use crate::credential::{EntryRefused, Ticket, cookie, entry_token, ticket_cookie};
+use crate::line::Phase;
 use crate::path::{CanonicalPath, Seen};
 use crate::problem::{Code, Problem};
-use crate::store::StoreError;
 
 /// What the verdict looks at.
 pub(crate) struct Arrival<'a> {
@@ -89,8 +90,11 @@ impl Gate {
             return Verdict::Refuse(Problem::new(Code::RoomUnknown, "No room guards this path."));
         };
         let refused = match entry_token(arrival.headers, room.name()) {
-            Some(token) => match self.pass_by_token(token, room.name()) {
-                Ok(admitted) => return Verdict::Pass(admitted, Some(room), Grant::default()),
+            Some(token) => match self.pass_by_token(token, room, repeats(arrival)) {
+                Ok(admitted) => {
+                    let grant = self.renewed(room, &admitted);
+                    return Verdict::Pass(admitted, Some(room), grant);
+                }
                 Err(refused) => Some(refused),
             },
             None => None,
@@ -101,6 +105,11 @@ impl Gate {
             return Verdict::Refuse(Problem::new(Code::EntryExpired, detail).with("join", join_path(room)));
         }
         let ticket = cookie(arrival.headers, &ticket_cookie(room.name())).and_then(|text| self.ticket(text, room));
+        // Who is early sees what is waited for.
+        let shut = Shut::of(&room.snapshot(), ticket.is_some()).filter(|shut| *shut != Shut::Early);
+        if let Some(shut) = shut {
+            return Verdict::Refuse(shut.problem());
+        }
         if !is_read(arrival.method) {
             return Verdict::Refuse(self.waiting(room, ticket));
         }
@@ -120,6 +129,8 @@ impl Gate {
                 Turn::Gone(Gone::Spent | Gone::Unknown) => self.join(room, arrival.comer()).await,
                 turn @ (Turn::In(_) | Turn::Wait(..)) => Ok(turn),
             },
+            // Nobody draws a number before people may join.
+            None if room.snapshot().phase == Phase::Early => Err(NotJoined::Shut(Shut::Early)),
             None => self.join(room, arrival.comer()).await,
         };
         match turn {
@@ -127,10 +138,11 @@ impl Gate {
             Ok(Turn::Wait(standing, grant)) => Verdict::Wait(room, standing, grant),
             Ok(Turn::Gone(_)) => Verdict::Refuse(Problem::new(Code::TicketSpent, "Join again for a new ticket.")),
             Err(NotJoined::Proof) if Reads::of(arrival.headers) == Reads::Page => Verdict::Prove(room),
-            // An error keeps the visitor waiting. It never lets anybody in.
-            Err(NotJoined::Line(error)) if error != StoreError::Full => {
-                Verdict::Wait(room, Box::new(self.away(room, None)), Grant::default())
+            Err(NotJoined::Shut(Shut::Early)) => {
+                Verdict::Wait(room, Box::new(self.standing(room, None)), Grant::default())
             }
+            // An error keeps the visitor waiting. It never lets anybody in.
+            Err(NotJoined::Line(_)) => Verdict::Wait(room, Box::new(self.away(room, None)), Grant::default()),
             Err(refused) => Verdict::Refuse(refused.problem(room.name())),
         }
     }
@@ -138,7 +150,7 @@ impl Gate {
     /// A fresh entry is checked like any other before it lets anybody in.
     fn pass_with<'gate>(&'gate self, room: &'gate Room, grant: Grant) -> Verdict<'gate> {
         let token = grant.entry.as_ref().map(|entry| entry.token.as_str()).unwrap_or_default();
-        match self.pass_by_token(token, room.name()) {
+        match self.pass_by_token(token, room, false) {
             Ok(admitted) => Verdict::Pass(admitted, Some(room), grant),
             Err(_) => Verdict::Wait(room, Box::new(self.away(room, None)), grant),
         }
@@ -169,6 +181,11 @@ pub(crate) fn line_unavailable(detail: &str) -> Problem {
 
 /// When to try again after the line could not be asked, in milliseconds.
 const LINE_RETRY_MS: u64 = 3_000;
+
+/// Whether this may be the repeat of a request whose answer was lost.
+fn repeats(arrival: &Arrival<'_>) -> bool {
+    !is_read(arrival.method) && arrival.headers.contains_key("idempotency-key")
+}
 
 fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD

@@ -1,7 +1,7 @@
 //! How long it takes and when to ask again: pure functions of distance and rate. Promises nothing: a range, or
 //! nothing at all.
 
-use crate::line::{RoomState, Snapshot};
+use crate::line::{RoomState, Snapshot, rule::NEAR_MIN};
 
 /// How far reality may be from the plain quotient, in percent either way: people leave the line, and the rate moves.
 const ETA_SPREAD_PERCENT: u64 = 20;
@@ -19,8 +19,19 @@ const NEAR_MS: u64 = 5_000;
 const POLL_PART: u64 = 10;
 /// While nothing moves nobody needs to ask often, in milliseconds.
 const POLL_STILL_MS: u64 = 10_000;
+/// How much later than the store a node may see that a room opens, in milliseconds.
+const OPENING_LAG_MS: u64 = 500;
+/// The time over which polls at the opening are spread, in milliseconds.
+const OPENING_SPREAD_MS: u64 = 2_500;
 /// Polls are spread by up to this many percent, so that they do not come in waves.
 const JITTER_PERCENT: u64 = 25;
+
+/// How far from the front presence is told, in minutes at the rate, and in people at least: twice as far as the line
+/// goes by it, for the line moves on between two polls.
+const NEAR_MINUTES: u64 = 2;
+const NEAR_PEOPLE: u64 = 2 * NEAR_MIN as u64;
+/// So many people at the front ask at least this often, in milliseconds, so that the line knows who of them is there.
+const POLL_MS_KNOWN: u64 = 6_000;
 
 /// An expected wait in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -32,7 +43,7 @@ pub(crate) struct Eta {
 /// Where somebody stands, as the node's snapshot knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The number drawn.
+    /// The position in line.
     pub(crate) number: u64,
     /// People in front who have not been called.
     pub(crate) ahead: u64,
@@ -48,6 +59,12 @@ impl Place {
     fn people(self, snapshot: &Snapshot) -> u64 {
         if self.called { 0 } else { self.ahead.saturating_add(snapshot.called_waiting) }
     }
+}
+
+/// Whether the line wants to know that somebody at this place is there: called, or perhaps called between two of
+/// their polls. Two minutes at the rate: who is that far away asks every twelve seconds or more often.
+pub(crate) fn is_near(place: Place, snapshot: &Snapshot) -> bool {
+    place.called || place.ahead <= u64::from(snapshot.rate_per_minute).saturating_mul(NEAR_MINUTES).max(NEAR_PEOPLE)
 }
 
 /// Time until `people` have gone in and the next may, as a range; nothing while nobody is let in.
@@ -71,18 +88,30 @@ pub(crate) fn poll_after_ms(place: Place, snapshot: &Snapshot, jitter: u64) -> u
     let base_ms = match plain_ms(place.people(snapshot), snapshot) {
         None => POLL_STILL_MS,
         Some(left_ms) if left_ms <= NEAR_MS => POLL_NEAR_MS,
-        Some(left_ms) => (left_ms / POLL_PART).clamp(POLL_MS_MIN, POLL_MS_MAX),
+        Some(left_ms) => {
+            let latest_ms = if place.ahead <= NEAR_PEOPLE { POLL_MS_KNOWN } else { POLL_MS_MAX };
+            (left_ms / POLL_PART).clamp(POLL_MS_MIN, latest_ms)
+        }
     };
     // Spread downwards from the longest time, so that the bounds hold with jitter too.
     let spread_ms = base_ms / 100 * JITTER_PERCENT;
     base_ms.saturating_sub(jitter % spread_ms.max(1)).max(POLL_NEAR_MS / 2)
 }
 
+/// When somebody who waits for the opening asks again, in milliseconds: a little after it, spread so that not everybody
+/// comes in the same instant. Coming later costs nobody a place.
+pub(crate) fn poll_at_opening_ms(left_ms: u64, jitter: u64) -> u64 {
+    if left_ms > POLL_MS_MAX {
+        return POLL_MS_MAX - jitter % (POLL_MS_MAX / 100 * JITTER_PERCENT);
+    }
+    left_ms + OPENING_LAG_MS + jitter % OPENING_SPREAD_MS
+}
+
 fn plain_ms(people: u64, snapshot: &Snapshot) -> Option<u64> {
     let rate = u64::from(snapshot.rate_per_minute);
     match snapshot.state {
-        RoomState::Open if rate > 0 => Some(people.saturating_mul(60_000) / rate),
-        RoomState::Open | RoomState::Paused => None,
+        RoomState::Open | RoomState::Draining if rate > 0 => Some(people.saturating_mul(60_000) / rate),
+        RoomState::Open | RoomState::Paused | RoomState::Draining | RoomState::Closed | RoomState::SoldOut => None,
     }
 }
 
@@ -106,6 +135,7 @@ mod tests {
             state: RoomState::Open,
             message: String::new(),
             at_ms: 0,
+            ..Snapshot::default()
         }
     }
 
@@ -127,6 +157,16 @@ mod tests {
     }
 
     #[test]
+    fn near_is_two_minutes_or_some_people() {
+        let near = |number, rate| {
+            let line = snapshot(1_000_000, 100, rate);
+            is_near(Place::of(number, &line), &line)
+        };
+        assert!(near(1, 1) && near(100, 1) && near(613, 1) && !near(614, 1));
+        assert!(near(20_101, 10_000) && !near(20_102, 10_000));
+    }
+
+    #[test]
     fn a_paused_room_promises_nothing() {
         let line = Snapshot { state: RoomState::Paused, ..snapshot(10, 0, 60) };
         let place = Place::of(10, &line);
@@ -134,11 +174,26 @@ mod tests {
         assert!((7_500..=10_000).contains(&poll_after_ms(place, &line, 12_345)));
     }
 
+    /// The line takes whoever of the first is not heard of within ten seconds for gone.
+    #[test]
+    fn the_first_are_heard_of_often_enough_in_slow_rooms() {
+        let line = snapshot(1_000_000, 0, 7);
+        let after = |number| poll_after_ms(Place::of(number, &line), &line, 0);
+        assert_eq!([after(100), after(u64::from(NEAR_MIN)), after(600)], [6_000, 6_000, 60_000]);
+    }
+
     #[test]
     fn polls_come_closer_towards_the_front() {
         let line = snapshot(1_000_000, 0, 600);
         let after = |number| poll_after_ms(Place::of(number, &line), &line, 0);
         assert_eq!([1, 51, 300, 3_000, 30_000, 1_000_000].map(after), [1_000, 1_000, 2_990, 29_990, 60_000, 60_000]);
+    }
+
+    #[test]
+    fn who_waits_for_the_opening_comes_after_it() {
+        assert_eq!([0, 1].map(|jitter| poll_at_opening_ms(10_000, jitter)), [10_500, 10_501]);
+        assert_eq!(poll_at_opening_ms(0, 2_499), 2_999);
+        assert!((45_000..=60_000).contains(&poll_at_opening_ms(u64::MAX, 14_999)));
     }
 
     proptest! {

@@ -1,17 +1,20 @@
 //! The state of one line and the passing of its time. What may happen is in `decide`, what happened in `effect`.
 
 use super::{
-    answer::{Session, Snapshot},
+    answer::{Session, Snapshot, near},
     clock::LineClock,
     effect::{Effect, Entry},
+    live::{Live, Unknown},
     meter::Meter,
-    presence::Calls,
-    room::{RoomInitial, RoomState, burst_for},
+    presence::{Calls, Keen, Presence},
+    room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
+    schedule::{Ramping, Schedule},
     session::Recent,
     spent::Spent,
     tally::Tally,
 };
 use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 /// The highest number a line gives out: where the bitmap of the largest store ends.
 pub(crate) const NUMBER_MAX: u64 = u32::MAX as u64;
@@ -32,9 +35,35 @@ pub(crate) struct Line {
     pub(super) message: String,
     pub(super) meter: Meter,
     pub(super) calls: Calls,
+    #[serde(default)]
+    pub(super) keen: Keen,
+    #[serde(default)]
+    pub(super) presence: Presence,
     pub(super) tally: Tally,
     pub(super) recent: Recent,
     pub(super) spent: Spent,
+    #[serde(default)]
+    pub(super) live: Live,
+    #[serde(default)]
+    pub(super) unknown: Unknown,
+    /// Numbers that were skipped when the line was restored and that nobody holds, as far as the cursor has not passed
+    /// them.
+    #[serde(default)]
+    pub(super) gaps: VecDeque<RangeInclusive<u64>>,
+    #[serde(default)]
+    pub(super) max_active: u32,
+    #[serde(default)]
+    pub(super) session_renewal: bool,
+    #[serde(default)]
+    pub(super) queue_max: u64,
+    #[serde(default)]
+    pub(super) method: Method,
+    #[serde(default)]
+    pub(super) schedule: Schedule,
+    #[serde(default)]
+    pub(super) ramp: Option<Ramping>,
+    #[serde(default)]
+    pub(super) changes: VecDeque<Audit>,
 }
 
 impl Line {
@@ -53,9 +82,21 @@ impl Line {
             message: initial.message.clone(),
             meter: Meter::begin(now_ms),
             calls: Calls::default(),
+            keen: Keen::default(),
+            presence: Presence::default(),
             tally: Tally::default(),
             recent: Recent::default(),
             spent: Spent::default(),
+            live: Live::default(),
+            unknown: Unknown::default(),
+            gaps: VecDeque::new(),
+            max_active: initial.max_active,
+            session_renewal: initial.session_renewal,
+            queue_max: initial.queue_max,
+            method: initial.method,
+            schedule: Schedule::begin(initial),
+            ramp: None,
+            changes: VecDeque::new(),
         };
         line.pass_time();
         line
@@ -70,19 +111,95 @@ impl Line {
     /// What time alone does. Two steps do the same as one long one, so a journal need not record ticks that changed
     /// nothing.
     pub(super) fn pass_time(&mut self) {
-        let line_ms = self.clock.line_ms;
+        let (line_ms, before) = (self.clock.line_ms, self.rate_per_minute);
+        if let Some(ramp) = self.ramp {
+            let (rate_per_minute, over) = ramp.rate(line_ms);
+            self.rate_per_minute = rate_per_minute;
+            self.ramp = (!over).then_some(ramp);
+        }
         let rate_per_minute = match self.state {
-            RoomState::Open => self.rate_per_minute,
-            RoomState::Paused => 0,
+            // On a ramp the lower end of the step: the budget never runs ahead of the rate.
+            RoomState::Open | RoomState::Draining => before.min(self.rate_per_minute),
+            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => 0,
         };
         self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
+        self.meter.reprice(before, self.rate_per_minute);
         self.calls.forget(line_ms);
+        self.keen.forget(line_ms);
+        self.presence.forget(line_ms);
         self.recent.rotate(line_ms);
+        self.live.forget(line_ms);
+        self.unknown.forget(line_ms);
         self.tally.forget(line_ms);
+    }
+
+    /// Nodes report, once a second, who of the people up to [`Snapshot::near`] was heard of. A line that is begun again
+    /// from its journal waits for new reports.
+    pub(crate) fn see(&mut self, positions: &[u64]) {
+        self.presence.report(self.clock.line_ms, near(self.cursor, self.rate_per_minute).min(self.issued));
+        for &position in positions {
+            if (1..=self.issued).contains(&position) && !self.spent.contains(position) {
+                self.presence.mark(position);
+            }
+        }
+    }
+
+    /// These asked to go in and found no budget: they are here.
+    pub(super) fn ask_again(&mut self, number: u64) {
+        if self.keen.ask(number) {
+            self.calls.done(number);
+        }
+    }
+
+    /// People called who are here, or were called too short a while ago to tell.
+    pub(super) fn called_waiting(&self) -> u64 {
+        self.calls.expected() + self.keen.people()
+    }
+
+    /// People not called yet and people called a short while ago who have not gone in.
+    pub(super) fn waiting(&self) -> u64 {
+        let nobody = |gap: &RangeInclusive<u64>| gap.end().saturating_sub(self.cursor.max(gap.start() - 1));
+        self.issued - self.cursor - self.gaps.iter().map(nobody).sum::<u64>() + self.called_waiting()
+    }
+
+    /// People inside now.
+    pub(super) fn active(&self) -> u64 {
+        self.live.people() + self.unknown.people
     }
 
     pub(super) fn burst_in_force(&self) -> u32 {
         if self.burst == 0 { burst_for(self.rate_per_minute) } else { self.burst }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.schedule.phase(self.clock.day_ms)
+    }
+
+    /// Whether people join now.
+    pub(super) fn takes(&self) -> bool {
+        let by_state = match self.state {
+            RoomState::Open | RoomState::Paused => true,
+            RoomState::Draining | RoomState::Closed | RoomState::SoldOut => false,
+        };
+        by_state && matches!(self.phase(), Phase::Prequeue | Phase::Running)
+    }
+
+    /// Whether people are called and go in now.
+    pub(super) fn admits(&self) -> bool {
+        let by_state = match self.state {
+            RoomState::Open | RoomState::Draining => true,
+            RoomState::Paused | RoomState::Closed | RoomState::SoldOut => false,
+        };
+        by_state && self.phase() == Phase::Running
+    }
+
+    /// How many more may be inside at the same time.
+    pub(super) fn room_inside(&self) -> u64 {
+        if self.max_active == 0 || self.method == Method::PassThrough {
+            u64::MAX
+        } else {
+            u64::from(self.max_active).saturating_sub(self.active())
+        }
     }
 
     /// The effect with the clock it belongs to.
@@ -91,7 +208,14 @@ impl Line {
     }
 
     pub(super) fn session(&self, number: u64, entered_at_ms: i64) -> Session {
-        Session::derive(self.epoch, number, self.clock.line_ms - entered_at_ms, self.session_ms)
+        let ends_at_ms = self.live.ends_at(number).unwrap_or(entered_at_ms);
+        Session::derive(self.epoch, number, self.clock.line_ms - entered_at_ms, ends_at_ms - entered_at_ms)
+    }
+
+    /// What is kept for all who wait, in bytes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.spent.bytes() + self.presence.bytes() + size_of::<Line>()
     }
 
     /// The line as it is at the last [`Line::settle`].
@@ -101,7 +225,7 @@ impl Line {
             epoch: self.epoch,
             issued: self.issued,
             cursor: self.cursor,
-            called_waiting: self.calls.expected(),
+            called_waiting: self.called_waiting(),
             admitted: self.tally.total,
             admitted_last_minute: self.tally.last_minute(),
             rate_per_minute: self.rate_per_minute,
@@ -109,6 +233,19 @@ impl Line {
             state: self.state,
             message: self.message.clone(),
             at_ms: self.clock.wall_ms,
+            max_active: self.max_active,
+            session_renewal: self.session_renewal,
+            queue_max: self.queue_max,
+            method: self.method,
+            prequeue_at_ms: self.schedule.prequeue_at_ms,
+            opens_at_ms: self.schedule.opens_at_ms,
+            closes_at_ms: self.schedule.closes_at_ms,
+            phase: self.phase(),
+            ramp: self.ramp.map(|ramp| ramp.left(self.clock.line_ms)),
+            drawn: self.schedule.drawn,
+            digest: self.schedule.digest.clone(),
+            active: self.active(),
+            present: self.presence.people(),
         }
     }
 }

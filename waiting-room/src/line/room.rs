@@ -12,8 +12,16 @@ pub const MESSAGE_BYTES_MAX: usize = 2_000;
 pub const ROOM_NAME_BYTES_MAX: usize = 64;
 /// The longest session: one day, in milliseconds.
 pub const SESSION_MS_MAX: i64 = 86_400_000;
+/// The longest ramp: one day, in milliseconds.
+pub const RAMP_MS_MAX: i64 = 86_400_000;
+/// The most live sessions a cap can allow.
+pub const MAX_ACTIVE_MAX: u32 = 10_000_000;
+/// The largest limit of people in line: as many as there are numbers.
+pub const QUEUE_MAX_MAX: u64 = u32::MAX as u64;
+/// The latest time of a schedule, epoch milliseconds: the end of the year 9999.
+pub const SCHEDULE_MS_MAX: i64 = 253_402_300_799_999;
 
-/// Whether a room calls people.
+/// What a room does with the people who come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomState {
@@ -22,6 +30,12 @@ pub enum RoomState {
     Open,
     /// People may join, nobody is called and nobody goes in.
     Paused,
+    /// Those in line go on, nobody new joins.
+    Draining,
+    /// Nobody joins and nobody goes in. Who went in goes on.
+    Closed,
+    /// As closed; visitors are told why.
+    SoldOut,
 }
 
 impl RoomState {
@@ -30,12 +44,86 @@ impl RoomState {
         match self {
             RoomState::Open => "open",
             RoomState::Paused => "paused",
+            RoomState::Draining => "draining",
+            RoomState::Closed => "closed",
+            RoomState::SoldOut => "sold_out",
         }
     }
+
+    /// All of them.
+    pub const ALL: [RoomState; 5] =
+        [RoomState::Open, RoomState::Paused, RoomState::Draining, RoomState::Closed, RoomState::SoldOut];
+}
+
+/// How places are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// First come, first served.
+    #[default]
+    Fcfs,
+    /// Who registered before `opens_at` is drawn by lot; who comes later goes behind.
+    Draw,
+    /// Everybody goes in at once and is only counted.
+    PassThrough,
+}
+
+impl Method {
+    /// The word for it in JSON, in the store and on labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Method::Fcfs => "fcfs",
+            Method::Draw => "draw",
+            Method::PassThrough => "pass_through",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Method; 3] = [Method::Fcfs, Method::Draw, Method::PassThrough];
+}
+
+/// Where a room stands in its schedule. A room without one is always [`Phase::Running`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Before `prequeue_at`: nobody joins.
+    Early,
+    /// Before `opens_at`: people join, nobody is called.
+    Prequeue,
+    /// The room's state alone decides.
+    #[default]
+    Running,
+    /// After `closes_at`: as a closed room.
+    Over,
+}
+
+impl Phase {
+    /// The word for it in JSON, in the store and on labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Phase::Early => "early",
+            Phase::Prequeue => "prequeue",
+            Phase::Running => "running",
+            Phase::Over => "over",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Phase; 4] = [Phase::Early, Phase::Prequeue, Phase::Running, Phase::Over];
+}
+
+/// A rate that moves evenly from that of now to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ramp {
+    /// People per minute at its end, 1 ..= [`RATE_PER_MINUTE_MAX`].
+    pub to_per_minute: u32,
+    /// How long it takes from now, in milliseconds, 1 ..= [`RAMP_MS_MAX`].
+    pub over_ms: i64,
 }
 
 /// The values a room begins with. Later ones come from [`RoomChange`] and are kept by the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoomInitial {
     /// People per minute, 1 ..= [`RATE_PER_MINUTE_MAX`].
     pub rate_per_minute: u32,
@@ -43,10 +131,24 @@ pub struct RoomInitial {
     pub burst: u32,
     /// How long a session lasts, in milliseconds. No operator changes it, so an existing room follows its settings.
     pub session_ms: i64,
-    /// Open or paused.
+    /// What it does with the people who come.
     pub state: RoomState,
     /// Words for the queue page; may be empty.
     pub message: String,
+    /// Live sessions at the same time; 0 = no cap.
+    pub max_active: u32,
+    /// People who may wait; 0 = no limit.
+    pub queue_max: u64,
+    /// How places are given.
+    pub method: Method,
+    /// When people may begin to join, epoch milliseconds; `None` = at any time.
+    pub prequeue_at_ms: Option<i64>,
+    /// When the first are called, epoch milliseconds; `None` = at once.
+    pub opens_at_ms: Option<i64>,
+    /// When nobody joins or goes in any more, epoch milliseconds; `None` = never.
+    pub closes_at_ms: Option<i64>,
+    /// Whether a session that is used goes on (`true`), or ends after its time whatever happens.
+    pub session_renewal: bool,
 }
 
 impl Default for RoomInitial {
@@ -57,6 +159,13 @@ impl Default for RoomInitial {
             session_ms: 15 * 60 * 1_000,
             state: RoomState::Open,
             message: String::new(),
+            max_active: 0,
+            queue_max: 0,
+            method: Method::Fcfs,
+            prequeue_at_ms: None,
+            opens_at_ms: None,
+            closes_at_ms: None,
+            session_renewal: false,
         }
     }
 }
@@ -70,6 +179,8 @@ impl RoomInitial {
         check_rate(self.rate_per_minute)?;
         check_burst(self.burst)?;
         check_message(&self.message)?;
+        check_limits(Some(self.max_active), Some(self.queue_max))?;
+        check_schedule([self.prequeue_at_ms, self.opens_at_ms, self.closes_at_ms])?;
         if (1..=SESSION_MS_MAX).contains(&self.session_ms) {
             Ok(())
         } else {
@@ -88,12 +199,36 @@ pub struct RoomChange {
     /// People that may go in at the same instant; 0 = [`burst_for`] the rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
-    /// Open or paused.
+    /// What it does with the people who come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<RoomState>,
     /// Words for the queue page; empty takes them away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Live sessions at the same time; 0 = no cap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_active: Option<u32>,
+    /// People who may wait; 0 = no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_max: Option<u64>,
+    /// How places are given. A draw that was made stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// When people may begin to join, epoch milliseconds; 0 takes the time away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prequeue_at_ms: Option<i64>,
+    /// When the first are called, epoch milliseconds; 0 takes the time away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at_ms: Option<i64>,
+    /// When nobody joins or goes in any more, epoch milliseconds; 0 takes the time away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes_at_ms: Option<i64>,
+    /// Moves the rate evenly from that of now. Not together with `rate_per_minute`, which ends a ramp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
+    /// Whether a session that is used goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_renewal: Option<bool>,
 }
 
 impl RoomChange {
@@ -104,8 +239,24 @@ impl RoomChange {
     pub fn check(&self) -> Result<(), Invalid> {
         self.rate_per_minute.map_or(Ok(()), check_rate)?;
         self.burst.map_or(Ok(()), check_burst)?;
-        self.message.as_deref().map_or(Ok(()), check_message)
+        self.message.as_deref().map_or(Ok(()), check_message)?;
+        check_limits(self.max_active, self.queue_max)?;
+        check_schedule([self.prequeue_at_ms, self.opens_at_ms, self.closes_at_ms])?;
+        self.ramp.map_or(Ok(()), |ramp| check_ramp(ramp, self.rate_per_minute))
     }
+}
+
+/// One change by an operator, as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// The store's clock at the change, epoch milliseconds.
+    pub at_ms: i64,
+    /// Who changed it, as the operator's side names them.
+    pub who: String,
+    /// What the changed values were: applying it undoes the change.
+    pub before: RoomChange,
+    /// What was asked for.
+    pub after: RoomChange,
 }
 
 /// A value out of its range.
@@ -160,6 +311,37 @@ fn check_message(message: &str) -> Result<(), Invalid> {
     } else {
         Err(Invalid { field: "message", range: format!("at most {MESSAGE_BYTES_MAX} bytes") })
     }
+}
+
+fn check_limits(max_active: Option<u32>, queue_max: Option<u64>) -> Result<(), Invalid> {
+    if max_active.is_some_and(|max| max > MAX_ACTIVE_MAX) {
+        return Err(Invalid { field: "max_active", range: format!("0 (no cap) to {MAX_ACTIVE_MAX}") });
+    }
+    if queue_max.is_some_and(|max| max > QUEUE_MAX_MAX) {
+        return Err(Invalid { field: "queue_max", range: format!("0 (no limit) to {QUEUE_MAX_MAX}") });
+    }
+    Ok(())
+}
+
+fn check_schedule(times_ms: [Option<i64>; 3]) -> Result<(), Invalid> {
+    let wrong = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| !(0..=SCHEDULE_MS_MAX).contains(&at_ms));
+    match ["prequeue_at_ms", "opens_at_ms", "closes_at_ms"].into_iter().zip(times_ms).find(|(_, at_ms)| wrong(*at_ms)) {
+        Some((field, _)) => Err(Invalid { field, range: format!("0 (none) to {SCHEDULE_MS_MAX}") }),
+        None => Ok(()),
+    }
+}
+
+fn check_ramp(ramp: Ramp, rate_per_minute: Option<u32>) -> Result<(), Invalid> {
+    if rate_per_minute.is_some() {
+        return Err(Invalid { field: "ramp", range: "given without rate_per_minute".to_owned() });
+    }
+    if !(1..=RATE_PER_MINUTE_MAX).contains(&ramp.to_per_minute) {
+        return Err(Invalid { field: "ramp.to_per_minute", range: format!("1 to {RATE_PER_MINUTE_MAX}") });
+    }
+    if !(1..=RAMP_MS_MAX).contains(&ramp.over_ms) {
+        return Err(Invalid { field: "ramp.over_ms", range: format!("1 to {RAMP_MS_MAX}") });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

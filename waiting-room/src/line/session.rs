@@ -44,9 +44,22 @@ fn half(window: i64) -> usize {
 }
 
 impl Session {
-    /// The session of a number that went in `age_ms` ago.
+    /// The number of a session of this epoch, from its id.
+    pub(crate) fn number_of(epoch: u64, id: &str) -> Option<u64> {
+        let (of, number) = id.split_once('-')?;
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let hex = |text: &str| plain(text).then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        (hex(of)? == epoch).then(|| hex(number)).flatten()
+    }
+
+    /// The session of a number that went in `age_ms` ago; negative: goes in so much later.
     pub(crate) fn derive(epoch: u64, number: u64, age_ms: i64, session_ms: i64) -> Session {
-        Session { number, id: format!("{epoch:x}-{number:x}"), expires_in_ms: (session_ms - age_ms).max(0) }
+        Session {
+            number,
+            id: format!("{epoch:x}-{number:x}"),
+            starts_in_ms: (-age_ms).max(0),
+            expires_in_ms: (session_ms - age_ms.max(0)).max(0),
+        }
     }
 }
 

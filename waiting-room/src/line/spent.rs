@@ -1,4 +1,5 @@
-//! One bit per number: used up, by going in or by leaving (invariant W4). Nothing else is kept of a person.
+//! One bit per number: used up, by going in or by leaving (invariant W4). Nothing else is kept of a person but the
+//! two such bits of presence near the front.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -24,6 +25,16 @@ impl Spent {
         fresh
     }
 
+    /// Whether it was there.
+    pub(crate) fn remove(&mut self, number: u64) -> bool {
+        let (byte, mask) = place(number);
+        let was = self.contains(number);
+        if was {
+            self.0[byte] &= !mask;
+        }
+        was
+    }
+
     /// How many of `first ..= last` are used up.
     pub(crate) fn count(&self, first: u64, last: u64) -> u64 {
         let last = last.min(self.0.len() as u64 * 8);
@@ -46,6 +57,13 @@ impl<'de> Deserialize<'de> for Spent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Spent, D::Error> {
         let text = String::deserialize(deserializer)?;
         BASE64_STANDARD.decode(text).map(Spent).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+impl Spent {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -3,21 +3,22 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures_util::Stream;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::Desk;
+use super::auth::Who;
+use super::change::{self, refuse};
 use super::facts::Facts;
+use super::{Desk, history};
 use crate::door::line_unavailable;
 use crate::line::RoomChange;
 use crate::metrics;
@@ -56,27 +57,49 @@ pub(super) async fn room(State(desk): State<Desk>, Path(name): Path<String>) -> 
 
 pub(super) async fn change(
     State(desk): State<Desk>,
+    Extension(who): Extension<Who>,
     Path(name): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(|_| Problem::new(Code::BodyTooLarge, "A change is a few numbers and a message."))?;
-    apply(&desk, &name, &parse(&body)?).await.map(fresh)
+    apply(&desk, &who, &name, &change::parse(&body)?).await.map(fresh)
+}
+
+/// `GET /api/rooms/{room}/changes`: who changed what, the latest first.
+pub(super) async fn changes(State(desk): State<Desk>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let room = desk.door.gate().rooms.get(&name).ok_or_else(unknown)?;
+    let changes = history::of(room).await.map_err(store_says)?;
+    Ok(fresh(serde_json::json!({ "room": room.name(), "changes": changes })))
+}
+
+/// `POST /api/rooms/{room}/undo`: the values from before the latest change.
+pub(super) async fn undo(
+    State(desk): State<Desk>,
+    Extension(who): Extension<Who>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    take_back(&desk, &who, &name).await.map(fresh)
+}
+
+/// Undoes the latest change of a room, for the API and for the dashboard's button.
+pub(super) async fn take_back(desk: &Desk, who: &Who, name: &str) -> Result<Facts, Problem> {
+    let room = desk.door.gate().rooms.get(name).ok_or_else(unknown)?;
+    let Some(latest) = room.changes().await.map_err(store_says)?.pop() else {
+        return Err(Problem::new(Code::NothingToUndo, "No change of this room is kept."));
+    };
+    apply(desk, who, name, &latest.before).await
 }
 
 /// Makes a change of one room, for the API and for the dashboard's form.
-pub(super) async fn apply(desk: &Desk, name: &str, change: &RoomChange) -> Result<Facts, Problem> {
+pub(super) async fn apply(desk: &Desk, who: &Who, name: &str, change: &RoomChange) -> Result<Facts, Problem> {
     let room = desk.door.gate().rooms.get(name).ok_or_else(unknown)?;
     change.check().map_err(|invalid| refuse(invalid.field, &invalid.to_string()))?;
     let before = room.snapshot();
-    let after = room.change(change).await.map_err(|error| match error {
-        StoreError::Invalid(invalid) => refuse(invalid.field, &invalid.to_string()),
-        StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Full => {
-            line_unavailable("The line's store does not answer; nothing may have changed.")
-        }
-    })?;
+    let after = room.change(who.as_str(), change).await.map_err(store_says)?;
     metrics::operator_changed(room.name());
     tracing::info!(
         room = room.name(),
+        who = who.as_str(),
         rate_before = before.rate_per_minute,
         rate_after = after.rate_per_minute,
         burst_before = before.burst,
@@ -86,41 +109,22 @@ pub(super) async fn apply(desk: &Desk, name: &str, change: &RoomChange) -> Resul
         message_changed = before.message != after.message,
         "an operator changed a room"
     );
+    if let Some(field) = change::not_taken(change, &after) {
+        let detail = format!("{field} is not kept by this line's store; what else was asked for has changed");
+        return Err(refuse(field, &detail));
+    }
     Ok(Facts::of(&desk.door, room))
 }
 
-/// Reads a change; says which field is wrong rather than where the parser stopped.
-fn parse(body: &[u8]) -> Result<RoomChange, Problem> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        let at = format!("line {}, column {}", error.line(), error.column());
-        Problem::new(Code::JsonMalformed, format!("This is not JSON ({at})."))
-    })?;
-    let Value::Object(fields) = &value else {
-        return Err(Problem::new(Code::JsonMalformed, "A JSON object is expected."));
-    };
-    for (name, value) in fields {
-        if value.is_null() {
-            return Err(refuse(name, &format!("{name} must not be null; leave it out to keep it")));
-        }
-        let one = Value::Object([(name.clone(), value.clone())].into_iter().collect());
-        serde_json::from_value::<RoomChange>(one).map_err(|_| refuse(name, &expected(name)))?;
+fn store_says(error: StoreError) -> Problem {
+    match error {
+        StoreError::Invalid(invalid) => refuse(invalid.field, &invalid.to_string()),
+        StoreError::Unreachable(_)
+        | StoreError::Busy
+        | StoreError::NoRoom(_)
+        | StoreError::Full
+        | StoreError::Closed => line_unavailable("The line's store does not answer; nothing may have changed."),
     }
-    serde_json::from_value(value).map_err(|error| refuse("body", &error.to_string()))
-}
-
-fn expected(field: &str) -> String {
-    use crate::line::{BURST_MAX, RATE_PER_MINUTE_MAX};
-    match field {
-        "rate_per_minute" => format!("rate_per_minute must be a whole number from 1 to {RATE_PER_MINUTE_MAX}"),
-        "burst" => format!("burst must be a whole number from 0 (follows the rate) to {BURST_MAX}"),
-        "state" => "state must be \"open\" or \"paused\"".to_owned(),
-        "message" => "message must be a text".to_owned(),
-        _ => "there is no such field; rate_per_minute, burst, state and message can be changed".to_owned(),
-    }
-}
-
-fn refuse(field: &str, detail: &str) -> Problem {
-    Problem::new(Code::ValueRefused, detail).with("field", field)
 }
 
 fn unknown() -> Problem {
@@ -136,6 +140,8 @@ pub(super) async fn wrong_method(method: Method, uri: axum::http::Uri) -> Proble
     let allow = match uri.path() {
         "/login" => "GET, HEAD, POST",
         "/logout" => "POST",
+        path if path.starts_with("/api/rooms/") && path.ends_with("/undo") => "POST",
+        path if path.starts_with("/api/rooms/") && path.ends_with("/changes") => "GET, HEAD",
         path if path.starts_with("/api/rooms/") => "GET, HEAD, PATCH",
         path if path.starts_with("/rooms/") => "POST",
         _ => "GET, HEAD",

@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::Desk;
 use crate::credential::cookie;
+use crate::door::AUTOPILOT;
 use crate::metrics::{self, Login};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
@@ -27,6 +28,34 @@ pub(super) const SESSION_MS: i64 = 12 * 3600 * 1000;
 /// Wrong passwords per minute before nobody may try for the rest of it.
 const FAILURES_PER_MINUTE_MAX: u32 = 10;
 const MINUTE_MS: i64 = 60_000;
+
+/// The header in which a program says for whom it acts.
+const NAME_HEADER: &str = "x-operator-name";
+/// Longest name, in characters: it stands in every line of the history.
+const NAME_CHARS_MAX: usize = 40;
+
+/// Who changes a room, as they call themselves: there is one password, so it is a note and no proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Who(String);
+
+impl Who {
+    /// Reads a name; without one it is "operator".
+    pub(super) fn named(name: &str) -> Result<Who, Problem> {
+        let name = name.trim();
+        if name.is_empty() {
+            return Ok(Who("operator".to_owned()));
+        }
+        if name == AUTOPILOT || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+            let detail = format!("A name has at most {NAME_CHARS_MAX} characters and is not \"{AUTOPILOT}\".");
+            return Err(Problem::new(Code::ValueRefused, detail).with("field", "name"));
+        }
+        Ok(Who(name.to_owned()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,24 +109,31 @@ impl Guard {
         Attempt::Refused
     }
 
-    /// A session that lasts until a time, in milliseconds since 1970.
-    pub(super) fn session(&self, until_ms: i64) -> String {
-        let mut bytes = until_ms.to_be_bytes().to_vec();
-        bytes.extend_from_slice(hmac::sign(&self.session_key, &until_ms.to_be_bytes()).as_ref());
-        URL_SAFE_NO_PAD.encode(bytes)
+    /// Somebody's session that lasts until a time, in milliseconds since 1970.
+    pub(super) fn session(&self, who: &Who, until_ms: i64) -> String {
+        let signed = [until_ms.to_be_bytes().as_slice(), who.0.as_bytes()].concat();
+        let tag = hmac::sign(&self.session_key, &signed);
+        URL_SAFE_NO_PAD.encode([tag.as_ref(), &signed].concat())
     }
 
-    fn is_session(&self, text: &str, now_ms: i64) -> bool {
-        let Ok(bytes) = URL_SAFE_NO_PAD.decode(text) else { return false };
-        let Some((&until, tag)) = bytes.split_first_chunk::<8>() else { return false };
-        hmac::verify(&self.session_key, &until, tag).is_ok() && now_ms < i64::from_be_bytes(until)
+    /// Whose session this is, if it is one and not over.
+    fn whose(&self, text: &str, now_ms: i64) -> Option<Who> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (tag, signed) = bytes.split_at_checked(digest::SHA256_OUTPUT_LEN)?;
+        hmac::verify(&self.session_key, signed, tag).ok()?;
+        let (&until_ms, who) = signed.split_first_chunk::<8>()?;
+        let who = String::from_utf8(who.to_vec()).ok()?;
+        (now_ms < i64::from_be_bytes(until_ms)).then_some(Who(who))
     }
 }
 
 /// Lets operators through; browsers are shown the login, programs get a problem.
-pub(super) async fn require(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+pub(super) async fn require(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
     match allowed(&desk, request.method(), request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(who) => {
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
         Err(problem) => {
             let page = request.headers().get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
             if page && problem.code() == Code::LoginRequired { to_login() } else { problem.respond(None) }
@@ -105,25 +141,27 @@ pub(super) async fn require(State(desk): State<Desk>, request: Request, next: Ne
     }
 }
 
-fn allowed(desk: &Desk, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+fn allowed(desk: &Desk, method: &Method, headers: &HeaderMap) -> Result<Who, Problem> {
     let now_ms = desk.door.gate().now_ms();
     if let Some(value) = headers.get(AUTHORIZATION) {
         let password = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
         return match desk.guard.attempt(password, now_ms) {
-            Attempt::Accepted => Ok(()),
+            Attempt::Accepted => {
+                let name = headers.get(NAME_HEADER).map(|name| String::from_utf8_lossy(name.as_bytes()));
+                Who::named(&name.unwrap_or_default())
+            }
             Attempt::Refused => Err(Problem::new(Code::LoginRequired, "The password is not the operator's.")),
             Attempt::Throttled { retry_after_ms } => Err(throttled(retry_after_ms)),
         };
     }
-    let session = cookie(headers, SESSION_COOKIE).is_some_and(|text| desk.guard.is_session(text, now_ms));
-    if !session {
+    let Some(who) = cookie(headers, SESSION_COOKIE).and_then(|text| desk.guard.whose(text, now_ms)) else {
         let detail = "Log in, or send `Authorization: Bearer` with the operator's password.";
         return Err(Problem::new(Code::LoginRequired, detail));
-    }
+    };
     if method != Method::GET && method != Method::HEAD && is_cross_site(headers) {
         return Err(Problem::new(Code::CrossSite, "Change rooms from the dashboard's own pages."));
     }
-    Ok(())
+    Ok(who)
 }
 
 pub(super) fn throttled(retry_after_ms: u64) -> Problem {
@@ -158,13 +196,26 @@ mod tests {
     #[test]
     fn sessions_end_and_cannot_be_made_up() {
         let guard = Guard::new("right".to_owned());
-        let session = guard.session(1_000);
-        assert!(guard.is_session(&session, 999));
-        assert!(!guard.is_session(&session, 1_000));
-        assert!(!Guard::new("right".to_owned()).is_session(&session, 0));
-        assert!(!guard.is_session("", 0));
+        let ada = Who("ada".to_owned());
+        let session = guard.session(&ada, 1_000);
+        assert_eq!(guard.whose(&session, 999), Some(ada));
+        assert_eq!(guard.whose(&session, 1_000), None);
+        assert_eq!(Guard::new("right".to_owned()).whose(&session, 0), None);
+        assert_eq!(guard.whose("", 0), None);
         let mut bytes = URL_SAFE_NO_PAD.decode(&session).unwrap();
-        bytes[0] ^= 0x40;
-        assert!(!guard.is_session(&URL_SAFE_NO_PAD.encode(bytes), 0));
+        for at in [0, 40, 42] {
+            bytes[at] ^= 0x40;
+            assert_eq!(guard.whose(&URL_SAFE_NO_PAD.encode(&bytes), 0), None);
+            bytes[at] ^= 0x40;
+        }
+    }
+
+    #[test]
+    fn names_are_short_and_the_autopilots_is_its_own() {
+        assert_eq!(Who::named("  ").unwrap().as_str(), "operator");
+        assert_eq!(Who::named(" Ada L. ").unwrap().as_str(), "Ada L.");
+        for bad in ["autopilot", "a\nb", &"x".repeat(41)] {
+            assert!(Who::named(bad).is_err(), "{bad}");
+        }
     }
 }

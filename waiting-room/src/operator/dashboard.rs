@@ -1,24 +1,27 @@
 //! The operator's pages: login, the dashboard's first picture, and its forms for browsers without scripts. Live
 //! numbers come by events.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
-use axum::Form;
 use axum::body::Body;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use axum::{Extension, Form};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, SET_COOKIE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::auth::{Attempt, SESSION_COOKIE, SESSION_MS, see_other, throttled};
+use super::auth::{Attempt, SESSION_COOKIE, SESSION_MS, Who, see_other, throttled};
 use super::facts::Facts;
-use super::page::{DashboardPage, LoginPage, Notice};
-use super::{Desk, api, asset};
-use crate::line::{RoomChange, RoomState};
+use super::page::{self, DashboardPage, LoginPage, Notice};
+use super::{Desk, api, asset, change, history};
+use crate::line::RoomChange;
 use crate::metrics::{self, Login};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
@@ -28,17 +31,19 @@ use crate::proxy::is_cross_site;
 #[serde(deny_unknown_fields)]
 pub(super) struct Credentials {
     password: String,
+    #[serde(default)]
+    name: String,
 }
 
-/// `POST /rooms/{room}`: fields that are missing or empty stay as they are, except the message.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RoomForm {
-    rate_per_minute: Option<String>,
-    burst: Option<String>,
-    state: Option<RoomState>,
-    message: Option<String>,
-}
+/// `POST /rooms/{room}`: the fields of the admin API as a form sends them, all of them texts.
+type RoomForm = BTreeMap<String, String>;
+
+/// Fields that an empty text takes away; other empty fields stay as they are.
+const MAY_BE_EMPTY: [&str; 4] = ["message", "prequeue_at", "opens_at", "closes_at"];
+/// Fields that are numbers.
+const NUMBERS: [&str; 4] = ["rate_per_minute", "burst", "max_active", "queue_max"];
+/// How many changes the dashboard shows.
+const CHANGES_SHOWN: usize = 10;
 
 /// A form as it arrived: what cannot be read is a problem like any other.
 type Filled<T> = Result<Form<T>, FormRejection>;
@@ -48,47 +53,75 @@ fn filled<T>(form: Filled<T>) -> Result<T, Problem> {
 }
 
 pub(super) async fn show(State(desk): State<Desk>) -> Response {
-    dashboard(&desk, StatusCode::OK, None)
+    dashboard(&desk, StatusCode::OK, None).await
 }
 
-fn dashboard(desk: &Desk, status: StatusCode, notice: Option<Notice>) -> Response {
-    let rooms = Facts::all(&desk.door).into_iter().map(Facts::into_view).collect();
-    page(status, &DashboardPage { rooms, server_now_ms: desk.door.gate().now_ms(), notice })
+async fn dashboard(desk: &Desk, status: StatusCode, notice: Option<Notice>) -> Response {
+    let mut rooms = Vec::new();
+    for room in desk.door.gate().rooms.iter() {
+        // Without its history the page is still the page.
+        let changes = history::of(room).await.unwrap_or_default().into_iter().take(CHANGES_SHOWN);
+        let lines = changes.map(|changed| page::Change { at_ms: changed.at_ms, who: changed.who, text: changed.text });
+        rooms.push(Facts::of(&desk.door, room).into_view(lines.collect()));
+    }
+    answer(status, &DashboardPage { rooms, server_now_ms: desk.door.gate().now_ms(), notice })
 }
 
-pub(super) async fn change(State(desk): State<Desk>, Path(name): Path<String>, form: Filled<RoomForm>) -> Response {
-    let outcome = match filled(form).and_then(RoomForm::read) {
-        Ok(change) => api::apply(&desk, &name, &change).await,
+pub(super) async fn change(
+    State(desk): State<Desk>,
+    Extension(who): Extension<Who>,
+    Path(name): Path<String>,
+    form: Filled<RoomForm>,
+) -> Response {
+    let outcome = match filled(form).and_then(read) {
+        Ok(change) => api::apply(&desk, &who, &name, &change).await,
         Err(problem) => Err(problem),
     };
+    back(&desk, outcome).await
+}
+
+pub(super) async fn undo(
+    State(desk): State<Desk>,
+    Extension(who): Extension<Who>,
+    Path(name): Path<String>,
+) -> Response {
+    let outcome = api::take_back(&desk, &who, &name).await;
+    back(&desk, outcome).await
+}
+
+/// To the dashboard, with what was wrong if something was.
+async fn back(desk: &Desk, outcome: Result<Facts, Problem>) -> Response {
     match outcome {
         Ok(_) => see_other("/"),
         Err(problem) => {
             let notice = Notice { bad: true, text: problem.detail().to_owned() };
-            dashboard(&desk, problem.code().status(), Some(notice))
+            dashboard(desk, problem.code().status(), Some(notice)).await
         }
     }
 }
 
-impl RoomForm {
-    fn read(self) -> Result<RoomChange, Problem> {
-        let number = |field: &str, text: Option<String>| match text.as_deref().map(str::trim) {
-            None | Some("") => Ok(None),
-            Some(digits) => digits.parse().map(Some).map_err(|_| {
-                Problem::new(Code::ValueRefused, format!("{field} must be a whole number")).with("field", field)
-            }),
+fn read(form: RoomForm) -> Result<RoomChange, Problem> {
+    let mut fields = Map::new();
+    for (name, text) in form {
+        let trimmed = text.trim();
+        if trimmed.is_empty() && !MAY_BE_EMPTY.contains(&name.as_str()) {
+            continue;
+        }
+        let value = match trimmed.parse::<u64>() {
+            Ok(number) if NUMBERS.contains(&name.as_str()) => number.into(),
+            Ok(_) | Err(_) => Value::String(text),
         };
-        Ok(RoomChange {
-            rate_per_minute: number("rate_per_minute", self.rate_per_minute)?,
-            burst: number("burst", self.burst)?,
-            state: self.state,
-            message: self.message,
-        })
+        fields.insert(name, value);
     }
+    if fields.contains_key("ramp") {
+        // The form sends the rate that it was filled with; a ramp goes on from the one of now.
+        fields.remove("rate_per_minute");
+    }
+    change::read(fields)
 }
 
 pub(super) async fn login_page() -> Response {
-    page(StatusCode::OK, &LoginPage { error: None })
+    answer(StatusCode::OK, &LoginPage { error: None })
 }
 
 pub(super) async fn login(State(desk): State<Desk>, headers: HeaderMap, form: Filled<Credentials>) -> Response {
@@ -99,23 +132,29 @@ pub(super) async fn login(State(desk): State<Desk>, headers: HeaderMap, form: Fi
         Ok(form) => form,
         Err(problem) => return problem.respond(None),
     };
+    let who = match Who::named(&form.name) {
+        Ok(who) => who,
+        Err(problem) => {
+            return answer(problem.code().status(), &LoginPage { error: Some(problem.detail().to_owned()) });
+        }
+    };
     let now_ms = desk.door.gate().now_ms();
     match desk.guard.attempt(&form.password, now_ms) {
         Attempt::Accepted => {
             metrics::operator_login(Login::Accepted);
-            let session = desk.guard.session(now_ms.saturating_add(SESSION_MS));
+            let session = desk.guard.session(&who, now_ms.saturating_add(SESSION_MS));
             let mut response = see_other("/");
             set_session(&mut response, &session, SESSION_MS / 1000);
             response
         }
         Attempt::Refused => {
             let error = Some("That is not the operator's password.".to_owned());
-            page(StatusCode::UNAUTHORIZED, &LoginPage { error })
+            answer(StatusCode::UNAUTHORIZED, &LoginPage { error })
         }
         Attempt::Throttled { retry_after_ms } => {
             let problem = throttled(retry_after_ms);
             let error = Some(format!("{}. {}", problem.title(), problem.detail()));
-            let mut response = page(problem.code().status(), &LoginPage { error });
+            let mut response = answer(problem.code().status(), &LoginPage { error });
             if let Some(wait) = problem.respond(None).headers_mut().remove(http::header::RETRY_AFTER) {
                 response.headers_mut().insert(http::header::RETRY_AFTER, wait);
             }
@@ -137,7 +176,7 @@ fn set_session(response: &mut Response, value: &str, max_age_s: i64) {
     }
 }
 
-fn page(status: StatusCode, template: &impl Template) -> Response {
+fn answer(status: StatusCode, template: &impl Template) -> Response {
     let text = template.render().unwrap_or_else(|error| {
         tracing::error!(%error, "a page could not be rendered");
         String::new()

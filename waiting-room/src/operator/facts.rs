@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::change::time_said;
 use super::page;
-use crate::door::{Room, eta};
+use crate::door::{Room, Steered, eta};
 use crate::facade::Door;
+use crate::line::{Health, Method, Phase, Ramp, RoomState, Snapshot};
 use crate::stock::Remaining;
 use crate::visitor::page::Left;
 
@@ -14,8 +16,28 @@ pub(super) struct Facts {
     room: String,
     title: String,
     state: &'static str,
+    /// What the state and the schedule mean for visitors now, in words.
+    state_why: String,
+    phase: &'static str,
+    method: &'static str,
     rate_per_minute: u32,
     burst: u32,
+    /// Where the rate goes, if it is on its way.
+    ramp: Option<Ramp>,
+    max_active: u32,
+    queue_max: u64,
+    prequeue_at: Option<String>,
+    prequeue_at_ms: Option<i64>,
+    opens_at: Option<String>,
+    opens_at_ms: Option<i64>,
+    closes_at: Option<String>,
+    closes_at_ms: Option<i64>,
+    session_renewal: bool,
+    /// Live sessions.
+    active: u64,
+    /// Near the front and seen lately.
+    present: u64,
+    drawn: u64,
     waiting: u64,
     issued: u64,
     cursor: u64,
@@ -29,6 +51,23 @@ pub(super) struct Facts {
     store_ok: bool,
     message: String,
     remaining: Option<Stock>,
+    autopilot: Option<Autopilot>,
+}
+
+/// The autopilot: its bounds, and why the rate is what it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Autopilot {
+    floor: u32,
+    ceiling: u32,
+    p95_ms: u32,
+    why: String,
+    health: Health,
+}
+
+impl From<Steered> for Autopilot {
+    fn from(Steered { bounds, why, health }: Steered) -> Autopilot {
+        Autopilot { floor: bounds.floor, ceiling: bounds.ceiling, p95_ms: bounds.p95_ms, why, health }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -52,8 +91,24 @@ impl Facts {
             room: room.name().to_owned(),
             title: room.title().to_owned(),
             state: line.state.as_str(),
+            state_why: state_why(&line),
+            phase: line.phase.as_str(),
+            method: line.method.as_str(),
             rate_per_minute: line.rate_per_minute,
             burst: line.burst,
+            ramp: line.ramp,
+            max_active: line.max_active,
+            queue_max: line.queue_max,
+            prequeue_at: line.prequeue_at_ms.map(time_said),
+            prequeue_at_ms: line.prequeue_at_ms,
+            opens_at: line.opens_at_ms.map(time_said),
+            opens_at_ms: line.opens_at_ms,
+            closes_at: line.closes_at_ms.map(time_said),
+            closes_at_ms: line.closes_at_ms,
+            session_renewal: line.session_renewal,
+            active: line.active,
+            present: line.present,
+            drawn: line.drawn,
             waiting: line.waiting(),
             issued: line.issued,
             cursor: line.cursor,
@@ -66,6 +121,7 @@ impl Facts {
             store_ok: room.store_ok(),
             message: line.message.clone(),
             remaining: door.stock().of(room.name()).map(Stock::from),
+            autopilot: room.steered().map(Autopilot::from),
         }
     }
 
@@ -74,9 +130,18 @@ impl Facts {
     }
 
     /// The same for the dashboard's template.
-    pub(super) fn into_view(self) -> page::Room {
+    pub(super) fn into_view(self, changes: Vec<page::Change>) -> page::Room {
+        let time = |at: Option<String>| at.unwrap_or_default();
         page::Room {
-            paused: self.state == crate::line::RoomState::Paused.as_str(),
+            state: self.state,
+            state_why: self.state_why,
+            method: self.method,
+            max_active: self.max_active,
+            queue_max: self.queue_max,
+            prequeue_at: time(self.prequeue_at),
+            opens_at: time(self.opens_at),
+            closes_at: time(self.closes_at),
+            changes,
             room: self.room,
             title: self.title,
             rate_per_minute: self.rate_per_minute,
@@ -85,12 +150,53 @@ impl Facts {
             called: self.called,
             admitted_total: self.admitted_total,
             admitted_last_minute: self.admitted_last_minute,
-            sessions_live: None,
+            active: self.active,
             eta_ms: self.eta_ms.and_then(|ms| i64::try_from(ms).ok()),
             store: self.store.to_owned(),
             store_ok: self.store_ok,
             remaining: self.remaining.map(|left| Left { free: left.free, held: left.held }),
             message: self.message,
+            autopilot: self.autopilot.map(|autopilot| autopilot.why),
         }
+    }
+}
+
+/// What the state and the schedule mean for visitors now.
+fn state_why(line: &Snapshot) -> String {
+    let at = |at_ms: Option<i64>| at_ms.map(time_said).unwrap_or_default();
+    match (line.state, line.phase) {
+        (RoomState::SoldOut, _) => "Sold out: nobody joins and nobody goes in; who is inside goes on.".to_owned(),
+        (RoomState::Closed, _) => "Closed: nobody joins and nobody goes in; who is inside goes on.".to_owned(),
+        (_, Phase::Over) => format!("Over since {}: nobody joins and nobody goes in.", at(line.closes_at_ms)),
+        (_, Phase::Early) => format!("Nobody can join before {}.", at(line.prequeue_at_ms)),
+        (_, Phase::Prequeue) => format!("People gather; the first are called at {}.", at(line.opens_at_ms)),
+        (RoomState::Paused, Phase::Running) => "Paused: people may join, nobody is called.".to_owned(),
+        (RoomState::Draining, Phase::Running) => "Draining: who is in line goes on, nobody new joins.".to_owned(),
+        (RoomState::Open, Phase::Running) => match (line.method, line.max_active) {
+            (Method::PassThrough, _) => "Open: everybody goes in at once and is only counted.".to_owned(),
+            (Method::Fcfs | Method::Draw, 1..) if line.active >= u64::from(line.max_active) => {
+                format!("Open, and full: {} of {} are inside; each who ends lets one in.", line.active, line.max_active)
+            }
+            (Method::Fcfs | Method::Draw, _) => "Open: people go in at the rate.".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_told_in_words() {
+        for state in RoomState::ALL {
+            for phase in Phase::ALL {
+                for method in Method::ALL {
+                    let line = Snapshot { state, phase, method, opens_at_ms: Some(0), ..Snapshot::default() };
+                    assert!(state_why(&line).ends_with('.'), "{state:?} {phase:?}");
+                }
+            }
+        }
+        let full = Snapshot { active: 10, max_active: 10, ..Snapshot::default() };
+        assert_eq!(state_why(&full), "Open, and full: 10 of 10 are inside; each who ends lets one in.");
     }
 }

@@ -123,19 +123,36 @@ async fn a_room_has_all_its_numbers() {
     assert_eq!(
         names,
         [
+            "active",
             "admitted_last_minute",
             "admitted_total",
             "at_ms",
+            "autopilot",
             "burst",
             "called",
+            "closes_at",
+            "closes_at_ms",
             "cursor",
+            "drawn",
             "eta_ms",
             "issued",
+            "max_active",
             "message",
+            "method",
+            "opens_at",
+            "opens_at_ms",
+            "phase",
+            "prequeue_at",
+            "prequeue_at_ms",
+            "present",
+            "queue_max",
+            "ramp",
             "rate_per_minute",
             "remaining",
             "room",
+            "session_renewal",
             "state",
+            "state_why",
             "store",
             "store_ok",
             "title",
@@ -161,6 +178,7 @@ async fn changes_are_kept_and_bad_values_are_named() {
         (&json!(500), &json!("paused"), &json!("Soon"))
     );
     assert_eq!(room["eta_ms"], Value::Null);
+    assert_eq!(office.patch(r#"{"max_active":7}"#).await.json()["max_active"], 7);
 
     for (body, field) in [
         (r#"{"rate_per_minute":0}"#, "rate_per_minute"),
@@ -172,7 +190,10 @@ async fn changes_are_kept_and_bad_values_are_named() {
         (r#"{"rate_per_minute":null}"#, "rate_per_minute"),
         (r#"{"burst":-1}"#, "burst"),
         (r#"{"burst":4294967296}"#, "burst"),
-        (r#"{"state":"closed"}"#, "state"),
+        (r#"{"state":"ajar"}"#, "state"),
+        (r#"{"max_active":-1}"#, "max_active"),
+        (r#"{"opens_at":"tomorrow"}"#, "opens_at"),
+        (r#"{"ramp":"soon"}"#, "ramp"),
         (r#"{"message":7}"#, "message"),
         (r#"{"session_ms":1}"#, "session_ms"),
         (r#"{"rate_per_minute":60,"rate":60}"#, "rate"),
@@ -202,6 +223,57 @@ async fn changes_are_kept_and_bad_values_are_named() {
     let reply = office.send(Method::POST, "/login", &form, "word=secret").await;
     assert_eq!(reply.json()["code"], "value_refused");
     assert_eq!(office.patch("{}").await.json()["rate_per_minute"], 500, "nothing was changed by what was refused");
+}
+
+#[tokio::test]
+async fn a_room_goes_through_all_its_states_and_says_what_they_mean() {
+    let office = Office::new().await;
+    for (state, why) in [
+        ("draining", "Draining: who is in line goes on, nobody new joins."),
+        ("closed", "Closed: nobody joins and nobody goes in; who is inside goes on."),
+        ("sold_out", "Sold out: nobody joins and nobody goes in; who is inside goes on."),
+        ("paused", "Paused: people may join, nobody is called."),
+        ("open", "Open: people go in at the rate."),
+    ] {
+        let room = office.patch(&json!({ "state": state }).to_string()).await.json();
+        assert_eq!((&room["state"], &room["state_why"]), (&json!(state), &json!(why)));
+    }
+}
+
+#[tokio::test]
+async fn everything_that_is_changed_is_shown() {
+    let office = Office::new().await;
+    let asked = json!({
+        "queue_max": 500, "method": "draw", "opens_at": "2026-12-01T21:00:00+01:00", "session_renewal": true,
+        "ramp": "800 per minute over 5 minutes",
+    });
+    let room = office.patch(&asked.to_string()).await.json();
+    assert_eq!((&room["queue_max"], &room["method"]), (&json!(500), &json!("draw")), "{room}");
+    assert_eq!(
+        (&room["opens_at"], &room["opens_at_ms"]),
+        (&json!("2026-12-01T20:00:00Z"), &json!(1_796_155_200_000_i64))
+    );
+    assert_eq!((&room["session_renewal"], &room["ramp"]["to_per_minute"]), (&json!(true), &json!(800)));
+    assert_eq!(room["state_why"], "People gather; the first are called at 2026-12-01T20:00:00Z.");
+    let gone = office.patch(r#"{"opens_at":null}"#).await.json();
+    assert_eq!((&gone["opens_at"], &gone["phase"]), (&Value::Null, &json!("running")));
+}
+
+#[tokio::test]
+async fn a_history_without_changes_has_nothing_to_undo() {
+    let office = Office::new().await;
+    let mine = [("authorization", "Bearer secret"), ("x-operator-name", "ada")];
+    let changes = office.send(Method::GET, "/api/rooms/demo/changes", &mine, "").await.json();
+    assert_eq!((&changes["room"], &changes["changes"]), (&json!("demo"), &json!([])));
+    let undo = office.send(Method::POST, "/api/rooms/demo/undo", &mine, "").await;
+    assert_eq!((undo.status, undo.json()["code"].as_str()), (StatusCode::CONFLICT, Some("nothing_to_undo")));
+    let unknown = office.send(Method::POST, "/api/rooms/none/undo", &mine, "").await;
+    assert_eq!(unknown.json()["code"], "room_unknown");
+    let evil = [("authorization", "Bearer secret"), ("x-operator-name", "autopilot")];
+    let refused = office.send(Method::POST, "/api/rooms/demo/undo", &evil, "").await;
+    assert_eq!((refused.status, &refused.json()["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("name")));
+    let reply = office.send(Method::DELETE, "/api/rooms/demo/undo", &mine, "").await;
+    assert_eq!(reply.headers["allow"], "POST");
 }
 
 #[tokio::test]

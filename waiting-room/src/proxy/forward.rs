@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::Origin;
 use super::header::{cleanse_request, strip_hop_by_hop};
+use super::pulse::Pulse;
 use crate::credential::ENTRY_HEADER;
 use crate::door::Admitted;
 use crate::metrics;
@@ -38,6 +39,7 @@ pub(crate) struct Upstream {
     authority: Authority,
     timeout: Duration,
     body_bytes_max: u64,
+    pulse: Pulse,
 }
 
 /// A request that has been looked at: everything forwarding needs besides permission.
@@ -59,7 +61,12 @@ impl Upstream {
             .http1_max_headers(RESPONSE_HEADERS_MAX)
             .set_host(false)
             .build(connector);
-        Upstream { client, authority, timeout, body_bytes_max }
+        Upstream { client, authority, timeout, body_bytes_max, pulse: Pulse::default() }
+    }
+
+    /// How the upstream answered lately.
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Sends the request on and answers with the upstream's answer. Consumes the proof that it may pass.
@@ -78,14 +85,24 @@ impl Upstream {
             return Err(self.too_large());
         }
         let request = self.dress(admitted, passage, parts, body)?;
-        let began = Instant::now();
+        let beat = self.pulse.begin(Instant::now());
         match tokio::time::timeout(self.timeout, self.client.request(request)).await {
             Ok(Ok(response)) => {
-                metrics::forwarded(began.elapsed());
+                metrics::forwarded(beat.end(Instant::now(), response.status().is_server_error()));
                 Ok(undress(response))
             }
-            Ok(Err(error)) => Err(self.explain(&error)),
-            Err(_) => Err(Problem::new(Code::UpstreamTimeout, "The shop took too long; it may still have done it.")),
+            Ok(Err(error)) => {
+                let problem = self.explain(&error);
+                // A body that is too large says nothing of the upstream.
+                if problem.code() != Code::BodyTooLarge {
+                    beat.end(Instant::now(), true);
+                }
+                Err(problem)
+            }
+            Err(_) => {
+                beat.end(Instant::now(), true);
+                Err(Problem::new(Code::UpstreamTimeout, "The shop took too long; it may still have done it."))
+            }
         }
     }
 
@@ -147,9 +164,20 @@ fn declared_bytes(parts: &Parts) -> u64 {
     text.map_or(0, |digits| digits.parse().unwrap_or(u64::MAX))
 }
 
+/// What stands behind has ended the visitor's session: an extension of its response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionEnds;
+
+/// With the value `end`, the visitor's session is over.
+const SESSION_HEADER: &str = "x-waiting-room-session";
+
 fn undress(response: Response<hyper::body::Incoming>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     strip_hop_by_hop(&mut parts.headers);
+    // A word to the door, not to the visitor.
+    if parts.headers.remove(SESSION_HEADER).is_some_and(|word| word == "end") {
+        parts.extensions.insert(SessionEnds);
+    }
     parts.version = Version::default();
     Response::from_parts(parts, Body::new(body))
 }

@@ -2,10 +2,11 @@
 //! goes out at once, alone. It decides nothing about the line.
 
 use super::{Answer, GROUP_MAX, LineStore, StoreError, check_size};
-use crate::line::{Claimed, Joined, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -25,7 +26,7 @@ pub struct GroupedStore {
 
 enum Call {
     Join { count: u32, reply: oneshot::Sender<Result<Joined, StoreError>> },
-    Claim { numbers: Vec<u64>, reply: oneshot::Sender<ClaimReply> },
+    Claim { epoch: u64, numbers: Vec<u64>, reply: oneshot::Sender<ClaimReply> },
 }
 
 type ClaimReply = Result<(Vec<Claimed>, Snapshot), StoreError>;
@@ -74,12 +75,14 @@ impl LineStore for GroupedStore {
         })
     }
 
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+    fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
         Box::pin(async move {
             check_size("numbers", numbers.len())?;
             let (reply, answer) = oneshot::channel();
-            self.send(room, Call::Claim { numbers: numbers.to_vec(), reply })?;
-            answer.await.unwrap_or_else(|_| Err(stopped()))
+            self.send(room, Call::Claim { epoch, numbers: numbers.to_vec(), reply })?;
+            let (mut claimed, snapshot) = answer.await.unwrap_or_else(|_| Err(stopped()))?;
+            begin(&mut claimed).await;
+            Ok((claimed, snapshot))
         })
     }
 
@@ -87,12 +90,46 @@ impl LineStore for GroupedStore {
         self.inner.tick(room)
     }
 
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
-        self.inner.change(room, change)
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+        self.inner.change(room, who, change)
     }
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         self.inner.leave(room, number)
+    }
+
+    fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.inner.seen(room, positions)
+    }
+
+    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        self.inner.sessions(room, renew, end)
+    }
+
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            let snapshot = self.inner.restore(room, initial, highest).await?;
+            self.start(room);
+            Ok(snapshot)
+        })
+    }
+
+    fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
+        self.inner.changes(room)
+    }
+}
+
+/// Waits until the sessions have begun.
+async fn begin(claimed: &mut [Claimed]) {
+    let mut last_ms = 0;
+    for claimed in claimed {
+        if let Claimed::Admitted(session) = claimed {
+            last_ms = last_ms.max(session.starts_in_ms);
+            session.starts_in_ms = 0;
+        }
+    }
+    if last_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(last_ms.unsigned_abs())).await;
     }
 }
 
@@ -104,6 +141,8 @@ fn stopped() -> StoreError {
 #[derive(Default)]
 struct Group {
     joins: Vec<(u32, oneshot::Sender<Result<Joined, StoreError>>)>,
+    /// Claims of one epoch only.
+    epoch: u64,
     claims: Vec<(Vec<u64>, oneshot::Sender<ClaimReply>)>,
     people: usize,
 }
@@ -114,18 +153,22 @@ impl Group {
     fn take(&mut self, call: Call) -> Option<Call> {
         let (people, gone) = match &call {
             Call::Join { count, reply } => (*count as usize, reply.is_closed()),
-            Call::Claim { numbers, reply } => (numbers.len(), reply.is_closed()),
+            Call::Claim { numbers, reply, .. } => (numbers.len(), reply.is_closed()),
         };
         if gone {
             return None;
         }
-        if self.people + people > GROUP_MAX {
+        let other = matches!(&call, Call::Claim { epoch, .. } if !self.claims.is_empty() && *epoch != self.epoch);
+        if other || self.people + people > GROUP_MAX {
             return Some(call);
         }
         self.people += people;
         match call {
             Call::Join { count, reply } => self.joins.push((count, reply)),
-            Call::Claim { numbers, reply } => self.claims.push((numbers, reply)),
+            Call::Claim { epoch, numbers, reply } => {
+                self.epoch = epoch;
+                self.claims.push((numbers, reply));
+            }
         }
         None
     }
@@ -148,8 +191,8 @@ async fn run(store: Arc<dyn LineStore>, room: String, mut calls: mpsc::Receiver<
         {
             held_back = group.take(call);
         }
-        let Group { joins, claims, .. } = group;
-        tokio::join!(join(&*store, &room, joins), claim(&*store, &room, claims));
+        let Group { joins, epoch, claims, .. } = group;
+        tokio::join!(join(&*store, &room, joins), claim(&*store, &room, epoch, claims));
     }
 }
 
@@ -174,14 +217,14 @@ async fn join(store: &dyn LineStore, room: &str, callers: Vec<(u32, oneshot::Sen
 }
 
 /// One claim for all, lowest number first and each number once.
-async fn claim(store: &dyn LineStore, room: &str, callers: Vec<(Vec<u64>, oneshot::Sender<ClaimReply>)>) {
+async fn claim(store: &dyn LineStore, room: &str, epoch: u64, callers: Vec<(Vec<u64>, oneshot::Sender<ClaimReply>)>) {
     let mut numbers: Vec<u64> = callers.iter().flat_map(|(numbers, _)| numbers).copied().collect();
     if numbers.is_empty() {
         return;
     }
     numbers.sort_unstable();
     numbers.dedup();
-    match store.claim(room, &numbers).await {
+    match store.claim(room, epoch, &numbers).await {
         Ok((answers, snapshot)) => {
             let answers: BTreeMap<u64, Claimed> = numbers.into_iter().zip(answers).collect();
             for (numbers, reply) in callers {

@@ -4,10 +4,12 @@
 mod journal;
 
 use self::journal::Journal;
-use super::{Answer, LineStore, OpenError, StoreError, check_size};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
 use crate::{
     Clock,
-    line::{Claimed, Effect, Joined, Line, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of},
+    line::{
+        Audit, Claimed, Effect, Joined, Line, Refused, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of,
+    },
 };
 use std::{
     collections::HashMap,
@@ -58,6 +60,15 @@ impl MemoryStore {
 
     /// Runs one operation on a room that was brought up to now.
     fn with<T>(&self, room: &str, run: impl FnOnce(&mut Room) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.settled(room, |room| {
+            let opening = room.line.decide_open();
+            room.commit(opening)?;
+            run(room)
+        })
+    }
+
+    /// The same, before an opening that is due.
+    fn settled<T>(&self, room: &str, run: impl FnOnce(&mut Room) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let room = self.room(room)?;
         let mut room = held(&room)?;
         // The clock is read under the lock, so that its readings arrive in order.
@@ -66,17 +77,21 @@ impl MemoryStore {
         run(&mut room)
     }
 
-    fn ensure_now(&self, room: &str, initial: &RoomInitial) -> Result<Snapshot, StoreError> {
+    /// Begins the room if there is none.
+    fn begin(&self, room: &str, initial: &RoomInitial) -> Result<(), StoreError> {
         check_room_name(room)?;
         initial.check()?;
-        {
-            let mut rooms = held(&self.rooms)?;
-            if !rooms.contains_key(room) {
-                let line = Line::begin((self.clock)(), initial);
-                let journal = Journal::create(&self.dir, room, &line).map_err(|error| unwritable(&error))?;
-                rooms.insert(room.to_owned(), Arc::new(Mutex::new(Room { line, journal })));
-            }
+        let mut rooms = held(&self.rooms)?;
+        if !rooms.contains_key(room) {
+            let line = Line::begin((self.clock)(), initial);
+            let journal = Journal::create(&self.dir, room, &line).map_err(|error| unwritable(&error))?;
+            rooms.insert(room.to_owned(), Arc::new(Mutex::new(Room { line, journal })));
         }
+        Ok(())
+    }
+
+    fn ensure_now(&self, room: &str, initial: &RoomInitial) -> Result<Snapshot, StoreError> {
+        self.begin(room, initial)?;
         self.with(room, |room| {
             let effect = room.line.decide_ensure(initial);
             room.commit(effect)
@@ -86,18 +101,22 @@ impl MemoryStore {
     fn join_now(&self, room: &str, count: u32) -> Result<Joined, StoreError> {
         check_size("count", count as usize)?;
         self.with(room, |room| {
-            let effect = room.line.decide_join(count).ok_or(StoreError::Full)?;
+            let effect = room.line.decide_join(count, rand::random()).map_err(|refused| match refused {
+                Refused::Full => StoreError::Full,
+                Refused::Closed => StoreError::Closed,
+            })?;
             room.commit(Some(effect.clone()))?;
             Ok(room.line.joined(&effect))
         })
     }
 
-    fn claim_now(&self, room: &str, numbers: &[u64]) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
+    fn claim_now(&self, room: &str, epoch: u64, numbers: &[u64]) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
         check_size("numbers", numbers.len())?;
         self.with(room, |room| {
-            let verdicts = room.line.decide_claims(numbers);
-            let snapshot = room.commit(effect_of(numbers, &verdicts))?;
-            Ok((room.line.claimed(numbers, &verdicts), snapshot))
+            let verdicts = room.line.decide_claims(epoch, numbers);
+            room.commit(effect_of(numbers, &verdicts))?;
+            room.line.note_asked(numbers, &verdicts);
+            Ok((room.line.claimed(numbers, &verdicts), room.line.snapshot()))
         })
     }
 }
@@ -124,8 +143,8 @@ impl LineStore for MemoryStore {
         Box::pin(async move { self.join_now(room, count) })
     }
 
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
-        Box::pin(async move { self.claim_now(room, numbers) })
+    fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+        Box::pin(async move { self.claim_now(room, epoch, numbers) })
     }
 
     fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot> {
@@ -137,11 +156,12 @@ impl LineStore for MemoryStore {
         })
     }
 
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
         Box::pin(async move {
+            check_who(who)?;
             change.check()?;
             self.with(room, |room| {
-                let effect = room.line.decide_change(change);
+                let effect = room.line.decide_change(who, change);
                 room.commit(effect)
             })
         })
@@ -154,6 +174,41 @@ impl LineStore for MemoryStore {
                 room.commit(effect)
             })
         })
+    }
+
+    fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_batch("positions", positions.len())?;
+            self.with(room, |room| {
+                room.line.see(positions);
+                Ok(room.line.snapshot())
+            })
+        })
+    }
+
+    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_batch("renew", renew.len())?;
+            check_batch("end", end.len())?;
+            self.with(room, |room| {
+                let effect = room.line.decide_sessions(renew, end);
+                room.commit(effect)
+            })
+        })
+    }
+
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            self.begin(room, initial)?;
+            self.settled(room, |room| {
+                let effect = room.line.decide_restore(highest);
+                room.commit(effect)
+            })
+        })
+    }
+
+    fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
+        Box::pin(async move { self.with(room, |room| Ok(room.line.changes())) })
     }
 }
 

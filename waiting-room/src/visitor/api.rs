@@ -12,7 +12,7 @@ use super::facts::{Facts, RoomFacts};
 use super::page::NoticePage;
 use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
 use crate::credential::{Ticket, cookie, ticket_cookie};
-use crate::door::{Comer, Gone, Grant, Room, Standing, Turn, line_unavailable, proof};
+use crate::door::{Comer, Gone, Grant, Room, Standing, Status, Turn, line_unavailable, proof};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
 
@@ -26,6 +26,7 @@ enum Route<'a> {
     Ticket(&'a str),
     Entry(&'a str),
     Leave(&'a str),
+    Draw(&'a str),
 }
 
 impl Route<'_> {
@@ -40,13 +41,14 @@ impl Route<'_> {
             ["rooms", room, "ticket"] => Some(Route::Ticket(room)),
             ["rooms", room, "entry"] => Some(Route::Entry(room)),
             ["rooms", room, "leave"] => Some(Route::Leave(room)),
+            ["rooms", room, "draw"] => Some(Route::Draw(room)),
             _ => None,
         }
     }
 
     const fn allow(&self) -> &'static str {
         match self {
-            Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Challenge(_) => "GET, HEAD",
+            Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Challenge(_) | Route::Draw(_) => "GET, HEAD",
             Route::Tickets(_) | Route::Entry(_) | Route::Leave(_) => "POST",
             Route::Ticket(_) => "GET, HEAD, DELETE",
         }
@@ -79,6 +81,7 @@ async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem>
         Route::Keys => Ok(reply::json_text(StatusCode::OK, visit.gate.jwks())),
         Route::Asset(name) => file(visit, name).ok_or_else(nothing),
         Route::Room(name) => room(visit, name).map(|room| look(visit, room)),
+        Route::Draw(name) => room(visit, name).map(|room| reply::json(StatusCode::OK, &room.draw())),
         Route::Challenge(name) => {
             let challenge = visit.gate.challenge(room(visit, name)?).ok_or_else(nothing)?;
             Ok(reply::json(StatusCode::OK, &challenge))
@@ -128,6 +131,14 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
     if let Ok(ticket) = ticket(visit, room) {
         return Ok(facts(visit, room, StatusCode::OK, &visit.gate.standing(room, Some(ticket)), &Grant::default()));
     }
+    let standing = visit.gate.standing(room, None);
+    if standing.status == Status::Early {
+        let detail = "Nobody can join yet; come back when it is time.";
+        return Err(Problem::new(Code::Waiting, detail)
+            .with("room", room.name())
+            .with("next_at_ms", standing.next.map(|next| next.at_ms))
+            .retry_after(standing.poll_after_ms));
+    }
     let comer = Comer { address: visit.origin.address(), proof: proof(visit.headers) };
     match visit.gate.join(room, comer).await {
         Ok(Turn::In(grant)) => {
@@ -146,7 +157,22 @@ fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     let none = Grant::default();
     let facts = Facts::of(visit, room, &standing, &none);
     let inside = visit.gate.holds_entry(visit.headers, room);
-    Ok(reply::json(StatusCode::OK, &if inside { facts.admitted() } else { facts }))
+    let facts = if inside { facts.admitted() } else { facts };
+    let etag = facts.etag();
+    let known = visit.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let mut response = if known { not_modified() } else { reply::json(StatusCode::OK, &facts) };
+    come_back(&mut response, standing.poll_after_ms);
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+fn not_modified() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {

@@ -30,6 +30,9 @@ pub(crate) const SVG: &str = "image/svg+xml";
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     vec![
         Asset::new("queue.js", JS, include_str!("../../../templates/assets/queue.js")),
+        Asset::new("countdown.js", JS, include_str!("../../../templates/assets/countdown.js")),
+        Asset::new("verify.js", JS, include_str!("../../../templates/assets/verify.js")),
+        Asset::new("draw.js", JS, include_str!("../../../templates/assets/draw.js")),
         Asset::new("check.js", JS, include_str!("../../../templates/assets/check.js")),
         Asset::new("solve.js", JS, include_str!("../../../templates/assets/solve.js")),
         Asset::new("favicon.svg", SVG, include_str!("../../../templates/assets/favicon.svg")),

@@ -1,10 +1,13 @@
 //! A standing in words: as JSON for apps and scripts, as the queue page's fields for browsers. The same facts in both.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::Serialize;
 
 use super::Visit;
-use super::page::{Left, QueuePage, QueueState, Wait};
-use crate::door::{Eta, Grant, Room, Standing, Status};
+use super::page::{Before, CountdownPage, Left, Lot, QueuePage, QueueState, Wait};
+use crate::door::{Eta, Grant, Room, Shut, Standing, Status};
+use crate::line::Method;
 use crate::stock::Remaining;
 
 /// What the API answers about a place in line.
@@ -14,6 +17,8 @@ pub(super) struct Facts<'a> {
     ticket: Option<&'a str>,
     room: &'a str,
     state: &'static str,
+    /// In the order of joining; a draw gives it another position.
+    number: Option<u64>,
     position: Option<u64>,
     ahead: Option<u64>,
     eta: Option<Eta>,
@@ -21,6 +26,8 @@ pub(super) struct Facts<'a> {
     poll_after_ms: u64,
     updated_at_ms: i64,
     server_now_ms: i64,
+    #[serde(flatten)]
+    opening: Option<Opening>,
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
     remaining: Option<FreeAndHeld>,
@@ -43,12 +50,29 @@ impl From<Remaining> for FreeAndHeld {
     }
 }
 
+/// What is waited for before the opening.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Opening {
+    /// When the phase ends, epoch milliseconds by the store's clock.
+    next_at_ms: i64,
+    next_in_ms: u64,
+    registered: u64,
+}
+
+impl Opening {
+    fn of(standing: &Standing) -> Option<Opening> {
+        let next = standing.next?;
+        Some(Opening { next_at_ms: next.at_ms, next_in_ms: next.left_ms, registered: standing.snapshot.issued })
+    }
+}
+
 impl<'a> Facts<'a> {
     pub(super) fn of(visit: Visit<'_>, room: &'a Room, standing: &'a Standing, grant: &'a Grant) -> Facts<'a> {
         Facts {
             ticket: grant.ticket.as_deref(),
             room: room.name(),
             state: if grant.entry.is_some() { "admitted" } else { word(standing.status) },
+            number: standing.ticket.as_ref().map(|ticket| ticket.number),
             position: standing.place.map(|place| place.number),
             ahead: standing.place.map(|place| place.ahead),
             eta: standing.eta,
@@ -56,11 +80,21 @@ impl<'a> Facts<'a> {
             poll_after_ms: standing.poll_after_ms,
             updated_at_ms: standing.snapshot.at_ms,
             server_now_ms: standing.now_ms,
+            opening: Opening::of(standing),
             message: &standing.snapshot.message,
             remaining: visit.stock.of(room.name()).map(FreeAndHeld::from),
             entry_token: grant.entry.as_ref().map(|entry| entry.token.as_str()),
             expires_in_ms: grant.entry.as_ref().map(|entry| entry.expires_in_ms),
         }
+    }
+
+    /// Names what somebody would see change: not the time, nor when to ask again.
+    pub(super) fn etag(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self.state, self.position, self.ahead, self.rate_per_minute, self.message).hash(&mut hasher);
+        self.eta.map(|eta| (eta.low_ms, eta.high_ms)).hash(&mut hasher);
+        self.remaining.map(|left| (left.free, left.held)).hash(&mut hasher);
+        format!("W/\"{:016x}\"", hasher.finish())
     }
 
     /// The same facts of somebody who is inside.
@@ -75,10 +109,20 @@ pub(super) struct RoomFacts<'a> {
     room: &'a str,
     title: &'a str,
     state: &'static str,
+    phase: &'static str,
+    method: &'static str,
+    prequeue_at_ms: Option<i64>,
+    opens_at_ms: Option<i64>,
+    closes_at_ms: Option<i64>,
+    #[serde(flatten)]
+    opening: Option<Opening>,
+    /// Of the room's draw, whether or not it will be made.
+    commitment: String,
     waiting: u64,
     rate_per_minute: u32,
     /// For somebody who joins now.
     eta: Option<Eta>,
+    poll_after_ms: u64,
     updated_at_ms: i64,
     server_now_ms: i64,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -93,9 +137,17 @@ impl<'a> RoomFacts<'a> {
             room: room.name(),
             title: room.title(),
             state: if standing.status == Status::OneMoment { "one_moment" } else { line.state.as_str() },
+            phase: line.phase.as_str(),
+            method: line.method.as_str(),
+            prequeue_at_ms: line.prequeue_at_ms,
+            opens_at_ms: line.opens_at_ms,
+            closes_at_ms: line.closes_at_ms,
+            opening: Opening::of(standing),
+            commitment: room.draw().commitment,
             waiting: line.waiting(),
             rate_per_minute: line.rate_per_minute,
             eta: standing.eta,
+            poll_after_ms: standing.poll_after_ms,
             updated_at_ms: line.at_ms,
             server_now_ms: standing.now_ms,
             message: &line.message,
@@ -106,9 +158,13 @@ impl<'a> RoomFacts<'a> {
 
 const fn word(status: Status) -> &'static str {
     match status {
+        Status::Early => "early",
+        Status::Prequeue => "prequeue",
         Status::Waiting => "waiting",
         Status::Called => "called",
         Status::Paused => "paused",
+        Status::Shut(Shut::SoldOut) => "sold_out",
+        Status::Shut(_) => "closed",
         Status::OneMoment => "one_moment",
     }
 }
@@ -122,9 +178,12 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
         state: match standing.status {
             Status::Waiting => QueueState::Waiting,
             Status::Called => QueueState::Called,
-            Status::Paused => QueueState::Paused,
-            Status::OneMoment => QueueState::OneMoment,
+            // Somebody who waits on the page of a room that was shut a moment ago is told so at the next look.
+            Status::Paused | Status::Shut(_) => QueueState::Paused,
+            // What has a page of its own is not shown on this one.
+            Status::OneMoment | Status::Early | Status::Prequeue => QueueState::OneMoment,
         },
+        lot: lot(standing),
         position: standing.place.map_or(0, |place| place.number),
         ahead: standing.place.map_or(0, |place| place.ahead),
         eta: standing.eta.map(|eta| Wait { low_ms: signed(eta.low_ms), high_ms: signed(eta.high_ms) }),
@@ -141,6 +200,35 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
         remaining: visit.stock.of(room.name()).map(|left| Left { free: left.free, held: left.held }),
         session_ms: room.session_ms(),
     }
+}
+
+/// The number that somebody drew their place with.
+fn lot(standing: &Standing) -> Option<Lot> {
+    let (number, drawn) = (standing.ticket.as_ref()?.number, standing.snapshot.drawn);
+    (standing.place.is_some() && number <= drawn).then_some(Lot { number, drawn, epoch: standing.snapshot.epoch })
+}
+
+/// Fills the page before the opening, if the room has not opened.
+pub(super) fn countdown_page(room: &Room, standing: &Standing) -> Option<CountdownPage> {
+    let (line, next) = (&standing.snapshot, standing.next?);
+    let draws = standing.place.is_none() && line.method == Method::Draw && line.cursor == 0;
+    Some(CountdownPage {
+        room: room.name().to_owned(),
+        title: room.title().to_owned(),
+        state: match (standing.status == Status::Early, draws) {
+            (true, _) => Before::Joining,
+            (false, true) => Before::Draw,
+            (false, false) => Before::Opening,
+        },
+        at_ms: next.at_ms,
+        left_ms: next.left_ms,
+        number: standing.ticket.as_ref().map_or(0, |ticket| ticket.number),
+        registered: line.issued,
+        poll_after_ms: standing.poll_after_ms,
+        message: Some(line.message.clone()).filter(|message| !message.is_empty()),
+        commitment: draws.then(|| room.draw().commitment),
+        epoch: line.epoch,
+    })
 }
 
 fn signed(ms: u64) -> i64 {

@@ -1,8 +1,11 @@
 //! What the queue page shows: plain data for its templates, and how waits are written. It knows of no ticket,
 //! snapshot or request; the visitor API fills it.
 
+mod countdown;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub(crate) use countdown::{Before, CountdownPage};
 
 use super::asset::{STYLE, version};
 use askama::Template;
@@ -16,8 +19,10 @@ pub(crate) struct QueuePage {
     /// The room's title for people.
     pub(crate) title: String,
     pub(crate) state: QueueState,
-    /// The number drawn at joining: the same for as long as one waits. 0 when there is none yet.
+    /// The place in line: the same for as long as one waits. 0 when there is none yet.
     pub(crate) position: u64,
+    /// How the place was drawn, if it was.
+    pub(crate) lot: Option<Lot>,
     /// People in front; not shown while `position` is 0.
     pub(crate) ahead: u64,
     /// Expected wait from now, shortest and longest; `None` when nobody can know.
@@ -38,6 +43,16 @@ pub(crate) struct QueuePage {
     pub(crate) remaining: Option<Left>,
     /// How long one may stay inside once let in, in milliseconds.
     pub(crate) session_ms: i64,
+}
+
+/// What a place was drawn with.
+#[derive(Clone, Copy)]
+pub(crate) struct Lot {
+    /// In the order of registering.
+    pub(crate) number: u64,
+    /// How many took part.
+    pub(crate) drawn: u64,
+    pub(crate) epoch: u64,
 }
 
 /// What kind of waiting it is.

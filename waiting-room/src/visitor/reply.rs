@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::Visit;
 use super::asset::content_security_policy;
-use super::facts::{Facts, queue_page};
+use super::facts::{Facts, countdown_page, queue_page};
 use super::page::{CheckPage, NoticePage};
-use crate::credential::{entry_cookie, ticket_cookie};
+use crate::credential::{ENTRY_HEADER, entry_cookie, ticket_cookie};
 use crate::door::{Grant, Reads, Room, Standing};
 use crate::metrics;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
@@ -29,7 +29,10 @@ const REFRESH_MS_MIN: u64 = 2_000;
 /// The place in line: a page for browsers, the same facts as JSON for who asks for them.
 pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: &Standing, grant: &Grant) -> Response<Body> {
     let mut response = match Reads::of(visit.headers) {
-        Reads::Page => page(visit.page_status, &queue_page(visit, room, standing)),
+        Reads::Page => match countdown_page(room, standing) {
+            Some(countdown) => page(visit.page_status, &countdown),
+            None => page(visit.page_status, &queue_page(visit, room, standing)),
+        },
         Reads::Json => json(StatusCode::ACCEPTED, &Facts::of(visit, room, standing, grant)),
     };
     if Reads::of(visit.headers) == Reads::Page {
@@ -60,7 +63,20 @@ pub(crate) fn keep(
         // Cookies of one visitor must not be given to another by a cache in between.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         set_cookies(&mut response, visit, room, grant);
+        // An app sends its token in a header and keeps no cookies.
+        let token = grant.entry.as_ref().and_then(|entry| HeaderValue::from_str(&entry.token).ok());
+        if let Some(token) = token.filter(|_| visit.headers.contains_key(ENTRY_HEADER)) {
+            response.headers_mut().insert(HeaderName::from_static(ENTRY_HEADER), token);
+        }
     }
+    response
+}
+
+/// The last answer of a session: ticket and entry have done their work.
+pub(crate) fn farewell(mut response: Response<Body>, visit: Visit<'_>, room: &Room) -> Response<Body> {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    forget_ticket(&mut response, visit, room);
+    set_cookie(&mut response, visit, &entry_cookie(room.name()), "", 0);
     response
 }
 
@@ -83,6 +99,13 @@ pub(crate) fn refusal(visit: Visit<'_>, problem: Problem) -> Response<Body> {
         onward_label: if again.is_some() { "Try again" } else { "Go to the start" }.to_owned(),
     };
     let mut response = page(problem.code().status(), &notice);
+    // A room that is shut for now may open again; who waits on this page then gets in line.
+    if matches!(problem.code(), Code::RoomClosed | Code::QueueFull)
+        && visit.method == Method::GET
+        && let Some(after_ms) = problem.comes_back_ms()
+    {
+        response.headers_mut().insert(REFRESH, seconds(after_ms));
+    }
     // Headers such as `Allow` and `Retry-After` stand in the problem's own response.
     for (name, value) in problem.respond(None).headers() {
         if !response.headers().contains_key(name) {

@@ -8,12 +8,17 @@ use std::{
 };
 use tokio::task::JoinSet;
 use waiting_room::{
-    line::{Claimed, RoomChange, RoomInitial, RoomState, Session},
+    line::{Claimed, Method, Phase, Ramp, RoomChange, RoomInitial, RoomState, SCHEDULE_MS_MAX, Session, Snapshot},
     store::{GROUP_MAX, LineStore, StoreError},
 };
 
+/// The room's epoch, from a call that changes nothing.
+async fn epoch(store: &Arc<dyn LineStore>, room: &str) -> u64 {
+    store.leave(room, 0).await.expect("nobody left").epoch
+}
+
 async fn claim_one(store: &Arc<dyn LineStore>, room: &str, number: u64) -> Claimed {
-    store.claim(room, &[number]).await.expect("claimed").0.remove(0)
+    store.claim(room, epoch(store, room).await, &[number]).await.expect("claimed").0.remove(0)
 }
 
 fn session(claimed: Claimed) -> Session {
@@ -28,7 +33,7 @@ async fn queue(world: &World, initial: &RoomInitial, people: u32) -> Arc<dyn Lin
     let (store, _) = world.begun(&RoomInitial { state: RoomState::Paused, ..initial.clone() }).await;
     assert!(store.join(&world.room, people).await.expect("joined").admitted.is_empty());
     let open = RoomChange { state: Some(RoomState::Open), ..RoomChange::default() };
-    store.change(&world.room, &open).await.expect("opened");
+    store.change(&world.room, "test", &open).await.expect("opened");
     store.tick(&world.room).await.expect("ticked");
     store
 }
@@ -116,15 +121,16 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
             let mut entries: Vec<(u64, Instant, Instant)> = Vec::new();
             while Instant::now() < end {
                 let numbers: Vec<u64> = (1..=500).filter(|number| number % 8 == worker).collect();
-                store.tick(&room).await.expect("ticked");
+                let epoch = store.tick(&room).await.expect("ticked").epoch;
                 let before = Instant::now();
-                let answers = store.claim(&room, &numbers).await.expect("claimed").0;
+                let answers = store.claim(&room, epoch, &numbers).await.expect("claimed").0;
                 let after = Instant::now();
                 for claimed in answers {
                     if let Claimed::Admitted(session) = claimed
                         && entries.iter().all(|(number, ..)| *number != session.number)
                     {
-                        entries.push((session.number, before, after));
+                        let starts_in = Duration::from_millis(session.starts_in_ms.unsigned_abs());
+                        entries.push((session.number, before + starts_in, after + starts_in));
                     }
                 }
                 sleep_ms(3).await;
@@ -147,13 +153,194 @@ pub(super) async fn claims_stay_under_the_rate(world: World) {
     }
 }
 
+pub(super) async fn groups_answer_when_the_session_begins(world: World) {
+    let initial = RoomInitial { rate_per_minute: 600, burst: 1, ..RoomInitial::default() };
+    drop(queue(&world, &initial, 10).await);
+    let store = world.begun_in_groups(&initial).await;
+    let epoch = epoch(&store, &world.room).await;
+    let begin = Instant::now();
+    let answers = store.claim(&world.room, epoch, &[1, 2, 3, 4, 5]).await.expect("claimed").0;
+    assert!(begin.elapsed() >= Duration::from_millis(300), "four more at ten a second");
+    assert!(answers.into_iter().all(|claimed| session(claimed).starts_in_ms == 0));
+}
+
+pub(super) async fn who_is_seen_is_counted_until_in(world: World) {
+    let store = queue(&world, &fast(), 200).await;
+    let seen = store.seen(&world.room, &[1, 2, 3, 3, 0, 201]).await.expect("seen");
+    assert_eq!(seen.present, 3);
+    sleep_ms(20).await;
+    session(claim_one(&store, &world.room, 1).await);
+    assert_eq!(store.leave(&world.room, 2).await.expect("left").present, 1);
+    assert_eq!(store.seen(&world.room, &[1, 2]).await.expect("seen").present, 1);
+}
+
+pub(super) async fn a_cap_holds_until_a_session_ends(world: World) {
+    let initial = RoomInitial { max_active: 10, ..fast() };
+    let store = queue(&world, &initial, 30).await;
+    sleep_ms(50).await;
+    let epoch = epoch(&store, &world.room).await;
+    let everyone: Vec<u64> = (1..=30).collect();
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone).await.expect("claimed");
+    assert_eq!((snapshot.active, snapshot.admitted, snapshot.max_active), (10, 10, 10));
+    let ids: Vec<String> = answers.into_iter().take(10).map(|claimed| session(claimed).id).collect();
+    for number in 11..=20 {
+        store.leave(&world.room, number).await.expect("left");
+    }
+    assert_eq!(claim_one(&store, &world.room, 21).await, Claimed::NoBudget { retry_after_ms: 1_000 });
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended").active, 0);
+    assert_eq!(store.sessions(&world.room, &ids, &ids).await.expect("ended before").active, 0);
+    let (answers, snapshot) = store.claim(&world.room, epoch, &everyone[20..]).await.expect("claimed");
+    assert_eq!(answers.into_iter().map(|claimed| session(claimed).number).collect::<Vec<_>>(), everyone[20..]);
+    assert_eq!(snapshot.active, 10);
+}
+
+pub(super) async fn a_lost_room_comes_back_above_what_was_seen(world: World) {
+    let store = queue(&world, &fast(), 50).await;
+    let seen = store.tick(&world.room).await.expect("ticked");
+    let elsewhere = format!("{}-lost", world.room);
+    let back = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored");
+    assert_eq!((back.epoch, back.issued, back.cursor), (seen.epoch, 1_050, seen.cursor));
+    assert_eq!((back.rate_per_minute, back.burst), (60_000, 100));
+    let again = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored before");
+    assert_eq!((again.version, again.issued), (back.version, 1_050));
+    assert_eq!(store.join(&elsewhere, 1).await.expect("joined").first, 1_051);
+}
+
+pub(super) async fn changes_are_kept_with_what_was_before(world: World) {
+    let (store, _) = world.begun(&RoomInitial::default()).await;
+    let change = RoomChange { rate_per_minute: Some(90), state: Some(RoomState::Draining), ..RoomChange::default() };
+    store.change(&world.room, "ann", &change).await.expect("changed");
+    assert_eq!(store.join(&world.room, 1).await, Err(StoreError::Closed));
+    let kept = store.changes(&world.room).await.expect("kept");
+    assert_eq!((kept.len(), kept[0].who.as_str(), &kept[0].after), (1, "ann", &change));
+    let undone = store.change(&world.room, "ann", &kept[0].before).await.expect("undone");
+    assert_eq!((undone.rate_per_minute, undone.state), (60, RoomState::Open));
+}
+
+/// Ticks four times a second, as nodes do, until the line is so.
+async fn tick_until(store: &Arc<dyn LineStore>, room: &str, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    for _ in 0..40 {
+        let snapshot = store.tick(room).await.expect("ticked");
+        if is_so(&snapshot) {
+            return snapshot;
+        }
+        sleep_ms(250).await;
+    }
+    panic!("ten seconds have passed")
+}
+
+async fn change(store: &Arc<dyn LineStore>, room: &str, change: RoomChange) -> Snapshot {
+    store.change(room, "test", &change).await.expect("changed")
+}
+
+pub(super) async fn a_draw_gathers_people_and_opens_on_time(world: World) {
+    let initial = RoomInitial { method: Method::Draw, opens_at_ms: Some(SCHEDULE_MS_MAX), ..fast() };
+    let (store, begun) = world.begun(&initial).await;
+    let room = &world.room;
+    assert_eq!((begun.phase, begun.method, begun.opens_at_ms), (Phase::Prequeue, Method::Draw, Some(SCHEDULE_MS_MAX)));
+    let first = store.join(room, 5).await.expect("joined").snapshot;
+    let second = store.join(room, 3).await.expect("joined").snapshot;
+    assert_eq!((first.digest.len(), second.digest.len()), (40, 40));
+    assert_ne!(first.digest, second.digest, "each group is in the digest");
+    assert_eq!(store.leave(room, 2).await.expect("no position yet").version, second.version);
+    assert_eq!(claim_one(&store, room, 1).await, Claimed::NotCalled);
+    let soon = RoomChange { opens_at_ms: Some(begun.at_ms + 500), ..RoomChange::default() };
+    change(&store, room, soon).await;
+    let opened = tick_until(&store, room, |snapshot| snapshot.phase == Phase::Running).await;
+    assert_eq!((opened.drawn, opened.issued, &opened.digest), (8, 8, &second.digest));
+    let late = store.join(room, 2).await.expect("joined").snapshot;
+    assert_eq!((late.drawn, late.issued, &late.digest), (8, 10, &second.digest), "who comes late goes behind");
+    assert_eq!(tick_until(&store, room, |snapshot| snapshot.cursor == 10).await.drawn, 8);
+    session(claim_one(&store, room, 1).await);
+    let again = RoomChange { opens_at_ms: Some(SCHEDULE_MS_MAX), ..RoomChange::default() };
+    let again = change(&store, room, again).await;
+    assert_eq!((again.drawn, again.phase), (8, Phase::Prequeue), "a draw that was made stands");
+    let undone = store.changes(room).await.expect("kept").pop().expect("a change").before;
+    assert_eq!(change(&store, room, undone).await.phase, Phase::Running);
+}
+
+pub(super) async fn a_full_queue_takes_nobody_until_somebody_went_in(world: World) {
+    let store = queue(&world, &RoomInitial { queue_max: 10, ..fast() }, 10).await;
+    assert_eq!(store.join(&world.room, 1).await, Err(StoreError::Full));
+    sleep_ms(50).await;
+    session(claim_one(&store, &world.room, 1).await);
+    let joined = store.join(&world.room, 3).await.expect("a group is looked at once");
+    assert_eq!((joined.first, joined.snapshot.queue_max), (11, 10));
+    assert_eq!(store.join(&world.room, 1).await, Err(StoreError::Full));
+    change(&store, &world.room, RoomChange { queue_max: Some(0), ..RoomChange::default() }).await;
+    assert_eq!(store.join(&world.room, 1).await.expect("no limit").first, 14);
+}
+
+pub(super) async fn a_schedule_says_when_people_join_and_go_in(world: World) {
+    let store = queue(&world, &fast(), 10).await;
+    let room = &world.room;
+    sleep_ms(50).await;
+    let early = RoomChange { prequeue_at_ms: Some(SCHEDULE_MS_MAX), ..RoomChange::default() };
+    assert_eq!(change(&store, room, early).await.phase, Phase::Early);
+    assert_eq!(store.join(room, 1).await, Err(StoreError::Closed));
+    assert_eq!(claim_one(&store, room, 1).await, Claimed::NoBudget { retry_after_ms: 1_000 });
+    let over = RoomChange { prequeue_at_ms: Some(0), closes_at_ms: Some(1), ..RoomChange::default() };
+    let over = change(&store, room, over).await;
+    assert_eq!((over.phase, over.prequeue_at_ms, over.closes_at_ms), (Phase::Over, None, Some(1)));
+    assert_eq!(store.join(room, 1).await, Err(StoreError::Closed));
+    assert_eq!(claim_one(&store, room, 1).await, Claimed::NoBudget { retry_after_ms: 1_000 });
+    let none = RoomChange { closes_at_ms: Some(0), ..RoomChange::default() };
+    assert_eq!(change(&store, room, none).await.phase, Phase::Running);
+    session(claim_one(&store, room, 1).await);
+    assert_eq!(store.join(room, 1).await.expect("joined").first, 11);
+}
+
+pub(super) async fn a_room_that_lets_everybody_pass_only_counts(world: World) {
+    let slow = RoomInitial { rate_per_minute: 1, burst: 1, max_active: 1, ..RoomInitial::default() };
+    let store = queue(&world, &slow, 3).await;
+    let through = RoomChange { method: Some(Method::PassThrough), ..RoomChange::default() };
+    change(&store, &world.room, through).await;
+    let joined = store.join(&world.room, 20).await.expect("joined");
+    assert!(joined.admitted.iter().all(|session| session.starts_in_ms == 0) && joined.admitted.len() == 20);
+    let epoch = epoch(&store, &world.room).await;
+    let (answers, snapshot) = store.claim(&world.room, epoch, &[1, 2, 3]).await.expect("claimed");
+    assert_eq!(answers.into_iter().map(|claimed| session(claimed).number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((snapshot.active, snapshot.admitted, snapshot.method), (23, 23, Method::PassThrough));
+    change(&store, &world.room, RoomChange { method: Some(Method::Fcfs), ..RoomChange::default() }).await;
+    assert!(store.join(&world.room, 1).await.expect("joined").admitted.is_empty(), "the rate counts again");
+}
+
+pub(super) async fn a_ramp_moves_the_rate_until_it_is_set(world: World) {
+    let (store, _) = world.begun(&RoomInitial::default()).await;
+    let ramp = Ramp { to_per_minute: 60_060, over_ms: 60_000 };
+    let begun = change(&store, &world.room, RoomChange { ramp: Some(ramp), ..RoomChange::default() }).await;
+    assert_eq!((begun.rate_per_minute, begun.ramp), (60, Some(ramp)));
+    let moved = tick_until(&store, &world.room, |snapshot| snapshot.rate_per_minute > 60).await;
+    let left = moved.ramp.expect("on its way");
+    assert_eq!((left.to_per_minute, i64::from(moved.rate_per_minute)), (60_060, 60 + (60_000 - left.over_ms)));
+    let set = RoomChange { rate_per_minute: Some(90), ..RoomChange::default() };
+    let set = change(&store, &world.room, set).await;
+    assert_eq!((set.rate_per_minute, set.ramp), (90, None));
+    let kept = store.changes(&world.room).await.expect("kept");
+    assert_eq!(kept[0].before, RoomChange { rate_per_minute: Some(60), ..RoomChange::default() });
+    let before = &kept[1].before;
+    assert!(before.rate_per_minute.is_none() && before.ramp.is_some_and(|ramp| ramp.over_ms <= left.over_ms));
+}
+
+pub(super) async fn claims_of_another_epoch_spend_nothing(world: World) {
+    let store = queue(&world, &fast(), 10).await;
+    sleep_ms(20).await;
+    let epoch = epoch(&store, &world.room).await;
+    let (answers, snapshot) = store.claim(&world.room, epoch + 1, &[1, 2]).await.expect("claimed");
+    assert_eq!((answers, snapshot.admitted), (vec![Claimed::Unknown; 2], 0));
+    session(claim_one(&store, &world.room, 1).await);
+}
+
 pub(super) async fn claims_say_why_not(world: World) {
     let store = queue(&world, &RoomInitial { rate_per_minute: 60, ..RoomInitial::default() }, 50).await;
-    let numbers = [1, 50, 51, 0, u64::MAX];
-    let (answers, snapshot) = store.claim(&world.room, &numbers).await.expect("claimed");
+    let numbers = [3, 50, 51, 0, u64::MAX, 2, 1];
+    let epoch = epoch(&store, &world.room).await;
+    let (answers, snapshot) = store.claim(&world.room, epoch, &numbers).await.expect("claimed");
     assert!(matches!(answers[0], Claimed::NoBudget { retry_after_ms: 50..=1_000 }), "{:?}", answers[0]);
-    assert_eq!(answers[1..], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
-    assert!(snapshot.cursor >= 6 && snapshot.cursor < 50 && snapshot.called_waiting == snapshot.cursor);
+    assert_eq!(answers[1..5], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown, Claimed::Unknown]);
+    assert_eq!(session(answers[6].clone()).number, 1, "who stands in front is served first");
+    assert!(snapshot.cursor >= 6 && snapshot.cursor < 50);
+    assert_eq!(snapshot.called_waiting, snapshot.cursor - snapshot.admitted);
     assert_eq!(snapshot.ahead_of(50), 50 - snapshot.cursor - 1);
 }
 
@@ -162,7 +349,7 @@ pub(super) async fn a_restart_keeps_everything(mut world: World) {
     sleep_ms(20).await;
     let entered = session(claim_one(&store, &world.room, 3).await);
     let change = RoomChange { rate_per_minute: Some(1_200), message: Some("soon".to_owned()), ..RoomChange::default() };
-    store.change(&world.room, &change).await.expect("changed");
+    store.change(&world.room, "test", &change).await.expect("changed");
     store.leave(&world.room, 4).await.expect("left");
     let before = store.join(&world.room, 7).await.expect("joined").snapshot;
     drop(store);
@@ -188,21 +375,22 @@ pub(super) async fn a_change_is_seen_by_other_handles(world: World) {
         burst: Some(9),
         state: Some(RoomState::Paused),
         message: Some("Technical pause".to_owned()),
+        ..RoomChange::default()
     };
-    let changed = one.change(&world.room, &change).await.expect("changed");
+    let changed = one.change(&world.room, "test", &change).await.expect("changed");
     assert!(changed.supersedes(&begun) && !begun.supersedes(&changed));
     let seen = other.tick(&world.room).await.expect("ticked");
     assert_eq!((seen.rate_per_minute, seen.burst, seen.state), (777, 9, RoomState::Paused));
     assert_eq!((seen.message.as_str(), seen.version), ("Technical pause", changed.version));
     let back = RoomChange { burst: Some(0), message: Some(String::new()), ..RoomChange::default() };
-    let seen = other.change(&world.room, &back).await.expect("changed");
+    let seen = other.change(&world.room, "test", &back).await.expect("changed");
     assert_eq!((seen.burst, seen.message.as_str(), seen.state), (12, "", RoomState::Paused));
 }
 
 pub(super) async fn a_paused_room_lets_nobody_in(world: World) {
     let store = queue(&world, &fast(), 200).await;
     let pause = RoomChange { state: Some(RoomState::Paused), ..RoomChange::default() };
-    let paused = store.change(&world.room, &pause).await.expect("paused");
+    let paused = store.change(&world.room, "test", &pause).await.expect("paused");
     sleep_ms(20).await;
     assert_eq!(claim_one(&store, &world.room, 1).await, Claimed::NoBudget { retry_after_ms: 1_000 });
     store.join(&world.room, 5).await.expect("joined");
@@ -242,10 +430,10 @@ pub(super) async fn wrong_calls_are_refused(world: World) {
     for count in [0, too_many] {
         assert!(matches!(store.join(&world.room, count).await, Err(StoreError::Invalid(_))));
         let numbers = vec![1; count as usize];
-        assert!(matches!(store.claim(&world.room, &numbers).await, Err(StoreError::Invalid(_))));
+        assert!(matches!(store.claim(&world.room, before.epoch, &numbers).await, Err(StoreError::Invalid(_))));
     }
     let zero = RoomChange { rate_per_minute: Some(0), ..RoomChange::default() };
-    assert!(matches!(store.change(&world.room, &zero).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(store.change(&world.room, "test", &zero).await, Err(StoreError::Invalid(_))));
     assert!(matches!(store.ensure("No Room", &RoomInitial::default()).await, Err(StoreError::Invalid(_))));
     assert_eq!(store.tick(&world.room).await.expect("ticked").version, before.version);
 }

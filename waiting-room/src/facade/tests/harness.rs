@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::line::{Claimed, Joined, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
 use crate::{Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
@@ -100,7 +100,7 @@ impl World {
         });
         let memory: Arc<dyn LineStore> = Arc::new(MemoryStore::open(dir.path(), Arc::clone(&clock)).unwrap());
         let grouped = GroupedStore::new(memory);
-        let store = Arc::new(Switch { inner: grouped, down: AtomicBool::new(false), calls: AtomicUsize::new(0) });
+        let store = Arc::new(Switch::before(grouped));
         let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
         let shared: Arc<dyn LineStore> = store.clone();
         let door = Door::with_store(&settings, &secrets, clock, &shared).await.unwrap();
@@ -225,16 +225,20 @@ async fn answer(request: Request<hyper::body::Incoming>, seen: &Mutex<Vec<Seen>>
     let body = axum::body::to_bytes(Body::new(body), 10_000_000).await.unwrap_or_default();
     let path = parts.uri.path_and_query().unwrap().as_str().to_owned();
     let slow = path.contains("slow");
+    let status = if path.contains("fails") { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
     seen.lock().unwrap().push(Seen {
         method: parts.method.to_string(),
-        path,
+        path: path.clone(),
         headers: parts.headers,
         body_bytes: body.len(),
     });
     if slow {
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
+    let word = if path.contains("the-end") { "end" } else { "stay" };
     Response::builder()
+        .header("x-waiting-room-session", word)
+        .status(status)
         .header("connection", "x-hop, keep-alive")
         .header("x-hop", "1")
         .header("proxy-authenticate", "Basic")
@@ -248,9 +252,29 @@ pub(super) struct Switch {
     inner: GroupedStore,
     pub(super) down: AtomicBool,
     pub(super) calls: AtomicUsize,
+    /// Changes what the line is seen as.
+    pub(super) as_if: Mutex<Option<fn(&mut Snapshot)>>,
+    /// The positions that were claimed or given up.
+    pub(super) positions: Mutex<Vec<u64>>,
+    pub(super) seen: Mutex<Vec<Vec<u64>>>,
+    pub(super) renewed: Mutex<Vec<String>>,
+    pub(super) ended: Mutex<Vec<String>>,
 }
 
 impl Switch {
+    fn before(inner: GroupedStore) -> Switch {
+        Switch {
+            inner,
+            down: AtomicBool::default(),
+            calls: AtomicUsize::default(),
+            as_if: Mutex::default(),
+            positions: Mutex::default(),
+            seen: Mutex::default(),
+            renewed: Mutex::default(),
+            ended: Mutex::default(),
+        }
+    }
+
     pub(super) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
     }
@@ -261,6 +285,17 @@ impl Switch {
         }
         answer
     }
+
+    fn shape<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>, of: fn(&mut T) -> &mut Snapshot) -> Answer<'a, T> {
+        let answer = self.ask(answer);
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            if let Some(as_if) = *self.as_if.lock().unwrap() {
+                as_if(of(&mut answer));
+            }
+            Ok(answer)
+        })
+    }
 }
 
 impl LineStore for Switch {
@@ -270,23 +305,48 @@ impl LineStore for Switch {
 
     fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.ask(self.inner.join(room, count))
+        self.shape(self.inner.join(room, count), |joined| &mut joined.snapshot)
     }
 
-    fn claim<'a>(&'a self, room: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+    fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.ask(self.inner.claim(room, numbers))
+        self.positions.lock().unwrap().extend(numbers);
+        self.shape(self.inner.claim(room, epoch, numbers), |(_, snapshot)| snapshot)
     }
 
     fn tick<'a>(&'a self, room: &'a str) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.tick(room))
+        self.shape(self.inner.tick(room), |snapshot| snapshot)
     }
 
-    fn change<'a>(&'a self, room: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.change(room, change))
+    fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+        self.ask(self.inner.change(room, who, change))
     }
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
-        self.ask(self.inner.leave(room, number))
+        self.positions.lock().unwrap().push(number);
+        self.shape(self.inner.leave(room, number), |snapshot| snapshot)
+    }
+
+    fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
+        if !self.down.load(Ordering::Relaxed) {
+            self.seen.lock().unwrap().push(positions.to_vec());
+        }
+        self.shape(self.inner.seen(room, positions), |snapshot| snapshot)
+    }
+
+    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        if !self.down.load(Ordering::Relaxed) {
+            self.renewed.lock().unwrap().extend_from_slice(renew);
+            self.ended.lock().unwrap().extend_from_slice(end);
+        }
+        self.shape(self.inner.sessions(room, renew, end), |snapshot| snapshot)
+    }
+
+    fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
+        self.ask(self.inner.restore(room, initial, highest))
+    }
+
+    fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
+        self.ask(self.inner.changes(room))
     }
 }

@@ -230,7 +230,7 @@ fn left(free: i64, held: i64) -> Remaining {
 #[tokio::test]
 async fn what_is_not_there_is_said() {
     let world = World::new().await;
-    for rest in ["", "rooms", "rooms/demo/", "rooms/demo/nothing", "rooms/demo/draw", "assets/none.js", "x"] {
+    for rest in ["", "rooms", "rooms/demo/", "rooms/demo/nothing", "rooms/demo/draws", "assets/none.js", "x"] {
         let reply = world.json(Method::GET, &format!("/.waiting-room/{rest}"), "").await;
         assert_eq!((reply.status, reply.code()), (StatusCode::NOT_FOUND, "not_found".to_owned()), "{rest}");
     }

@@ -6,22 +6,40 @@ use crate::visitor::page::Left;
 use crate::visitor::page::tests::{keep, pages_dir};
 
 fn room(paused: bool) -> Room {
+    let change = |at_ms, who: &str, text: &str| Change { at_ms, who: who.to_owned(), text: text.to_owned() };
     Room {
         room: "demo".to_owned(),
         title: "Spring premieres".to_owned(),
-        paused,
+        state: if paused { "paused" } else { "open" },
+        state_why: if paused {
+            "Paused: people may join, nobody is called."
+        } else {
+            "Open: people go in at the rate."
+        }
+        .to_owned(),
+        method: "fcfs",
+        max_active: 2_000,
+        queue_max: 0,
+        prequeue_at: String::new(),
+        opens_at: "2026-12-01T20:00:00Z".to_owned(),
+        closes_at: String::new(),
+        changes: vec![
+            change(1_795_286_520_000, "ada", "rate_per_minute: 300 → 600"),
+            change(1_795_286_400_000, "operator", "state: paused → open, message: Back at eight. → none"),
+        ],
         rate_per_minute: 600,
         burst: 10,
         waiting: 12_480,
         called: 24,
         admitted_total: 2_727,
         admitted_last_minute: 598,
-        sessions_live: Some(1_904),
+        active: 1_904,
         eta_ms: Some(1_248_000),
         store: "memory".to_owned(),
         store_ok: !paused,
         remaining: Some(Left { free: 1_180, held: 36 }),
         message: String::new(),
+        autopilot: (!paused).then(|| "Kept at 600 a minute: the shop is well, and nobody waits.".to_owned()),
     }
 }
 
@@ -32,7 +50,7 @@ fn page(rooms: Vec<Room>, notice: Option<Notice>) -> String {
 #[test]
 fn the_dashboard_renders() {
     let html = page(vec![room(false)], None);
-    assert!(html.contains("21 min") && html.contains("value=\"paused\""));
+    assert!(html.contains("21 min") && html.contains("value=\"paused\"") && html.contains("Autopilot. Kept at 600"));
     keep("operator/dashboard.html", &html);
     let notice = Notice { bad: true, text: "rate_per_minute must be between 1 and 1,000,000.".to_owned() };
     let html = page(vec![room(true)], Some(notice));

@@ -5,6 +5,9 @@ use crate::line::{Session, tests::Model};
 use std::{future::poll_fn, task::Poll};
 use tokio::sync::Semaphore;
 
+/// The epoch of a line that began at 0.
+const EPOCH: u64 = 1;
+
 /// A line that answers a join or claim only when it is given a permit, and writes down what it was asked.
 struct Slow {
     model: Mutex<Model>,
@@ -42,20 +45,32 @@ impl LineStore for Slow {
             Ok(self.model.lock().expect("unpoisoned").join(1_000, count))
         })
     }
-    fn claim<'a>(&'a self, _: &'a str, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
+    fn claim<'a>(&'a self, _: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
         Box::pin(async move {
             self.ask(format!("claim {numbers:?}")).await?;
-            Ok(self.model.lock().expect("unpoisoned").claim(1_000, numbers))
+            Ok(self.model.lock().expect("unpoisoned").claim_in(1_000, epoch, numbers))
         })
     }
     fn tick<'a>(&'a self, _: &'a str) -> Answer<'a, Snapshot> {
         Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").tick(1_000)) })
     }
-    fn change<'a>(&'a self, _: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
+    fn change<'a>(&'a self, _: &'a str, _: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
         Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").change(1_000, change)) })
     }
     fn leave<'a>(&'a self, _: &'a str, number: u64) -> Answer<'a, Snapshot> {
         Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").leave(1_000, number)) })
+    }
+    fn seen<'a>(&'a self, room: &'a str, _: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.tick(room)
+    }
+    fn sessions<'a>(&'a self, room: &'a str, _: &'a [String], _: &'a [String]) -> Answer<'a, Snapshot> {
+        self.tick(room)
+    }
+    fn restore<'a>(&'a self, room: &'a str, _: &'a RoomInitial, _: &'a Snapshot) -> Answer<'a, Snapshot> {
+        self.tick(room)
+    }
+    fn changes<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<Audit>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 
@@ -79,7 +94,7 @@ fn join_later(store: &Arc<GroupedStore>, count: u32) -> tokio::task::JoinHandle<
 
 fn claim_later(store: &Arc<GroupedStore>, numbers: Vec<u64>) -> tokio::task::JoinHandle<ClaimReply> {
     let store = Arc::clone(store);
-    tokio::spawn(async move { store.claim("demo", &numbers).await })
+    tokio::spawn(async move { store.claim("demo", EPOCH, &numbers).await })
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// When every world begins, and with it the epoch of its line.
+const EPOCH: u64 = 1_700_000_000_000;
+
 struct World {
     dir: TempDir,
     now_ms: Arc<AtomicI64>,
@@ -48,8 +51,8 @@ fn filled(world: &World) -> MemoryStore {
     store.ensure_now("demo", &RoomInitial::default()).expect("ensured");
     store.join_now("demo", 5).expect("joined");
     world.pass(1_000);
-    store.with("demo", |room| room.commit(Some(Effect::Called { up_to: 3 }))).expect("called");
-    store.claim_now("demo", &[1]).expect("claimed");
+    store.with("demo", |room| room.commit(Some(Effect::Called { up_to: 3, expected: None }))).expect("called");
+    store.claim_now("demo", EPOCH, &[1]).expect("claimed");
     store
 }
 
@@ -57,11 +60,11 @@ fn filled(world: &World) -> MemoryStore {
 fn a_reopened_store_knows_everything() {
     let world = World::new();
     let store = filled(&world);
-    let (before, entered) = (line(&store), store.claim_now("demo", &[1]).expect("again").0);
+    let (before, entered) = (line(&store), store.claim_now("demo", EPOCH, &[1]).expect("again").0);
     drop(store);
     let store = world.open();
     assert_eq!(line(&store), before);
-    assert_eq!(store.claim_now("demo", &[1]).expect("again").0, entered, "the same session");
+    assert_eq!(store.claim_now("demo", EPOCH, &[1]).expect("again").0, entered, "the same session");
     let other = RoomInitial { rate_per_minute: 999, ..RoomInitial::default() };
     assert_eq!(store.ensure_now("demo", &other).expect("known").rate_per_minute, 60, "first values only once");
 }
@@ -142,7 +145,7 @@ fn a_journal_that_cannot_be_written_changes_nothing_and_recovers() {
 fn a_large_journal_is_compacted() {
     let world = World::new();
     let store = filled(&world);
-    held(&store.room("demo").expect("the room")).expect("the lock").journal.compact_above(1_000);
+    held(&store.room("demo").expect("the room")).expect("the lock").journal.compact_above(5_000);
     let sizes: Vec<u64> = (0..200)
         .map(|_| {
             store.join_now("demo", 1).expect("joined");
@@ -161,7 +164,7 @@ fn sizes_and_names_are_checked() {
     let store = filled(&world);
     assert!(matches!(store.join_now("demo", 0), Err(StoreError::Invalid(_))));
     assert!(matches!(store.join_now("demo", 1_025), Err(StoreError::Invalid(_))));
-    assert!(matches!(store.claim_now("demo", &[1; 1_025]), Err(StoreError::Invalid(_))));
+    assert!(matches!(store.claim_now("demo", EPOCH, &[1; 1_025]), Err(StoreError::Invalid(_))));
     assert!(matches!(store.ensure_now("../demo", &RoomInitial::default()), Err(StoreError::Invalid(_))));
     assert_eq!(store.join_now("other", 1), Err(StoreError::NoRoom("other".to_owned())));
 }
@@ -175,10 +178,16 @@ impl World {
             })
         };
         match step {
-            Step::Join(count) => drop(store.join_now("demo", *count).expect("joined")),
-            Step::Claim(numbers) => drop(store.claim_now("demo", numbers).expect("claimed")),
+            Step::Join(count) => drop(store.join_now("demo", *count)),
+            Step::Claim(numbers) => drop(store.claim_now("demo", EPOCH, numbers).expect("claimed")),
             Step::Tick => drop(run(&Line::decide_tick).expect("ticked")),
-            Step::Change(change) => drop(run(&|line| line.decide_change(change)).expect("changed")),
+            Step::Change(change) => drop(run(&|line| line.decide_change("test", change)).expect("changed")),
+            Step::Seen(positions) => store
+                .with("demo", |room| {
+                    room.line.see(positions);
+                    Ok(())
+                })
+                .expect("seen"),
             Step::Leave(number) => drop(run(&|line| line.decide_leave(*number)).expect("left")),
         }
     }

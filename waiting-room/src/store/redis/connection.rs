@@ -35,12 +35,12 @@ impl Connection {
         &self,
         script: &Whole,
         keys: &[String],
-        now_ms: i64,
+        state: &str,
         arguments: &[Vec<u8>],
     ) -> RedisResult<T> {
         let command = |name: &str, script: &str| {
             let mut command = cmd(name);
-            command.arg(script).arg(keys.len()).arg(keys).arg(now_ms).arg(arguments);
+            command.arg(script).arg(keys.len()).arg(keys).arg(state).arg(arguments);
             command
         };
         match self.query(&command("EVALSHA", &script.sha1)).await {

@@ -1,18 +1,19 @@
--- Begins the line if there is none; otherwise only the length of sessions is taken over.
--- ARGV: now, rate, burst, session_ms, state, message. Answers the snapshot.
+-- Begins the line if there is none; otherwise only the length of sessions is taken over. Who has seen it before restores
+-- it instead.
+-- ARGV: time and caller's state, what it begins with (JSON). Answers the snapshot.
 
-local session_ms = tonumber(ARGV[4])
-local line = load()
+local initial = cjson.decode(ARGV[2])
+local line, refusal = load()
 if not line then
-  local now = now_ms()
-  line = {
-    epoch = math.max(1, now), version = 1, wall_ms = now, line_ms = now, issued = 0, cursor = 0,
-    rate = tonumber(ARGV[2]), burst = tonumber(ARGV[3]), session_ms = session_ms, state = ARGV[5], message = ARGV[6],
-    units = 0, calls = {}, total = 0, seconds = {}, window = math.floor(now / REPEAT_MS),
-  }
-  redis.call('UNLINK', SPENT, RECENT[0], RECENT[1])
-elseif line.session_ms ~= session_ms then
-  line.session_ms = session_ms
+  if SEEN_EPOCH ~= 0 then
+    return refusal
+  end
+  line = begin(math.max(1, now_ms()), 1)
+  line.session_ms = initial.session_ms
+  set(line, initial)
+  open_when_due(line)
+elseif line.session_ms ~= initial.session_ms then
+  line.session_ms = initial.session_ms
   line.version = line.version + 1
 end
 save(line)

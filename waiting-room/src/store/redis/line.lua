@@ -1,135 +1,87 @@
--- The state of one line in Redis and the passing of its time; put before every operation. The rules are those of the
--- pure `Line`, whose constants stand in front of this text; a differential test compares every answer.
---
--- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns). ARGV[1]: the time in epoch milliseconds, 0 for
--- the server's own; only tests send another. Numbers stay below 2^53, where Lua counts exactly.
+-- The state of one line: read and brought up to now, written, answered with.
 
-local LINE, SPENT, RECENT = KEYS[1], KEYS[2], { [0] = KEYS[3], [1] = KEYS[4] }
+local NUMBERS = {
+  'epoch', 'version', 'life', 'wall_ms', 'line_ms', 'day_ms', 'steady_at_ms',
+  'issued', 'cursor', 'total', 'units', 'window', 'session_ms',
+  'rate', 'burst', 'max_active', 'queue_max', 'renewal',
+  'prequeue_at_ms', 'opens_at_ms', 'closes_at_ms', 'opened', 'drawn',
+  'ramp_from', 'ramp_to', 'ramp_begin_ms', 'ramp_over_ms',
+  'keen_window', 'keen0', 'keen1', 'seen_window', 'seen0', 'seen1', 'reported_at', 'known_to', 'watch_to', 'watch_at',
+  'unknown', 'unknown_until_ms',
+}
+local TEXTS = { 'state', 'message', 'method', 'digest', 'calls', 'seconds', 'gaps' }
 
-local function int(number)
-  return string.format('%.0f', number)
-end
+-- What an operator sets, besides the rate and whether sessions go on, under the names that it has in JSON.
+local SETTINGS =
+  { 'burst', 'max_active', 'queue_max', 'prequeue_at_ms', 'opens_at_ms', 'closes_at_ms', 'state', 'message', 'method' }
 
-local function now_ms()
-  local given = tonumber(ARGV[1])
-  if given ~= 0 then
-    return given
-  end
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
-
-local function unpack_rows(text, pattern)
-  local rows = {}
-  for a, b, c, d in string.gmatch(text, pattern) do
-    rows[#rows + 1] = { tonumber(a), tonumber(b), tonumber(c), tonumber(d) }
-  end
-  return rows
-end
-
-local function pack_rows(rows)
-  local words = {}
-  for index, row in ipairs(rows) do
-    local numbers = {}
-    for column, number in ipairs(row) do
-      numbers[column] = int(number)
-    end
-    words[index] = table.concat(numbers, ':')
-  end
-  return table.concat(words, ';')
-end
-
-local function sum(rows, column)
-  local total = 0
-  for _, row in ipairs(rows) do
-    total = total + row[column]
-  end
-  return total
-end
-
-local function burst_in_force(line)
-  if line.burst == 0 then
-    return math.max(1, math.floor(line.rate / 60))
-  end
-  return line.burst
-end
-
-local function limit_budget(line)
-  line.units = math.min(line.units, burst_in_force(line) * UNITS_PER_PERSON)
-end
-
-local function people(line)
-  return math.floor(line.units / UNITS_PER_PERSON)
-end
-
--- Calls are rows {slot, first, last, expected}; seconds are rows {second, people}; oldest first.
-local function expected(line)
-  return sum(line.calls, 4)
-end
-
-local function done(line, number)
-  for _, call in ipairs(line.calls) do
-    if call[2] <= number and number <= call[3] then
-      call[4] = math.max(0, call[4] - 1)
-      return
+-- Takes over the settings that are given; a time that is null is none.
+local function set(line, values)
+  line.rate = values.rate_per_minute or line.rate
+  for _, name in ipairs(SETTINGS) do
+    if values[name] == cjson.null then
+      line[name] = 0
+    elseif values[name] ~= nil then
+      line[name] = values[name]
     end
   end
+  if values.session_renewal ~= nil then
+    line.renewal = values.session_renewal and 1 or 0
+  end
 end
 
-local function rotate_recent(line)
-  local window = math.floor(line.line_ms / REPEAT_MS)
-  if window > line.window + 1 then
-    redis.call('UNLINK', RECENT[0], RECENT[1])
-  elseif window > line.window then
-    redis.call('UNLINK', RECENT[window % 2])
-  end
-  line.window = math.max(line.window, window)
+-- A line's life begins anew when it is restored; each node tells what it knows once in each.
+local function is_behind(line)
+  return SEEN_EPOCH ~= 0
+    and (line.epoch ~= SEEN_EPOCH or line.life ~= SEEN_LIFE or line.version < SEEN_VERSION)
 end
 
-local function pass_time(line, elapsed_ms)
-  if line.state == 'open' then
-    line.units = line.units + elapsed_ms * line.rate
-  end
-  limit_budget(line)
-  while line.calls[1] and line.calls[1][1] * CALL_SLOT_MS + EXPECTED_MS <= line.line_ms do
-    table.remove(line.calls, 1)
-  end
-  while line.seconds[1] and line.seconds[1][1] + SECONDS <= math.floor(line.line_ms / 1000) do
-    table.remove(line.seconds, 1)
-  end
-  rotate_recent(line)
-end
-
-local NUMBERS =
-  { 'epoch', 'version', 'wall_ms', 'line_ms', 'issued', 'cursor', 'rate', 'burst', 'session_ms', 'units', 'total', 'window' }
-local TEXTS = { 'state', 'message', 'calls', 'seconds' }
-
--- The line brought up to now, or nil if there is none.
-local function load()
+-- The line brought up to now, or nil if there is none; however old it is.
+local function load_any()
   local texts = redis.call('HMGET', LINE, unpack(TEXTS))
   if not texts[1] then
     return nil
   end
-  local line = { state = texts[1], message = texts[2] }
-  line.calls = unpack_rows(texts[3], '(%d+):(%d+):(%d+):(%d+)')
-  line.seconds = unpack_rows(texts[4], '(%d+):(%d+)')
+  -- What an older Vestibule did not know of is as it began.
+  local line = { state = texts[1], message = texts[2], method = texts[3] or 'fcfs', digest = texts[4] or '' }
+  line.calls = unpack_rows(texts[5], '(%d+):(%d+):(%d+):(%d+)')
+  line.seconds = unpack_rows(texts[6], '(%d+):(%d+)')
+  line.gaps = unpack_rows(texts[7], '(%d+):(%d+)')
   for index, value in ipairs(redis.call('HMGET', LINE, unpack(NUMBERS))) do
-    line[NUMBERS[index]] = tonumber(value)
+    line[NUMBERS[index]] = tonumber(value) or 0
   end
-  local now = now_ms()
-  local elapsed_ms = math.max(0, math.min(now - line.wall_ms, STEP_MS_MAX))
-  line.wall_ms = now
-  line.line_ms = line.line_ms + elapsed_ms
-  pass_time(line, elapsed_ms)
+  local elapsed_ms = step_clock(line)
+  local rate_before = line.rate
+  move_rate(line)
+  -- On a ramp the lower end of the step: the budget never runs ahead of the rate.
+  fill(line, elapsed_ms, math.min(rate_before, line.rate))
+  reprice(line, rate_before)
+  forget(line)
+  return line
+end
+
+-- The line brought up to now, or the refusal that the script answers with.
+local function load()
+  if LATE > 0 and now_ms() > LATE then
+    return nil, redis.error_reply('LATE this server stood still, and the caller has given up')
+  end
+  local line = load_any()
+  if not line then
+    return nil, redis.error_reply('NOROOM the room was never begun, or is lost')
+  end
+  if is_behind(line) then
+    return nil, redis.error_reply('BEHIND this server holds an older state of the room')
+  end
+  open_when_due(line)
   return line
 end
 
 local function save(line)
-  local fields = { 'state', line.state, 'message', line.message }
-  fields[#fields + 1] = 'calls'
-  fields[#fields + 1] = pack_rows(line.calls)
-  fields[#fields + 1] = 'seconds'
-  fields[#fields + 1] = pack_rows(line.seconds)
+  local fields = { 'state', line.state, 'message', line.message, 'method', line.method, 'digest', line.digest }
+  for _, name in ipairs({ 'calls', 'seconds', 'gaps' }) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = pack_rows(line[name])
+  end
   for _, name in ipairs(NUMBERS) do
     fields[#fields + 1] = name
     fields[#fields + 1] = int(line[name])
@@ -137,35 +89,38 @@ local function save(line)
   redis.call('HSET', LINE, unpack(fields))
 end
 
--- These numbers go in now. The caller has checked the budget.
-local function enter(line, numbers)
-  if #numbers == 0 then
-    return
-  end
-  local entered = {}
-  for _, number in ipairs(numbers) do
-    redis.call('SETBIT', SPENT, int(number), 1)
-    entered[#entered + 1] = int(number)
-    entered[#entered + 1] = int(line.line_ms)
-  end
-  redis.call('HSET', RECENT[line.window % 2], unpack(entered))
-  line.units = math.max(0, line.units - #numbers * UNITS_PER_PERSON)
-  line.total = line.total + #numbers
-  local second, last = math.floor(line.line_ms / 1000), line.seconds[#line.seconds]
-  if last and last[1] == second then
-    last[2] = last[2] + #numbers
-  else
-    line.seconds[#line.seconds + 1] = { second, #numbers }
-  end
+-- Nothing is done, but time has passed.
+local function refuse(line, words)
+  save(line)
+  return redis.error_reply(words)
 end
 
+-- Numbers and words, in the order that the node reads them.
 local function snapshot(line)
+  local ramps = line.ramp_over_ms > 0
   return {
-    line.version, line.epoch, line.issued, line.cursor, expected(line), line.total, sum(line.seconds, 2), line.rate,
-    burst_in_force(line), line.state, line.message, line.wall_ms,
+    {
+      line.version, line.epoch, line.issued, line.cursor, called_waiting(line), line.total, sum(line.seconds, 2), line.rate,
+      burst_in_force(line), line.wall_ms, line.life, line.seen0 + line.seen1, active(line), line.max_active, line.renewal,
+      line.queue_max, line.prequeue_at_ms, line.opens_at_ms, line.closes_at_ms, line.drawn,
+      ramps and line.ramp_to or 0, ramps and ramp_left_ms(line) or 0,
+    },
+    { line.state, line.message, line.method, phase(line), line.digest },
   }
 end
 
-local function no_room()
-  return redis.error_reply('NOROOM the room was never begun, or is lost')
+-- A line with nobody in it and nothing left of another one but what operators changed; what they set is the caller's.
+local function begin(epoch, version)
+  local line = { state = 'open', message = '', method = 'fcfs', digest = '', calls = {}, seconds = {}, gaps = {} }
+  for _, name in ipairs(NUMBERS) do
+    line[name] = 0
+  end
+  local now = now_ms()
+  line.epoch, line.version, line.life = epoch, version, 1
+  line.wall_ms, line.line_ms, line.day_ms, line.steady_at_ms = now, now, now, now
+  line.window, line.keen_window = math.floor(now / REPEAT_MS), math.floor(now / KEEN_MS)
+  line.seen_window = math.floor(now / PRESENCE_MS)
+  redis.call('UNLINK', unpack(KEYS, 2, 9))
+  return line
 end
+

@@ -4,7 +4,14 @@ use crate::line::rule;
 use redis::Script;
 use std::fmt::Write;
 
-const LINE: &str = include_str!("line.lua");
+/// What is put before every operation, in this order: each builds on those before it.
+const SHARED: &str = concat!(
+    include_str!("keys.lua"),
+    include_str!("meter.lua"),
+    include_str!("schedule.lua"),
+    include_str!("people.lua"),
+    include_str!("line.lua"),
+);
 
 /// What a script does.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +21,11 @@ pub(super) enum Operation {
     Claim,
     Tick,
     Change,
+    Changes,
     Leave,
+    Restore,
+    Seen,
+    Sessions,
 }
 
 impl Operation {
@@ -25,7 +36,11 @@ impl Operation {
             Operation::Claim => include_str!("claim.lua"),
             Operation::Tick => include_str!("tick.lua"),
             Operation::Change => include_str!("change.lua"),
+            Operation::Changes => include_str!("changes.lua"),
             Operation::Leave => include_str!("leave.lua"),
+            Operation::Restore => include_str!("restore.lua"),
+            Operation::Seen => include_str!("seen.lua"),
+            Operation::Sessions => include_str!("sessions.lua"),
         }
     }
 }
@@ -43,14 +58,18 @@ pub(super) struct Scripts {
     claim: Whole,
     tick: Whole,
     change: Whole,
+    changes: Whole,
     leave: Whole,
+    restore: Whole,
+    seen: Whole,
+    sessions: Whole,
 }
 
 impl Scripts {
     pub(super) fn new() -> Scripts {
         let constants = constants();
         let whole = |operation: Operation| {
-            let code = format!("{constants}{LINE}{}", operation.source());
+            let code = format!("{constants}{SHARED}{}", operation.source());
             let sha1 = Script::new(&code).get_hash().to_owned();
             Whole { code, sha1 }
         };
@@ -60,7 +79,11 @@ impl Scripts {
             claim: whole(Operation::Claim),
             tick: whole(Operation::Tick),
             change: whole(Operation::Change),
+            changes: whole(Operation::Changes),
             leave: whole(Operation::Leave),
+            restore: whole(Operation::Restore),
+            seen: whole(Operation::Seen),
+            sessions: whole(Operation::Sessions),
         }
     }
 
@@ -71,7 +94,11 @@ impl Scripts {
             Operation::Claim => &self.claim,
             Operation::Tick => &self.tick,
             Operation::Change => &self.change,
+            Operation::Changes => &self.changes,
             Operation::Leave => &self.leave,
+            Operation::Restore => &self.restore,
+            Operation::Seen => &self.seen,
+            Operation::Sessions => &self.sessions,
         }
     }
 }
@@ -80,7 +107,17 @@ impl Scripts {
 fn constants() -> String {
     let table = [
         ("STEP_MS_MAX", rule::STEP_MS_MAX.unsigned_abs()),
+        ("STEADY_MS", rule::STEADY_MS.unsigned_abs()),
+        ("RESTORE_GAP", rule::RESTORE_GAP),
+        ("CHANGES_MAX", rule::CHANGES_MAX as u64),
         ("COVER_MS", rule::COVER_MS),
+        ("COVER_MIN", rule::COVER_MIN),
+        ("CALLED_PER_MISSING_KNOWN", rule::CALLED_PER_MISSING[0]),
+        ("CALLED_PER_MISSING_UNKNOWN", rule::CALLED_PER_MISSING[1]),
+        ("CALL_SCAN_MAX", rule::CALL_SCAN_MAX),
+        ("AHEAD_MS", rule::AHEAD_MS),
+        ("KEEN_MS", rule::KEEN_MS.unsigned_abs()),
+        ("PRESENCE_MS", rule::PRESENCE_MS.unsigned_abs()),
         ("RETRY_MS_MIN", rule::RETRY_MS_MIN),
         ("RETRY_MS_MAX", rule::RETRY_MS_MAX),
         ("NUMBER_MAX", rule::NUMBER_MAX),
@@ -88,6 +125,7 @@ fn constants() -> String {
         ("CALL_SLOT_MS", rule::CALL_SLOT_MS.unsigned_abs()),
         ("EXPECTED_MS", rule::EXPECTED_MS.unsigned_abs()),
         ("REPEAT_MS", rule::REPEAT_MS.unsigned_abs()),
+        ("NEAR_MIN", rule::NEAR_MIN.into()),
         ("SECONDS", rule::SECONDS.unsigned_abs()),
     ];
     table.iter().fold(String::new(), |mut lua, (name, value)| {

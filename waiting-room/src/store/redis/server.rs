@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 /// How long one connection attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// How long one reply may take: a script runs in well under a millisecond, so a server this late has stopped.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_000);
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// How long one command may take with everything: connecting again, following a moved slot.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// Attempts to connect again before a call gives up; the next call tries anew.

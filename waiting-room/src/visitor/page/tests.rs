@@ -32,6 +32,7 @@ fn page(state: QueueState) -> QueuePage {
         title: "Spring premieres".to_owned(),
         state,
         position: 5_231,
+        lot: None,
         ahead: 312,
         eta: Some(Wait { low_ms: 270_000, high_ms: 390_000 }),
         waited_ms: 180_000,
@@ -88,6 +89,18 @@ fn scarcity_is_told() {
     keep("door/queue-sold_out.html", &scarce.render().expect("renders"));
     scarce.remaining = Some(Left { free: 400, held: 0 });
     assert_eq!(scarce.hint(), "");
+}
+
+#[test]
+fn a_drawn_place_can_be_verified() {
+    let plain = page(QueueState::Waiting).render().expect("renders");
+    assert!(!plain.contains("verify.js") && plain.contains("First come"));
+    let mut drawn = page(QueueState::Waiting);
+    drawn.lot = Some(Lot { number: 17, drawn: 52_310, epoch: 1 });
+    let html = drawn.render().expect("renders");
+    assert!(html.contains("Registration 17 of 52,310 drew place 5,231.") && html.contains("verify.js"), "{html}");
+    assert!(!html.contains("First come"));
+    keep("door/queue-drawn.html", &html);
 }
 
 #[test]

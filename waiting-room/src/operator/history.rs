@@ -1,0 +1,101 @@
+//! Who changed what in a room, in words: the latest change first.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::change::time_said;
+use crate::door::Room;
+use crate::line::{Audit, RoomChange};
+use crate::store::StoreError;
+
+/// One change as operators read it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Changed {
+    at: String,
+    pub(super) at_ms: i64,
+    pub(super) who: String,
+    before: Value,
+    after: Value,
+    /// What changed, as a line of text.
+    pub(super) text: String,
+}
+
+/// The changes of a room that the store keeps, the latest first.
+pub(super) async fn of(room: &Room) -> Result<Vec<Changed>, StoreError> {
+    Ok(room.changes().await?.into_iter().rev().map(Changed::from).collect())
+}
+
+impl From<Audit> for Changed {
+    fn from(audit: Audit) -> Changed {
+        let (before, after) = (in_words(&audit.before), in_words(&audit.after));
+        let asked = after.iter().map(|(name, value)| match before.get(name) {
+            Some(was) => format!("{name}: {} → {}", said(was), said(value)),
+            None => format!("{name}: {}", said(value)),
+        });
+        Changed {
+            at: time_said(audit.at_ms),
+            at_ms: audit.at_ms,
+            who: audit.who,
+            text: asked.collect::<Vec<_>>().join(", "),
+            before: Value::Object(before),
+            after: Value::Object(after),
+        }
+    }
+}
+
+/// A change with the API's names and its times as people read them.
+fn in_words(change: &RoomChange) -> Map<String, Value> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(change) else { return Map::new() };
+    let word = |(name, value): (String, Value)| match (name.strip_suffix("_at_ms"), value.as_i64()) {
+        (Some(time), Some(0)) => (format!("{time}_at"), Value::Null),
+        (Some(time), Some(at_ms)) => (format!("{time}_at"), time_said(at_ms).into()),
+        _ => (name, value),
+    };
+    fields.into_iter().map(word).collect()
+}
+
+fn said(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) if text.is_empty() => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Object(ramp) => {
+            let part = |name: &str| ramp.get(name).and_then(Value::as_u64).unwrap_or(0);
+            format!("to {} within {} s", part("to_per_minute"), part("over_ms") / 1_000)
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::{Ramp, RoomState};
+
+    #[test]
+    fn a_change_reads_like_a_line_of_a_log() {
+        let before = RoomChange {
+            rate_per_minute: Some(60),
+            state: Some(RoomState::Open),
+            message: Some(String::new()),
+            opens_at_ms: Some(0),
+            ..RoomChange::default()
+        };
+        let after = RoomChange {
+            state: Some(RoomState::Paused),
+            message: Some("Soon".to_owned()),
+            opens_at_ms: Some(1_796_155_200_000),
+            ramp: Some(Ramp { to_per_minute: 800, over_ms: 300_000 }),
+            ..RoomChange::default()
+        };
+        let changed = Changed::from(Audit { at_ms: 1_796_155_100_000, who: "ada".to_owned(), before, after });
+        assert_eq!(
+            (changed.at.as_str(), changed.text.as_str()),
+            (
+                "2026-12-01T19:58:20Z",
+                "message: none → Soon, opens_at: none → 2026-12-01T20:00:00Z, ramp: to 800 within 300 s, \
+                 state: open → paused"
+            )
+        );
+    }
+}
