@@ -5,6 +5,7 @@ mod entry;
 mod jwks;
 mod layer;
 pub(crate) mod proof;
+mod provisional;
 mod ticket;
 mod verifier;
 
@@ -13,6 +14,7 @@ pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use proof::{Challenge, ProofKey};
+pub(crate) use provisional::{Arrival, Provisional};
 pub use ticket::TicketClaims;
 pub(crate) use ticket::{Ticket, TicketKeys};
 pub use verifier::EntryVerifier;

@@ -166,6 +166,7 @@ const fn word(status: Status) -> &'static str {
         Status::Shut(Shut::SoldOut) => "sold_out",
         Status::Shut(_) => "closed",
         Status::OneMoment => "one_moment",
+        Status::Provisional => "provisional",
     }
 }
 
@@ -181,6 +182,7 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
             // Somebody who waits on the page of a room that was shut a moment ago is told so at the next look.
             Status::Paused | Status::Shut(_) => QueueState::Paused,
             // What has a page of its own is not shown on this one.
+            Status::Provisional => QueueState::Provisional,
             Status::OneMoment | Status::Early | Status::Prequeue => QueueState::OneMoment,
         },
         lot: lot(standing),
