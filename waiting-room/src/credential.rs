@@ -28,6 +28,11 @@ pub(crate) fn ticket_cookie(room: &str) -> String {
     format!("vestibule_ticket_{room}")
 }
 
+/// Name of the cookie with the best place that was shown.
+pub(crate) fn seen_cookie(room: &str) -> String {
+    format!("vestibule_seen_{room}")
+}
+
 /// Name of the cookie with a room's entry token.
 pub(crate) fn entry_cookie(room: &str) -> String {
     format!("vestibule_entry_{room}")

@@ -207,7 +207,7 @@ impl House {
             }
             Verdict::Wait(room, standing, grant) => {
                 metrics::verdict(Seen::Wait);
-                visitor::waiting(visit, room, &standing, &grant)
+                visitor::waiting(visit, room, *standing, &grant)
             }
             Verdict::Prove(room) => {
                 metrics::verdict(Seen::Wait);

@@ -11,6 +11,7 @@ use super::asset;
 use super::facts::{Facts, RoomFacts};
 use super::page::NoticePage;
 use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
+use super::seen;
 use crate::credential::{cookie, ticket_cookie};
 use crate::door::{Comer, Gone, Grant, Held, Room, Standing, Status, Turn, line_unavailable, proof};
 use crate::problem::{Code, Problem};
@@ -130,7 +131,7 @@ fn look(visit: Visit<'_>, room: &Room) -> Response<Body> {
 async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     if let Ok(ticket) = ticket(visit, room) {
         let (standing, grant) = stand(visit, room, ticket).await?;
-        return Ok(facts(visit, room, StatusCode::OK, &standing, &grant));
+        return Ok(facts(visit, room, StatusCode::OK, standing, &grant));
     }
     let standing = visit.gate.standing(room, None);
     if standing.status == Status::Early {
@@ -145,9 +146,9 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
         Ok(Turn::In(grant)) => {
             let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
             let standing = visit.gate.standing(room, drawn);
-            Ok(facts(visit, room, StatusCode::CREATED, &standing, &grant))
+            Ok(facts(visit, room, StatusCode::CREATED, standing, &grant))
         }
-        Ok(Turn::Wait(standing, grant)) => Ok(facts(visit, room, StatusCode::CREATED, &standing, &grant)),
+        Ok(Turn::Wait(standing, grant)) => Ok(facts(visit, room, StatusCode::CREATED, *standing, &grant)),
         Ok(Turn::Gone(_)) => Err(invalid()),
         Err(refused) => Err(refused.problem(room.name())),
     }
@@ -171,7 +172,8 @@ async fn stand(visit: Visit<'_>, room: &Room, ticket: Held) -> Result<(Standing,
 
 async fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     let (standing, grant) = stand(visit, room, ticket(visit, room)?).await?;
-    let facts = Facts::of(visit, room, &standing, &grant);
+    let (standing, seen) = seen::no_worse(visit, room, standing);
+    let facts = Facts::of(visit, room, &standing, &grant).seen(seen.as_deref());
     let inside = visit.gate.holds_entry(visit.headers, room);
     let facts = if inside { facts.admitted() } else { facts };
     let etag = facts.etag();
@@ -181,6 +183,7 @@ async fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
         if same && grant == Grant::default() { not_modified() } else { reply::json(StatusCode::OK, &facts) };
     come_back(&mut response, standing.poll_after_ms);
     set_cookies(&mut response, visit, room, &grant);
+    seen::keep(&mut response, visit, room, seen.as_deref());
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(ETAG, etag);
     }
@@ -207,7 +210,7 @@ async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem>
             set_cookies(&mut response, visit, room, &grant);
             return Ok(response);
         }
-        Turn::Wait(standing, grant) => return Ok(facts(visit, room, StatusCode::ACCEPTED, &standing, &grant)),
+        Turn::Wait(standing, grant) => return Ok(facts(visit, room, StatusCode::ACCEPTED, *standing, &grant)),
         Turn::Gone(Gone::Spent) => {
             let detail = "This ticket has been used or given up. Join again for a new one.";
             refusal(visit, Problem::new(Code::TicketSpent, detail))
@@ -252,10 +255,12 @@ fn goodbye(visit: Visit<'_>, room: &Room) -> Response<Body> {
     response
 }
 
-fn facts(visit: Visit<'_>, room: &Room, status: StatusCode, standing: &Standing, grant: &Grant) -> Response<Body> {
-    let mut response = reply::json(status, &Facts::of(visit, room, standing, grant));
+fn facts(visit: Visit<'_>, room: &Room, status: StatusCode, standing: Standing, grant: &Grant) -> Response<Body> {
+    let (standing, seen) = seen::no_worse(visit, room, standing);
+    let mut response = reply::json(status, &Facts::of(visit, room, &standing, grant).seen(seen.as_deref()));
     come_back(&mut response, standing.poll_after_ms);
     set_cookies(&mut response, visit, room, grant);
+    seen::keep(&mut response, visit, room, seen.as_deref());
     response
 }
 

@@ -260,3 +260,50 @@ async fn a_room_that_goes_on_locally_lets_in_its_share_and_who_has_a_number_firs
     assert_eq!(enter(&world, &waiting).await, StatusCode::CONFLICT);
     assert_eq!(enter(&world, &late).await, StatusCode::CONFLICT);
 }
+
+#[tokio::test]
+async fn a_node_that_knows_less_shows_no_worse_place() {
+    let world = World::with(Settings {
+        rooms: [("demo".to_owned(), RoomSettings { rate_per_minute: 60, burst: 1, ..RoomSettings::default() })].into(),
+        ..settings()
+    })
+    .await;
+    world.busy().await;
+    for _ in 0..30 {
+        join(&world, "waiting").await;
+    }
+    let mine = join(&world, "waiting").await;
+    // Another node saw the line now, and never again.
+    let clock = {
+        let door = world.door.clone();
+        Arc::new(move || door.gate().now_ms())
+    };
+    let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
+    let store: Arc<dyn LineStore> = world.store.clone();
+    let stale = Door::with_store(&settings(), &secrets, clock, &store).await.unwrap();
+    let at_stale = async |headers: &[(&str, &str)]| {
+        let mut request = http::Request::builder().uri(format!("{ROOM}/ticket")).header("host", "door");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let response = stale.answer(request, "127.0.0.1:1".parse().unwrap()).await;
+        let bytes = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()
+    };
+    world.pass_ms(10_000).await;
+    let fresh = world.json(Method::GET, &format!("{ROOM}/ticket"), &mine).await;
+    let (best, seen) = (fresh.json()["ahead"].as_u64().unwrap(), fresh.json()["seen"].as_str().unwrap().to_owned());
+    let cookies = format!("{mine}; {}", fresh.cookie());
+    assert!(fresh.cookie().starts_with("vestibule_seen_demo="), "{}", fresh.cookie());
+    go_away(&world).await;
+    let bearer = format!("Bearer {}", mine.split_once('=').unwrap().1.split(';').next().unwrap());
+    let forgot = at_stale(&[("authorization", &bearer)]).await["ahead"].as_u64().unwrap();
+    assert!(forgot > best, "this node knows less: {forgot}, {best}");
+    assert_eq!(at_stale(&[("cookie", &cookies)]).await["ahead"], best);
+    assert_eq!(at_stale(&[("authorization", &bearer), ("x-waiting-room-seen", &seen)]).await["ahead"], best);
+    // Of another number, or nonsense: believed by nobody.
+    for seen in ["1.1.0", "x", "", "9.9"] {
+        assert_eq!(at_stale(&[("authorization", &bearer), ("x-waiting-room-seen", seen)]).await["ahead"], forgot);
+    }
+}
