@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const COVER_MS: u64 = 3_000;
 /// The fewest people who must ask.
 pub(crate) const COVER_MIN: u64 = 2;
-/// For each one missing so many are called, while it is known who is away and while it is not.
+/// For each one missing so many are called, where it is known who is away and where it is not.
 pub(crate) const CALLED_PER_MISSING: [u64; 2] = [2, 4];
 /// The most positions one tick looks at: bounds its work. Enough for the fastest rate with seven of ten away.
 pub(crate) const CALL_SCAN_MAX: u64 = 16_384;
@@ -64,8 +64,7 @@ impl Line {
             Method::Fcfs | Method::Draw if self.is_calm() => self.meter.people().min(count).min(self.room_inside()),
             Method::PassThrough | Method::Fcfs | Method::Draw => 0,
         };
-        let waiting = self.issued - self.cursor + self.called_waiting();
-        let full = self.queue_max > 0 && admitted == 0 && waiting >= self.queue_max;
+        let full = self.queue_max > 0 && admitted == 0 && self.waiting() >= self.queue_max;
         if full || count > NUMBER_MAX - self.issued.min(NUMBER_MAX) {
             return Err(Refused::Full);
         }
@@ -136,7 +135,9 @@ impl Line {
             return Verdict::Admit;
         }
         group.refused += 1;
-        let people = group.admitted.len() as u64 + group.refused;
+        // Of those who ask in vain at least so many were called earlier; their turn is first, so a later one asks later.
+        let earlier = self.keen.people().saturating_sub(self.cursor - number);
+        let people = group.admitted.len() as u64 + group.refused.max(earlier);
         let wait_ms = self.meter.wait_ms(people, self.rate_per_minute).saturating_sub(AHEAD_MS);
         Verdict::NoBudget { retry_after_ms: wait_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX) }
     }
@@ -172,16 +173,20 @@ impl Line {
         let cover = self.meter.people_within(COVER_MS, self.rate_per_minute);
         let cover = cover.max(COVER_MIN).min(self.room_inside().max(1));
         let [known, unknown] = CALLED_PER_MISSING;
-        let each = if self.presence.is_known(self.clock.line_ms) { known } else { unknown };
+        let each = if self.presence.knows(self.clock.line_ms, self.cursor + 1) { known } else { unknown };
         let called = cover.saturating_sub(self.keen.people()) * each;
         self.call_next(called.saturating_sub(self.calls.expected()))
     }
 
-    /// The cursor moves until it has passed `people` who may be here.
+    /// The cursor moves until it has passed `people` who may be here, and over numbers that nobody holds at once.
     fn call_next(&self, people: u64) -> Option<Effect> {
         let last = self.issued.min(self.cursor + CALL_SCAN_MAX);
-        let (mut up_to, mut expected) = (self.cursor, 0);
+        let (mut up_to, mut expected, mut gaps) = (self.cursor, 0, self.gaps.iter().peekable());
         while expected < people && up_to < last {
+            if let Some(gap) = gaps.next_if(|gap| *gap.start() <= up_to + 1) {
+                up_to = up_to.max(*gap.end());
+                continue;
+            }
             up_to += 1;
             let here = !self.spent.contains(up_to) && !self.presence.is_away(self.clock.line_ms, up_to);
             expected += u64::from(here);

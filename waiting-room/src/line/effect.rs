@@ -67,6 +67,10 @@ impl Line {
             Effect::Opened { drawn } => {
                 self.schedule.opened = true;
                 self.schedule.drawn = *drawn;
+                // A draw gives positions anew, so those that nobody holds are anywhere.
+                if *drawn > 0 {
+                    self.gaps.clear();
+                }
             }
             Effect::Claimed { numbers } => {
                 self.enter(numbers.iter().copied());
@@ -110,6 +114,7 @@ impl Line {
             let expected = expected.unwrap_or_else(|| last + 1 - first - self.spent.count(first, last));
             self.calls.call(self.clock.line_ms, first, last, expected);
             self.cursor = last;
+            self.gaps.retain(|gap| *gap.end() > last);
         }
     }
 
@@ -135,8 +140,8 @@ impl Line {
         }
         self.max_active = change.max_active.unwrap_or(self.max_active);
         self.session_renewal = change.session_renewal.unwrap_or(self.session_renewal);
+        self.meter.reprice(old.0, self.rate_per_minute);
         self.meter.limit(self.burst_in_force());
-        self.meter.limit_debt(self.rate_per_minute);
     }
 
     /// This number went in or left.

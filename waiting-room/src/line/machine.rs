@@ -4,7 +4,7 @@ use super::{
     answer::{Session, Snapshot, near},
     clock::LineClock,
     effect::{Effect, Entry},
-    live::Live,
+    live::{Live, Unknown},
     meter::Meter,
     presence::{Calls, Keen, Presence},
     room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
@@ -14,7 +14,7 @@ use super::{
     tally::Tally,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 /// The highest number a line gives out: where the bitmap of the largest store ends.
 pub(crate) const NUMBER_MAX: u64 = u32::MAX as u64;
@@ -44,6 +44,12 @@ pub(crate) struct Line {
     pub(super) spent: Spent,
     #[serde(default)]
     pub(super) live: Live,
+    #[serde(default)]
+    pub(super) unknown: Unknown,
+    /// Numbers that were skipped when the line was restored and that nobody holds, as far as the cursor has not passed
+    /// them.
+    #[serde(default)]
+    pub(super) gaps: VecDeque<RangeInclusive<u64>>,
     #[serde(default)]
     pub(super) max_active: u32,
     #[serde(default)]
@@ -82,6 +88,8 @@ impl Line {
             recent: Recent::default(),
             spent: Spent::default(),
             live: Live::default(),
+            unknown: Unknown::default(),
+            gaps: VecDeque::new(),
             max_active: initial.max_active,
             session_renewal: initial.session_renewal,
             queue_max: initial.queue_max,
@@ -103,22 +111,25 @@ impl Line {
     /// What time alone does. Two steps do the same as one long one, so a journal need not record ticks that changed
     /// nothing.
     pub(super) fn pass_time(&mut self) {
-        let line_ms = self.clock.line_ms;
+        let (line_ms, before) = (self.clock.line_ms, self.rate_per_minute);
         if let Some(ramp) = self.ramp {
             let (rate_per_minute, over) = ramp.rate(line_ms);
             self.rate_per_minute = rate_per_minute;
             self.ramp = (!over).then_some(ramp);
         }
         let rate_per_minute = match self.state {
-            RoomState::Open | RoomState::Draining => self.rate_per_minute,
+            // On a ramp the lower end of the step: the budget never runs ahead of the rate.
+            RoomState::Open | RoomState::Draining => before.min(self.rate_per_minute),
             RoomState::Paused | RoomState::Closed | RoomState::SoldOut => 0,
         };
         self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
+        self.meter.reprice(before, self.rate_per_minute);
         self.calls.forget(line_ms);
         self.keen.forget(line_ms);
         self.presence.forget(line_ms);
         self.recent.rotate(line_ms);
         self.live.forget(line_ms);
+        self.unknown.forget(line_ms);
         self.tally.forget(line_ms);
     }
 
@@ -143,6 +154,17 @@ impl Line {
     /// People called who are here, or were called too short a while ago to tell.
     pub(super) fn called_waiting(&self) -> u64 {
         self.calls.expected() + self.keen.people()
+    }
+
+    /// People not called yet and people called a short while ago who have not gone in.
+    pub(super) fn waiting(&self) -> u64 {
+        let nobody = |gap: &RangeInclusive<u64>| gap.end().saturating_sub(self.cursor.max(gap.start() - 1));
+        self.issued - self.cursor - self.gaps.iter().map(nobody).sum::<u64>() + self.called_waiting()
+    }
+
+    /// People inside now.
+    pub(super) fn active(&self) -> u64 {
+        self.live.people() + self.unknown.people
     }
 
     pub(super) fn burst_in_force(&self) -> u32 {
@@ -176,7 +198,7 @@ impl Line {
         if self.max_active == 0 || self.method == Method::PassThrough {
             u64::MAX
         } else {
-            u64::from(self.max_active).saturating_sub(self.live.people())
+            u64::from(self.max_active).saturating_sub(self.active())
         }
     }
 
@@ -222,7 +244,7 @@ impl Line {
             ramp: self.ramp.map(|ramp| ramp.left(self.clock.line_ms)),
             drawn: self.schedule.drawn,
             digest: self.schedule.digest.clone(),
-            active: self.live.people(),
+            active: self.active(),
             present: self.presence.people(),
         }
     }

@@ -6,7 +6,8 @@ use super::{
     effect::Effect,
     machine::{Line, NUMBER_MAX},
     meter::Meter,
-    room::{Audit, Phase, RoomChange, burst_for},
+    presence::Calls,
+    room::{Audit, Phase, RoomChange, RoomInitial, burst_for},
     schedule::Ramping,
 };
 
@@ -16,19 +17,54 @@ pub(crate) const RESTORE_GAP: u64 = 1_000;
 pub(crate) const CHANGES_MAX: usize = 500;
 
 impl Line {
-    /// Takes over what a node has seen, if this line is older, or has another epoch and nobody in it.
+    /// Takes over what a node has seen, if this line is older, or is another one that is not longer: it began while the
+    /// store knew nothing of the one that was seen. To be decided before an opening that is due, which must not make an
+    /// older line look young.
     pub(crate) fn decide_restore(&self, highest: &Snapshot) -> Option<Effect> {
         let older = self.epoch == highest.epoch && self.version < highest.version;
-        let empty = self.epoch != highest.epoch && self.issued == 0;
-        (older || empty).then(|| Effect::Restored(Box::new(highest.clone())))
+        let shorter = self.epoch != highest.epoch && self.issued <= highest.issued;
+        (older || shorter).then(|| Effect::Restored(Box::new(highest.clone())))
     }
 
     pub(super) fn apply_restored(&mut self, highest: &Snapshot) {
+        if self.epoch != highest.epoch {
+            self.begin_again();
+        }
         self.epoch = highest.epoch;
         self.version = self.version.max(highest.version.saturating_add(1));
-        self.issued = self.issued.max(highest.issued.saturating_add(RESTORE_GAP).min(NUMBER_MAX));
-        self.cursor = self.cursor.max(highest.cursor).min(self.issued);
         self.tally.total = self.tally.total.max(highest.admitted);
+        self.skip_numbers(highest.issued);
+        self.cursor = self.cursor.max(highest.cursor).min(self.issued);
+        self.take_settings(highest);
+        let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
+        self.schedule.opened |= was_open || highest.drawn > 0;
+        self.schedule.drawn = self.schedule.drawn.max(highest.drawn);
+        let missing = highest.active.saturating_sub(self.active());
+        if missing > 0 {
+            self.unknown.people += missing;
+            self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
+        }
+        self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
+        self.calls = Calls::default();
+    }
+
+    /// Nothing is left of another line but what operators changed.
+    fn begin_again(&mut self) {
+        let initial = RoomInitial { session_ms: self.session_ms, ..RoomInitial::default() };
+        let changes = std::mem::take(&mut self.changes);
+        *self = Line { changes, ..Line::begin(self.clock.wall_ms, &initial) };
+    }
+
+    /// Leaves out the numbers that may have been given out since; nobody waits for them to be called.
+    fn skip_numbers(&mut self, issued: u64) {
+        let first = self.issued.max(issued) + 1;
+        self.issued = self.issued.max(issued.saturating_add(RESTORE_GAP).min(NUMBER_MAX));
+        if first <= self.issued {
+            self.gaps.push_back(first..=self.issued);
+        }
+    }
+
+    fn take_settings(&mut self, highest: &Snapshot) {
         self.rate_per_minute = highest.rate_per_minute;
         self.burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
         self.state = highest.state;
@@ -46,11 +82,7 @@ impl Line {
         self.schedule.prequeue_at_ms = highest.prequeue_at_ms;
         self.schedule.opens_at_ms = highest.opens_at_ms;
         self.schedule.closes_at_ms = highest.closes_at_ms;
-        let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
-        self.schedule.opened |= was_open || highest.drawn > 0;
-        self.schedule.drawn = self.schedule.drawn.max(highest.drawn);
         self.schedule.digest.clone_from(&highest.digest);
-        self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
     }
 
     /// Keeps who changed what.

@@ -7,8 +7,12 @@ mod ceiling;
 mod progress;
 
 use self::{ceiling::Ceiling, progress::Progress};
+use super::Scenario;
 use crate::line::{Claimed, Session, Snapshot};
 use std::collections::HashSet;
+
+/// W3 is promised while no larger part of the people goes away.
+const LEAVE_MAX: f64 = 0.7;
 
 /// A rule that did not hold, and what happened instead.
 pub(super) type Broken = (&'static str, String);
@@ -41,7 +45,7 @@ fn broken<T>(rule: &'static str, detail: String) -> Result<T, Broken> {
 }
 
 impl Checker {
-    pub(super) fn new(rate_per_minute: u32, burst: u32) -> Checker {
+    pub(super) fn new(scenario: &Scenario) -> Checker {
         Checker {
             tickets: Vec::new(),
             sessions: HashSet::new(),
@@ -49,8 +53,8 @@ impl Checker {
             called_last: 0,
             issued_last: 0,
             admitted: 0,
-            ceiling: Ceiling::new(rate_per_minute, burst),
-            progress: Progress::default(),
+            ceiling: Ceiling::new(scenario.rate_per_minute, scenario.burst),
+            progress: Progress::new(scenario.leave <= LEAVE_MAX),
         }
     }
 

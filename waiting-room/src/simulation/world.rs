@@ -12,7 +12,7 @@ use super::{
     visitor::{self, Patience, Stage, Visitor},
 };
 use crate::{
-    door::{Place, poll_after_ms},
+    door::{Place, is_near, poll_after_ms},
     line::{Claimed, RoomState, Session, Snapshot},
 };
 use std::{
@@ -67,6 +67,8 @@ pub(super) struct World<'a, B> {
     unfinished: usize,
     /// Numbers of the people in line who keep their appointments.
     there: BTreeSet<u64>,
+    /// How many of them will stay until they go in.
+    staying: u64,
     waiting: u64,
     checker: Checker,
     trace: Trace,
@@ -88,8 +90,9 @@ impl<'a, B: Backing> World<'a, B> {
             visitors: Vec::new(),
             unfinished: 0,
             there: BTreeSet::new(),
+            staying: 0,
             waiting: 0,
-            checker: Checker::new(scenario.rate_per_minute, scenario.burst),
+            checker: Checker::new(scenario),
             trace: Trace::new(scenario.visitors),
         };
         world.begin();
@@ -151,10 +154,7 @@ impl<'a, B: Backing> World<'a, B> {
             Event::Tick(node) => self.tick(node),
             Event::Ask(visitor) => self.ask(visitor),
             Event::Fault(index) => self.fault(index),
-            Event::Second => {
-                self.second();
-                Ok(())
-            }
+            Event::Second => self.second(),
         }
     }
 
@@ -197,16 +197,16 @@ impl<'a, B: Backing> World<'a, B> {
         self.learn(node, snapshot)
     }
 
-    fn second(&mut self) {
+    fn second(&mut self) -> Result<(), Broken> {
         self.schedule(self.now_ms + 1_000, Event::Second);
         let (now_ms, rate) = (self.now_ms, self.checker.ceiling.rate_in_force());
         let there = self.there.len() as u64;
-        // More than ten seconds of the rate are there, so that some of them are on their way at any time.
-        let enough = there > u64::from(rate) / 6 + 1 && now_ms > 60_000;
-        self.checker.progress.second(now_ms, rate, enough);
+        // More than ten seconds of the rate are there and will stay, so that some of them are on their way at any time.
+        let enough = self.staying > u64::from(rate) / 6 + 1 && now_ms > 60_000;
         let sample =
             Sample { at_ms: now_ms, waiting: self.waiting, there, admitted_last_minute: 0, rate_per_minute: rate };
         self.trace.second(sample);
+        self.checker.progress.second(now_ms, rate, enough)
     }
 
     /// A node that is up; the last one for a retry that comes at once.
@@ -314,7 +314,7 @@ impl<'a, B: Backing> World<'a, B> {
         let shown = if place.called || !ok && told == Some(0) { 0 } else { place.ahead + 1 };
         let next_ms = i64::try_from(poll_after_ms(place, snapshot, jitter)).unwrap_or(i64::MAX);
         let may_claim = place.called && snapshot.state == RoomState::Open;
-        let near = place.called || place.ahead <= u64::from(snapshot.rate_per_minute);
+        let near = is_near(place, snapshot);
         Checker::told(number, told, shown)?;
         self.visitors[visitor].told = Some(shown);
         self.trace.told(visitor, self.now_ms, shown);
@@ -378,14 +378,13 @@ impl<'a, B: Backing> World<'a, B> {
     }
 
     fn be_there(&mut self, visitor: usize, there: bool) {
-        let Visitor { number, is_copy, .. } = self.visitors[visitor];
+        let Visitor { number, is_copy, patience, .. } = self.visitors[visitor];
         if is_copy {
             return;
         }
-        if there {
-            self.there.insert(number);
-        } else {
-            self.there.remove(&number);
+        let changed = if there { self.there.insert(number) } else { self.there.remove(&number) };
+        if changed && patience == Patience::Stays {
+            self.staying = if there { self.staying + 1 } else { self.staying - 1 };
         }
     }
 

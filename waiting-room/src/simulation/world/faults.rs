@@ -1,10 +1,7 @@
 //! Faults and the operator's changes, when their time has come.
 
 use super::{Node, World};
-use crate::{
-    line::RoomState,
-    simulation::{backing::Backing, checker::Broken, fault::FaultKind},
-};
+use crate::simulation::{backing::Backing, checker::Broken, fault::FaultKind};
 
 /// How long the room may take after a fault until it runs at its rate again (W3).
 const RECOVERY_MS: i64 = 5_000;
@@ -35,10 +32,10 @@ impl<B: Backing> World<'_, B> {
                 self.checker.ceiling.jump(*by_ms);
             }
             FaultKind::Changed(change) if self.store_answers() => {
-                heals_ms += CHANGE_MS;
+                // A line on a ramp may be held up by faults; then nobody knows which rate to expect.
+                heals_ms += if change.ramp.is_some() { self.scenario.limit_ms } else { CHANGE_MS };
                 let snapshot = self.backing.change(self.wall_ms(), change);
-                let open = change.state.map(|state| state == RoomState::Open);
-                self.checker.ceiling.change(change.rate_per_minute, change.burst, open);
+                self.checker.ceiling.change(change);
                 self.checker.snapshot(&snapshot)?;
             }
             FaultKind::Changed(_) => {}
