@@ -121,7 +121,9 @@ impl Room {
             return;
         }
         let (Reach::Back { .. }, Some(up_to_ms)) = (late.reach(), late.reach().due_up_to_ms(now_ms)) else { return };
-        loop {
+        // In a calm room joining lets people in at once: each joins by their own poll, so that an entry begins when it is
+        // given, and not when it is found.
+        while !self.is_calm() {
             let due = late.book().take(up_to_ms.saturating_add(late.ahead_ms()), GROUP_MAX, now_ms);
             if due.is_empty() {
                 break;
@@ -135,15 +137,19 @@ impl Room {
         }
     }
 
+    /// Whether nobody waits, as far as this node knows.
+    fn is_calm(&self) -> bool {
+        self.snapshot().waiting() == 0
+    }
+
     /// The number of a provisional ticket, if there is one; whoever comes after all others are settled gets it now.
     async fn number_of(&self, arrival: Arrival) -> Option<Placed> {
         let now_ms = self.now_ms();
-        let known = self.late().book().hear(arrival, now_ms);
-        if known.is_some()
-            || self.late().reach() != Reach::Here
-            || self.quiet_ms().is_some()
-            || !self.late().book().take_one(arrival, now_ms)
-        {
+        let late = self.late();
+        let known = late.book().hear(arrival, now_ms);
+        let due = late.reach().due_in_ms(arrival.at_ms.saturating_sub(late.ahead_ms()), now_ms) == Some(0);
+        let alone = late.reach() == Reach::Here || due && self.is_calm();
+        if known.is_some() || !alone || self.quiet_ms().is_some() || !late.book().take_one(arrival, now_ms) {
             return known;
         }
         self.join_late(&[arrival]).await.ok()?.pop()

@@ -102,7 +102,7 @@ impl Facts {
             room: room.name().to_owned(),
             title: room.title().to_owned(),
             state: line.state.as_str(),
-            state_why: state_why(&line),
+            state_why: if room.store_ok() { state_why(&line) } else { format!("As last seen: {}", state_why(&line)) },
             phase: line.phase.as_str(),
             method: line.method.as_str(),
             rate_per_minute: line.rate_per_minute,
@@ -181,7 +181,8 @@ impl Facts {
 /// What the store's absence means for visitors now; empty while it is there and nobody waits for a number.
 fn store_why(room: &Room) -> String {
     let Some(since_ms) = room.away_since_ms() else { return String::new() };
-    let (since, people) = (time_said(since_ms), room.provisional());
+    // To the second: it is for people.
+    let (since, people) = (time_said(since_ms.div_euclid(1_000) * 1_000), room.provisional());
     if room.store_ok() {
         return format!(
             "The store is back. {people} people who came while it was away get their numbers, oldest first."

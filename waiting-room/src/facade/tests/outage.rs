@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::harness::{World, settings};
+use crate::line::{RoomChange, RoomState};
 use crate::store::LineStore;
 use crate::{Door, OnStoreLoss, RoomSettings, Secrets, Settings, new_entry_key};
 
@@ -106,6 +107,10 @@ async fn come_back(world: &World) {
 async fn who_comes_meanwhile_gets_a_number_in_the_order_of_arrival() {
     let world = World::new().await;
     world.busy().await;
+    // Somebody waits, so joining lets nobody in.
+    let paused = RoomChange { state: Some(RoomState::Paused), ..RoomChange::default() };
+    world.door.gate().rooms.get("demo").unwrap().change("ada", &paused).await.unwrap();
+    join(&world, "paused").await;
     go_away(&world).await;
     let mut people = Vec::new();
     for _ in 0..3 {
@@ -124,11 +129,11 @@ async fn who_comes_meanwhile_gets_a_number_in_the_order_of_arrival() {
         numbers.push((index, number(&world, &people[index]).await));
     }
     numbers.sort_unstable();
-    assert_eq!(numbers, [(0, 3), (1, 4), (2, 5), (3, 6)]);
-    assert_eq!(number(&world, &people[1]).await, 4, "replayed: the same number");
-    join(&world, "waiting").await;
+    assert_eq!(numbers, [(0, 4), (1, 5), (2, 6), (3, 7)]);
+    assert_eq!(number(&world, &people[1]).await, 5, "replayed: the same number");
+    join(&world, "paused").await;
     let page = world.get(SEATS, &people[2]).await;
-    assert!(page.body.contains("data-testid=\"place\">5<"), "the page changes the ticket as well: {}", page.body);
+    assert!(page.body.contains("data-testid=\"place\">6<"), "the page changes the ticket as well: {}", page.body);
     assert!(page.cookie().starts_with("vestibule_ticket_demo="));
 }
 
@@ -306,4 +311,20 @@ async fn a_node_that_knows_less_shows_no_worse_place() {
     for seen in ["1.1.0", "x", "", "9.9"] {
         assert_eq!(at_stale(&[("authorization", &bearer), ("x-waiting-room-seen", seen)]).await["ahead"], forgot);
     }
+}
+
+#[tokio::test]
+async fn in_a_calm_room_each_goes_in_by_their_own_poll() {
+    let world = World::new().await;
+    go_away(&world).await;
+    let (one, two) = (join(&world, "provisional").await, join(&world, "provisional").await);
+    come_back(&world).await;
+    world.pass_ms(5_000).await;
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    let room = world.door.gate().rooms.get("demo").unwrap();
+    assert_eq!((room.snapshot().issued, room.away_since_ms()), (0, None), "nothing was given to nobody");
+    let facts = world.json(Method::GET, &format!("{ROOM}/ticket"), &one).await;
+    assert_eq!(facts.json()["state"], "admitted", "{}", facts.body);
+    assert!(facts.cookie().contains("vestibule_entry_demo=") && facts.cookie().contains("vestibule_ticket_demo="));
+    assert_eq!(number(&world, &two).await, 2);
 }
