@@ -12,6 +12,7 @@ use super::room::Room;
 use super::shut::Shut;
 use crate::credential::{Arrival, Provisional, Ticket};
 use crate::line::Snapshot;
+use crate::settings::OnStoreLoss;
 use crate::store::{GROUP_MAX, StoreError};
 
 /// The least time between two polls of a provisional ticket while the store is away, in milliseconds, and the most
@@ -116,8 +117,13 @@ impl Room {
     pub(super) async fn settle(&self) {
         let now_ms = self.now_ms();
         let late = self.late();
-        let told = late.reach() == Reach::Here || matches!(late.reach(), Reach::Back { .. }) && self.tell().await;
-        if !told || self.quiet_ms().is_some() {
+        if matches!(late.reach(), Reach::Away { .. }) {
+            return;
+        }
+        // What went in locally is used up before anybody else goes in. An opened room lets in far more people than could
+        // be told of in time; its numbers follow one after the other.
+        let told = self.tell().await;
+        if !told && self.on_store_loss() == OnStoreLoss::Local || self.quiet_ms().is_some() {
             return;
         }
         let (Reach::Back { .. }, Some(up_to_ms)) = (late.reach(), late.reach().due_up_to_ms(now_ms)) else { return };

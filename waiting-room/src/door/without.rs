@@ -18,8 +18,8 @@ use std::sync::{MutexGuard, PoisonError};
 const POLL_AWAY_MS: u64 = 4_000;
 /// Who is near asks so often, in milliseconds.
 const POLL_NEAR_MS: u64 = 1_000;
-/// People of whom the line is told in one round.
-const TOLD_MAX: usize = 512;
+/// People of whom the line is told in one round: the line must move on meanwhile.
+const TOLD_MAX: usize = 128;
 
 /// How a room stands while its store is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,11 @@ impl Gate {
         }
         let mode = match room.alone(matches!(held, Held::Number(_)), now_ms)? {
             Alone::Open => {
-                room.stand_in().admit(rank, now_ms);
+                match held {
+                    Held::Number(_) => room.stand_in().admit(rank, now_ms),
+                    // Without a number there is nothing to use up: once the entry is over, the ticket is a place at the end.
+                    Held::Provisional(_) => room.stand_in().count += 1,
+                }
                 OnStoreLoss::Open
             }
             Alone::Local { since_ms } => {
