@@ -150,7 +150,10 @@ impl<'a, B: Backing> World<'a, B> {
 
     fn play(&mut self, event: Event) -> Result<(), Broken> {
         match event {
-            Event::Begins => self.checker.begins(),
+            Event::Begins => {
+                self.trace.began(self.now_ms);
+                self.checker.begins()
+            }
             Event::Tick(node) => self.tick(node),
             Event::Ask(visitor) => self.ask(visitor),
             Event::Fault(index) => self.fault(index),
@@ -276,7 +279,7 @@ impl<'a, B: Backing> World<'a, B> {
         self.visitors[visitor].number = joined.first;
         self.visitors[visitor].epoch = joined.snapshot.epoch;
         if session.is_some() {
-            self.trace.admitted(self.now_ms, 0);
+            self.trace.admitted(0);
             self.done(visitor);
             return Ok(());
         }
@@ -351,8 +354,7 @@ impl<'a, B: Backing> World<'a, B> {
         match answer {
             Claimed::Admitted(_) => {
                 if !self.visitors[visitor].is_copy {
-                    let waited_ms = self.now_ms - self.visitors[visitor].arrived_ms;
-                    self.trace.admitted(self.now_ms, waited_ms);
+                    self.trace.admitted(self.now_ms - self.visitors[visitor].arrived_ms);
                 }
                 self.done(visitor);
             }
