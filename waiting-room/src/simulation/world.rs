@@ -165,14 +165,6 @@ impl<'a, B: Backing> World<'a, B> {
         WALL_BEGIN_MS + self.now_ms + self.wall_offset_ms
     }
 
-    const fn store_answers(&self) -> bool {
-        self.now_ms >= self.store_away_until_ms
-    }
-
-    const fn replies_arrive(&self) -> bool {
-        self.now_ms >= self.replies_lost_until_ms
-    }
-
     /// A node hears from the store; replies may overtake each other.
     fn learn(&mut self, node: usize, snapshot: Snapshot) -> Result<(), Broken> {
         self.checker.snapshot(&snapshot)?;
