@@ -13,3 +13,4 @@ mod restart;
 mod roles;
 mod simulate;
 mod start;
+mod store_away;

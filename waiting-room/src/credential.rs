@@ -5,6 +5,7 @@ mod entry;
 mod jwks;
 mod layer;
 pub(crate) mod proof;
+mod provisional;
 mod ticket;
 mod verifier;
 
@@ -13,6 +14,7 @@ pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use proof::{Challenge, ProofKey};
+pub(crate) use provisional::{Arrival, Provisional};
 pub use ticket::TicketClaims;
 pub(crate) use ticket::{Ticket, TicketKeys};
 pub use verifier::EntryVerifier;
@@ -24,6 +26,11 @@ pub(crate) const ENTRY_HEADER: &str = "x-entry-token";
 /// Name of the cookie with a room's ticket.
 pub(crate) fn ticket_cookie(room: &str) -> String {
     format!("vestibule_ticket_{room}")
+}
+
+/// Name of the cookie with the best place that was shown.
+pub(crate) fn seen_cookie(room: &str) -> String {
+    format!("vestibule_seen_{room}")
 }
 
 /// Name of the cookie with a room's entry token.

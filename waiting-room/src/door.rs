@@ -1,19 +1,25 @@
 //! Who may pass: the verdict for one request, the proof that forwarding consumes, and what a node knows of each room.
 //! Renders nothing and forwards nothing.
 
+mod book;
 mod desk;
 mod gate;
+mod late;
 mod lots;
 mod pass;
+mod reach;
 mod report;
 mod room;
 mod shut;
+mod stand_in;
 mod steer;
 mod verdict;
 mod wait;
+mod without;
 
 pub(crate) use desk::{Comer, NotJoined};
 pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
+pub(crate) use late::Held;
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
 pub(crate) use shut::Shut;

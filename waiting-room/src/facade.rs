@@ -84,7 +84,7 @@ impl Door {
         let verifier = EntryVerifier::from_jwks(&signer.jwks()).map_err(|bad| refuse(&bad))?;
         let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
         let tickets = TicketKeys::new(&secrets.ticket_key);
-        let rooms = Rooms::open(&settings.rooms, store, &tickets).await.map_err(|error| match error {
+        let rooms = Rooms::open(&settings.rooms, store, &tickets, &clock).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
             StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
@@ -207,7 +207,7 @@ impl House {
             }
             Verdict::Wait(room, standing, grant) => {
                 metrics::verdict(Seen::Wait);
-                visitor::waiting(visit, room, &standing, &grant)
+                visitor::waiting(visit, room, *standing, &grant)
             }
             Verdict::Prove(room) => {
                 metrics::verdict(Seen::Wait);

@@ -14,9 +14,11 @@ use crate::store;
 
 mod begin;
 mod joining;
+mod loss;
 
 pub use begin::Begin;
 pub use joining::{BypassRule, JoinLimit, ProofOfWork};
+pub use loss::OnStoreLoss;
 
 /// Milliseconds since 1970, never going backwards.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -113,6 +115,10 @@ pub struct RoomSettings {
     pub proof_of_work: ProofOfWork,
     /// Who need not wait.
     pub bypass: Vec<BypassRule>,
+    /// Who goes in while the line's store is away.
+    pub on_store_loss: OnStoreLoss,
+    /// How many nodes share the rate then; needed for `local`.
+    pub local_nodes: u32,
 }
 
 impl Default for Settings {
@@ -170,6 +176,8 @@ impl Default for RoomSettings {
             join_limit: JoinLimit::default(),
             proof_of_work: ProofOfWork::default(),
             bypass: Vec::new(),
+            on_store_loss: OnStoreLoss::Hold,
+            local_nodes: 0,
         }
     }
 }
@@ -255,6 +263,7 @@ impl RoomSettings {
         self.join_limit.check(name)?;
         self.proof_of_work.check(name)?;
         self.begin.check(name)?;
+        self.on_store_loss.check(self.local_nodes, name)?;
         self.initial()
             .check()
             .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
@@ -355,6 +364,8 @@ mod tests {
             s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;
         });
         assert_eq!(bounds, "rooms.demo.autopilot.ceiling");
+        let local = with(|s| s.rooms.entry("demo".to_owned()).or_default().on_store_loss = OnStoreLoss::Local);
+        assert_eq!(local, "rooms.demo.local_nodes");
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod asset;
 mod facts;
 pub(crate) mod page;
 mod reply;
+mod seen;
 
 pub(crate) use api::own;
 pub(crate) use reply::{check, farewell, keep, refusal, waiting};

@@ -2,27 +2,32 @@
 //! reply refreshes the snapshot that polls are answered from; a failure only says "store away".
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::book::Placed;
 use super::desk::Desk;
+use super::late::Late;
 use super::lots::{Lots, Position};
 use super::report::{Batch, Reports};
+use super::stand_in::StandIn;
 use super::steer::Steering;
-use crate::credential::TicketKeys;
+use crate::credential::{Arrival, TicketKeys};
 use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, RoomChange, Session, Snapshot};
 use crate::metrics;
-use crate::settings::RoomSettings;
+use crate::settings::{Clock, RoomSettings};
 use crate::store::{BATCH_MAX, LineStore, StoreError};
 
 /// How often a node moves the line on and refreshes its snapshot.
 const TICK_EVERY: Duration = Duration::from_millis(250);
 /// How often a node tells the line what it has heard.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// How often those who came while the store was away are given their numbers.
+const SETTLE_EVERY: Duration = Duration::from_millis(50);
 /// A store that has not answered by then is away, as far as this request is concerned.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -53,6 +58,10 @@ pub(crate) struct Room {
     store: Arc<dyn LineStore>,
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
+    late: Late,
+    // A std mutex: never held across an `.await`.
+    pub(super) stand_in: Mutex<StandIn>,
+    clock: Clock,
     lots: Lots,
     desk: Desk,
     reports: Reports,
@@ -66,6 +75,7 @@ impl Room {
         settings: &RoomSettings,
         store: Arc<dyn LineStore>,
         keys: &TicketKeys,
+        clock: &Clock,
     ) -> Result<Room, StoreError> {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
         let lots = Lots::new(keys, name, &settings.beacon);
@@ -78,6 +88,9 @@ impl Room {
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
+            late: Late::new(),
+            stand_in: Mutex::default(),
+            clock: Arc::clone(clock),
             lots,
             steering: Steering::default(),
         })
@@ -93,6 +106,19 @@ impl Room {
 
     pub(crate) fn session_ms(&self) -> i64 {
         self.settings.session_ms
+    }
+
+    /// Those who come while the store is away.
+    pub(super) fn late(&self) -> &Late {
+        &self.late
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(super) fn settings(&self) -> &RoomSettings {
+        &self.settings
     }
 
     /// What is asked of those who join.
@@ -126,6 +152,19 @@ impl Room {
         metrics::joined(&self.name, joined.admitted.len());
         let session = joined.admitted.into_iter().find(|session| session.number == joined.first);
         Ok(Joining { epoch: joined.snapshot.epoch, number: joined.first, session })
+    }
+
+    /// Draws numbers for people who came while the store was away, oldest first, each under the name of its ticket.
+    pub(super) async fn join_as(&self, arrivals: &[Arrival]) -> Result<Vec<Placed>, StoreError> {
+        let count = u32::try_from(arrivals.len()).unwrap_or(u32::MAX);
+        let joined = self.keep(in_time(self.store.join(&self.name, count)).await, |joined| &joined.snapshot)?;
+        let (at_ms, epoch) = (self.now_ms(), joined.snapshot.epoch);
+        let place = |number| {
+            let session = joined.admitted.iter().find(|session| session.number == number).cloned();
+            metrics::joined(&self.name, usize::from(session.is_some()));
+            Placed { epoch, number, session, at_ms }
+        };
+        Ok((joined.first..).take(arrivals.len()).map(place).collect())
     }
 
     /// Where a number of the line that `line` shows stands. Costs no call.
@@ -182,12 +221,15 @@ impl Room {
     pub(crate) async fn tick(&self) -> Result<Snapshot, StoreError> {
         let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
         metrics::line(&self.name, &snapshot);
+        self.late.learn(&snapshot, self.now_ms());
         self.lots.follow(&snapshot).await;
         Ok(snapshot)
     }
 
     /// Tells the line who is there and which sessions go on or are over.
     pub(crate) async fn report(&self) {
+        self.late.book().sweep(self.now_ms());
+        self.stand_in().sweep(self.session_ms(), self.now_ms());
         let Batch { heard, renew, end } = self.reports.take();
         for positions in heard.chunks(BATCH_MAX) {
             // Who was not told of is heard again soon.
@@ -208,10 +250,13 @@ impl Room {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut report = tokio::time::interval(REPORT_EVERY);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut settle = tokio::time::interval(SETTLE_EVERY);
+        settle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = report.tick() => self.report().await,
+                _ = settle.tick() => self.settle().await,
                 _ = every.tick() => {
                     // The outcome is in the snapshot and in `store_ok`; `keep` has logged a change.
                     let _ = self.tick().await;
@@ -243,11 +288,15 @@ impl Room {
 
     fn store_is(&self, ok: bool, why: &str) {
         if self.store_ok.swap(ok, Ordering::Relaxed) != ok {
+            if ok {
+                self.store_came_back();
+            }
+            self.late.store_is(ok, self.now_ms());
             metrics::store_up(&self.name, ok);
             if ok {
                 tracing::info!(room = self.name, "the line's store is back");
             } else {
-                tracing::error!(room = self.name, why, "the line's store is away; nobody is let in");
+                tracing::error!(room = self.name, why, "the line's store is away");
             }
         }
     }
@@ -271,10 +320,11 @@ impl Rooms {
         settings: &BTreeMap<String, RoomSettings>,
         store: &Arc<dyn LineStore>,
         keys: &TicketKeys,
+        clock: &Clock,
     ) -> Result<Rooms, StoreError> {
         let mut rooms = BTreeMap::new();
         for (name, room) in settings {
-            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), keys).await?);
+            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), keys, clock).await?);
         }
         Ok(Rooms(rooms))
     }

@@ -55,6 +55,11 @@ impl Place {
         Place { number, ahead: snapshot.ahead_of(number), called: snapshot.is_called(number) }
     }
 
+    /// The same place as somebody sees it who has been told before how many stand in front.
+    pub(crate) fn no_worse_than(self, ahead_before: Option<u64>) -> Place {
+        Place { ahead: ahead_before.map_or(self.ahead, |before| self.ahead.min(before)), ..self }
+    }
+
     /// People who go in before: those in front, and those who were called and have not gone in yet.
     fn people(self, snapshot: &Snapshot) -> u64 {
         if self.called { 0 } else { self.ahead.saturating_add(snapshot.called_waiting) }
