@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
-use crate::door::NotJoined;
+use crate::door::{NotJoined, Outcome};
 use crate::line::{Claimed, Snapshot};
 use crate::problem::Code;
 use crate::settings::OnStoreLoss;
@@ -35,11 +35,12 @@ const RATE: &str = "vestibule_line_rate_per_minute";
 const STORE_UP: &str = "vestibule_store_up";
 const PROVISIONAL: &str = "vestibule_provisional_tickets_total";
 const WITHOUT_STORE: &str = "vestibule_let_in_without_store_total";
+const ETA: &str = "vestibule_eta_total";
 const OPERATOR_CHANGES: &str = "vestibule_operator_changes_total";
 const OPERATOR_LOGINS: &str = "vestibule_operator_logins_total";
 
 /// Every metric: name, kind, help. The exporter describes them from here, and so does the README.
-pub const TABLE: [(&str, Kind, &str); 16] = [
+pub const TABLE: [(&str, Kind, &str); 17] = [
     (TICKETS, Kind::Counter, "Numbers given out by this node, by room"),
     (ADMITTED, Kind::Counter, "Entries given by this node, by room and way (calm, claim)"),
     (CLAIMS, Kind::Counter, "Requests to go in, by room and outcome; a repeated answer counts as admitted"),
@@ -61,6 +62,11 @@ pub const TABLE: [(&str, Kind, &str); 16] = [
         WITHOUT_STORE,
         Kind::Counter,
         "Entries given by this node while the store was away, by room and mode (local, open)",
+    ),
+    (
+        ETA,
+        Kind::Counter,
+        "Expected waits of a sample, as told at joining, by room and how the real wait was (sooner, inside, later)",
     ),
     (OPERATOR_CHANGES, Kind::Counter, "Changes by operators, by room"),
     (OPERATOR_LOGINS, Kind::Counter, "Attempts to log in as operator, by outcome (accepted, refused, throttled)"),
@@ -89,6 +95,11 @@ pub(crate) fn joined(room: &str, admitted: usize) {
     if admitted > 0 {
         counter!(ADMITTED, "room" => room.to_owned(), "way" => "calm").increment(1);
     }
+}
+
+/// Somebody went in whose wait was foretold.
+pub(crate) fn eta(room: &str, outcome: Outcome) {
+    counter!(ETA, "room" => room.to_owned(), "outcome" => outcome.as_str()).increment(1);
 }
 
 /// Somebody got no number.

@@ -209,7 +209,12 @@ impl Gate {
         if grant.entry.is_some() {
             return Ok(Turn::In(grant));
         }
-        Ok(Turn::Wait(Box::new(self.standing(room, Some(ticket))), grant))
+        let standing = self.standing(room, Some(ticket));
+        if let Some(eta) = standing.eta {
+            let number = (joining.epoch, joining.number);
+            room.promises.told(number, standing.snapshot.waiting(), eta, standing.now_ms);
+        }
+        Ok(Turn::Wait(Box::new(standing), grant))
     }
 
     /// A ticket with a number that the line has just given.
@@ -260,7 +265,12 @@ impl Gate {
         }
         match room.claim(ticket.epoch, place.number).await {
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
-                Some(entry) => Turn::In(Grant { ticket: None, entry: Some(entry) }),
+                Some(entry) => {
+                    if let Some(outcome) = room.promises.came(ticket.epoch, ticket.number, self.now_ms()) {
+                        metrics::eta(room.name(), outcome);
+                    }
+                    Turn::In(Grant { ticket: None, entry: Some(entry) })
+                }
                 None => Turn::Wait(Box::new(standing), Grant::default()),
             },
             Ok(Entered::NotYet(retry_ms)) => {
@@ -308,7 +318,7 @@ impl Gate {
             status,
             place: ticket.as_ref().map(|_| place),
             ticket,
-            eta: wait::eta_of(place, &snapshot),
+            eta: wait::eta_of(place, &snapshot, room.pace_per_minute()),
             poll_after_ms: wait::poll_after_ms(place, &snapshot, rand::random()),
             next: None,
             snapshot,

@@ -13,6 +13,8 @@ use super::book::Placed;
 use super::desk::Desk;
 use super::late::Late;
 use super::lots::{Lots, Position};
+use super::pace::Pace;
+use super::promise::Promises;
 use super::report::{Batch, Reports};
 use super::stand_in::StandIn;
 use super::steer::Steering;
@@ -63,6 +65,8 @@ pub(crate) struct Room {
     pub(super) stand_in: Mutex<StandIn>,
     clock: Clock,
     lots: Lots,
+    pace: Pace,
+    pub(super) promises: Promises,
     desk: Desk,
     reports: Reports,
     pub(super) steering: Steering,
@@ -92,6 +96,8 @@ impl Room {
             stand_in: Mutex::default(),
             clock: Arc::clone(clock),
             lots,
+            pace: Pace::default(),
+            promises: Promises::default(),
             steering: Steering::default(),
         })
     }
@@ -119,6 +125,11 @@ impl Room {
 
     pub(super) fn settings(&self) -> &RoomSettings {
         &self.settings
+    }
+
+    /// Positions called per minute lately; 0 while that is not known.
+    pub(crate) fn pace_per_minute(&self) -> u64 {
+        self.pace.per_minute()
     }
 
     /// What is asked of those who join.
@@ -222,6 +233,7 @@ impl Room {
         let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
         metrics::line(&self.name, &snapshot);
         self.late.learn(&snapshot, self.now_ms());
+        self.pace.follow(&snapshot);
         self.lots.follow(&snapshot).await;
         Ok(snapshot)
     }

@@ -97,7 +97,7 @@ impl From<Remaining> for Stock {
 impl Facts {
     pub(super) fn of(door: &Door, room: &Room) -> Facts {
         let line = room.snapshot();
-        let wait = eta(line.waiting(), &line);
+        let wait = eta(line.waiting(), &line, room.pace_per_minute());
         Facts {
             room: room.name().to_owned(),
             title: room.title().to_owned(),
