@@ -63,9 +63,16 @@ impl World {
     }
 }
 
+impl World {
+    /// Until everybody has a ticket.
+    pub(crate) async fn gather(&self) {
+        self.crowd.is_here().await;
+    }
+}
+
 /// Tells a story: `fault` breaks something, and is over when it is whole again.
 pub(crate) async fn tell(name: &str, mut world: World, fault: impl AsyncFnOnce(&mut World)) {
-    world.crowd.is_here().await;
+    world.gather().await;
     let watch = Watch::begin(world.doors.signs()).await;
     sleep(seconds(10, 1)).await;
     fault(&mut world).await;
