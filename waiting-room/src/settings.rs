@@ -14,7 +14,7 @@ use crate::store;
 
 mod joining;
 
-pub use joining::{BypassRule, JoinLimit, ProofOfWork};
+pub use joining::{BypassRule, JoinLimit, LaneSettings, ProofOfWork};
 
 /// Milliseconds since 1970, never going backwards.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -109,6 +109,10 @@ pub struct RoomSettings {
     pub proof_of_work: ProofOfWork,
     /// Who need not wait.
     pub bypass: Vec<BypassRule>,
+    /// Lanes besides the general one: they share the rate by weight, and lend what they do not use.
+    pub lanes: Vec<LaneSettings>,
+    /// Whether somebody has one place in this room, however often they join: it asks everybody who they are.
+    pub one_place_per_identity: bool,
 }
 
 impl Default for Settings {
@@ -165,6 +169,8 @@ impl Default for RoomSettings {
             join_limit: JoinLimit::default(),
             proof_of_work: ProofOfWork::default(),
             bypass: Vec::new(),
+            lanes: Vec::new(),
+            one_place_per_identity: false,
         }
     }
 }
@@ -266,6 +272,7 @@ impl RoomSettings {
             max_active: self.max_active,
             queue_max: self.queue_max,
             session_renewal: self.session_renewal,
+            lanes: self.lanes.iter().map(LaneSettings::initial).collect(),
             ..RoomInitial::default()
         }
     }

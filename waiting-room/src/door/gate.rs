@@ -14,13 +14,11 @@ use super::wait::{self, Eta, Place};
 use crate::credential::{
     Challenge, Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
 };
-use crate::line::{Phase, RoomState, Session, Snapshot};
+use crate::line::{LANES_MAX, Phase, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
 use crate::metrics;
 use crate::path::Rules;
 use crate::settings::Clock;
 
-/// First come, first served: there is one lane.
-const LANE: u8 = 0;
 /// While the store is away a page asks this often, in milliseconds, before jitter.
 const POLL_AWAY_MS: u64 = 4_000;
 
@@ -128,10 +126,12 @@ impl Gate {
     }
 
     /// The ticket behind a text, if it is one of this line: signed by us, for this room, in this life of the line.
-    /// A ticket of a younger line than this node has seen is kept: the next tick will know it.
+    /// A ticket of a younger line than this node has seen, or of a lane it has yet to hear of, is kept: the next tick will
+    /// know it.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        (ticket.epoch >= room.snapshot().epoch && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
+        let lane = usize::from(ticket.lane) < LANES_MAX;
+        (ticket.epoch >= room.snapshot().epoch && lane && ticket.number > 0).then_some(ticket)
     }
 
     /// `repeats`: it may be the repeat of a request whose answer was lost, so a session that has just ended holds still.
@@ -183,21 +183,22 @@ impl Gate {
         Some(self.proofs.challenge(room.name(), number_max, now_ms))
     }
 
-    /// Draws a number; if the room is calm, in at once.
+    /// Draws a number; if the room is calm, in at once. An identity that has a number gets a ticket of that one.
     ///
     /// # Errors
     /// [`NotJoined`]: nobody is let in, and there is no number.
     pub(crate) async fn join(&self, room: &Room, comer: Comer<'_>) -> Result<Turn, NotJoined> {
         let joined = match self.ask(room, comer) {
-            Ok(()) => room.join().await.map_err(|error| NotJoined::by(error, &room.snapshot())),
+            Ok(()) => room.join(comer.joiner).await.map_err(|error| NotJoined::by(error, &room.snapshot())),
             Err(refused) => Err(refused),
         };
+        let joined = joined.and_then(|joining| if joining.used { Err(NotJoined::Used) } else { Ok(joining) });
         let joining = joined.inspect_err(|refused| metrics::not_joined(room.name(), refused))?;
         let ticket = Ticket {
             room: room.name().to_owned(),
             epoch: joining.epoch,
-            lane: LANE,
-            number: joining.number,
+            lane: u8::try_from(lane_of(joining.number)).unwrap_or(u8::MAX),
+            number: within_lane(joining.number),
             issued_at_ms: self.now_ms(),
         };
         let text = self.tickets.mint(&ticket);
@@ -212,11 +213,16 @@ impl Gate {
     /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
     fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<(), NotJoined> {
         let (desk, now_ms) = (room.desk(), self.now_ms());
-        if let Some(shut) = Shut::of(&room.snapshot(), false) {
+        if room.asks_for_identity() && comer.joiner.identity.is_none() {
+            return Err(NotJoined::NoIdentity);
+        }
+        // Who has a place in a room that is shut or full now finds it again: only the line knows that.
+        let may_have_one = comer.joiner.identity.is_some();
+        if let Some(shut) = Shut::of(&room.snapshot(), false).filter(|_| !may_have_one) {
             return Err(NotJoined::Shut(shut));
         }
         // The line says the same; asking it would only cost a call for each of those who come in vain.
-        if is_full(&room.snapshot()) {
+        if is_full(&room.snapshot()) && !may_have_one {
             return Err(NotJoined::Full);
         }
         let proof = match desk.proofs() {
@@ -246,7 +252,7 @@ impl Gate {
         let Some(place) = place.filter(|_| !still) else {
             return Turn::Wait(Box::new(standing), Grant::default());
         };
-        match room.claim(ticket.epoch, place.number).await {
+        match room.claim(ticket.epoch, place.position()).await {
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
                 Some(entry) => Turn::In(Grant { ticket: None, entry: Some(entry) }),
                 None => Turn::Wait(Box::new(standing), Grant::default()),
@@ -274,9 +280,9 @@ impl Gate {
         if !room.store_ok() || !seen {
             return self.away(room, ticket);
         }
-        // Who has no ticket yet stands where the next number would.
-        let next = snapshot.issued.saturating_add(1);
-        let position = room.position_of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
+        // Who has no ticket yet stands where the next number of the first lane would.
+        let next = || numbered(0, snapshot.lane(0).map_or(0, |lane| lane.issued).saturating_add(1));
+        let position = room.position_of(ticket.as_ref().map_or_else(next, Ticket::in_line), &snapshot);
         let shut = Shut::of(&snapshot, true);
         let Position::At(position) = position else {
             let away = self.away(room, ticket);
@@ -370,14 +376,14 @@ impl Gate {
 /// Notes that somebody is there, if the line wants to know. By position: it is the one that a draw gave.
 fn hear(room: &Room, place: Place, line: &Snapshot) {
     if wait::is_near(place, line) {
-        room.reports().hear(place.number);
+        room.reports().hear(place.position());
     }
 }
 
 /// The place of a ticket of this line, if it has one yet.
 fn place_of(room: &Room, ticket: Option<&Ticket>, line: &Snapshot) -> Option<Place> {
     let ticket = ticket.filter(|ticket| ticket.epoch == line.epoch)?;
-    match room.position_of(ticket.number, line) {
+    match room.position_of(ticket.in_line(), line) {
         Position::At(position) => Some(Place::of(position, line)),
         Position::NotDrawn | Position::NotKnown => None,
     }

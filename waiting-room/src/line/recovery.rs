@@ -2,11 +2,12 @@
 //! seen, numbers that skip ahead, and an empty meter.
 
 use super::{
-    answer::Snapshot,
+    answer::{LaneSnapshot, Snapshot},
     effect::Effect,
-    machine::{Line, NUMBER_MAX},
+    lane::LANES_MAX,
+    machine::Line,
     meter::Meter,
-    room::{Audit, Phase, RoomChange, burst_for},
+    room::{Audit, Invalid, Phase, RoomChange, burst_for},
     schedule::Ramping,
 };
 
@@ -19,15 +20,14 @@ impl Line {
     /// Takes over what a node has seen, if this line is older, or has another epoch and nobody in it.
     pub(crate) fn decide_restore(&self, highest: &Snapshot) -> Option<Effect> {
         let older = self.epoch == highest.epoch && self.version < highest.version;
-        let empty = self.epoch != highest.epoch && self.issued == 0;
+        let empty = self.epoch != highest.epoch && self.lanes.iter().all(|lane| lane.issued == 0);
         (older || empty).then(|| Effect::Restored(Box::new(highest.clone())))
     }
 
     pub(super) fn apply_restored(&mut self, highest: &Snapshot) {
         self.epoch = highest.epoch;
         self.version = self.version.max(highest.version.saturating_add(1));
-        self.issued = self.issued.max(highest.issued.saturating_add(RESTORE_GAP).min(NUMBER_MAX));
-        self.cursor = self.cursor.max(highest.cursor).min(self.issued);
+        self.restore_lanes(&highest.lanes);
         self.tally.total = self.tally.total.max(highest.admitted);
         self.rate_per_minute = highest.rate_per_minute;
         self.burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
@@ -47,10 +47,25 @@ impl Line {
         self.schedule.opens_at_ms = highest.opens_at_ms;
         self.schedule.closes_at_ms = highest.closes_at_ms;
         let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
-        self.schedule.opened |= was_open || highest.drawn > 0;
-        self.schedule.drawn = self.schedule.drawn.max(highest.drawn);
-        self.schedule.digest.clone_from(&highest.digest);
+        self.schedule.opened |= was_open || highest.drawn() > 0;
         self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
+    }
+
+    /// The lanes of the line that was lost, in their order, because numbers tell lanes by it; then those of this one that
+    /// it did not have yet, in which nobody has a number.
+    fn restore_lanes(&mut self, seen: &[LaneSnapshot]) {
+        let mine = std::mem::take(&mut self.lanes);
+        for seen in seen.iter().take(LANES_MAX) {
+            let mut lane = mine.iter().find(|lane| lane.name == seen.name).cloned().unwrap_or_default();
+            lane.restore(seen);
+            self.lanes.push(lane);
+        }
+        for lane in mine {
+            let is_new = self.lanes.iter().all(|other| other.name != lane.name);
+            if is_new && self.lanes.len() < LANES_MAX {
+                self.lanes.push(lane);
+            }
+        }
     }
 
     /// Keeps who changed what.
@@ -77,10 +92,25 @@ impl Line {
             queue_max: change.queue_max.map(|_| self.queue_max),
             method: change.method.map(|_| self.method),
             session_renewal: change.session_renewal.map(|_| self.session_renewal),
+            lane_weights: change.lane_weights.as_ref().map(|weights| {
+                let named = self.lanes.iter().filter(|lane| weights.contains_key(&lane.name));
+                named.map(|lane| (lane.name.clone(), lane.weight)).collect()
+            }),
             prequeue_at_ms: time(change.prequeue_at_ms, self.schedule.prequeue_at_ms),
             opens_at_ms: time(change.opens_at_ms, self.schedule.opens_at_ms),
             closes_at_ms: time(change.closes_at_ms, self.schedule.closes_at_ms),
         }
+    }
+
+    /// Whether the change names lanes that there are.
+    pub(crate) fn check_change(&self, change: &RoomChange) -> Result<(), Invalid> {
+        let mut named = change.lane_weights.iter().flat_map(|weights| weights.keys());
+        let is_known = |name: &&String| self.lanes.iter().any(|lane| lane.name == **name);
+        if named.all(|name| is_known(&name)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.lanes.iter().map(|lane| lane.name.as_str()).collect();
+        Err(Invalid { field: "lane_weights", range: format!("of lanes that the room has: {}", names.join(", ")) })
     }
 
     /// The last changes, oldest first.

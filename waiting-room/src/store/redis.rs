@@ -14,7 +14,7 @@ use self::{
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
 use crate::line::{
-    Audit, Claimed, Invalid, Joined, RoomChange, RoomInitial, RoomState, Snapshot, burst_for, check_room_name,
+    Audit, Claimed, Invalid, Joined, Joiner, RoomChange, RoomInitial, RoomState, Snapshot, burst_for, check_room_name,
 };
 use redis::FromRedisValue;
 use std::{
@@ -97,8 +97,8 @@ impl RedisStore {
         tracing::error!(
             room,
             life,
-            issued_before = snapshot.issued,
-            issued = after.issued,
+            issued_before = snapshot.issued(),
+            issued = after.issued(),
             same_line = after.epoch == snapshot.epoch,
             "the store had lost the line, or an older state of it: it was restored"
         );
@@ -134,6 +134,9 @@ impl RedisStore {
     fn know(&self, room: &str, initial: &RoomInitial) -> Result<(), StoreError> {
         check_room_name(room)?;
         initial.check()?;
+        if !initial.lanes.is_empty() {
+            return not_here("lanes");
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.entry(room.to_owned());
         known.or_insert_with(|| Known { initial: initial.clone(), highest: None, clock: None }).initial =
@@ -182,9 +185,12 @@ impl RedisStore {
         self.restore_known(room, now_ms).await
     }
 
-    async fn join_at(&self, room: &str, now_ms: i64, count: u32) -> Result<Joined, StoreError> {
-        check_size("count", count as usize)?;
-        let answer: JoinAnswer = self.call(Operation::Join, room, now_ms, &[text(count)]).await?;
+    async fn join_at(&self, room: &str, now_ms: i64, joiners: &[Joiner]) -> Result<Joined, StoreError> {
+        check_size("joiners", joiners.len())?;
+        if joiners.iter().any(|joiner| *joiner != Joiner::default()) {
+            return not_here("joiners");
+        }
+        let answer: JoinAnswer = self.call(Operation::Join, room, now_ms, &[text(joiners.len())]).await?;
         Ok(answer.joined())
     }
 
@@ -244,8 +250,8 @@ impl LineStore for RedisStore {
         Box::pin(self.ensure_at(room, SERVER_TIME, initial))
     }
 
-    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
-        Box::pin(self.join_at(room, SERVER_TIME, count))
+    fn join<'a>(&'a self, room: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined> {
+        Box::pin(self.join_at(room, SERVER_TIME, joiners))
     }
 
     fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
@@ -324,8 +330,8 @@ fn restore_arguments(initial: &RoomInitial, highest: &Snapshot) -> [Vec<u8>; 11]
     // A snapshot has the burst in force. One that is what the rate gives follows the rate again.
     let burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
     [
-        text(highest.issued),
-        text(highest.cursor),
+        text(highest.issued()),
+        text(highest.lane(0).map_or(0, |lane| lane.cursor)),
         text(highest.admitted),
         text(highest.rate_per_minute),
         text(burst),

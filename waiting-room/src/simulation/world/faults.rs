@@ -3,7 +3,7 @@
 use super::{Node, World};
 use crate::{
     line::RoomState,
-    simulation::{backing::Backing, checker::Broken, fault::FaultKind},
+    simulation::{backing::Backing, checker::Broken, fault::FaultKind, lane_name},
 };
 
 /// How long the room may take after a fault until it runs at its rate again (W3).
@@ -37,6 +37,10 @@ impl<B: Backing> World<'_, B> {
             FaultKind::Changed(change) if self.store_answers() => {
                 heals_ms += CHANGE_MS;
                 let snapshot = self.backing.change(self.wall_ms(), change);
+                for (lane, weight) in change.lane_weights.iter().flatten() {
+                    let lane = (0..).find(|&index| lane_name(index) == *lane).unwrap_or(0);
+                    self.checker.shares.weigh(lane, *weight);
+                }
                 let open = change.state.map(|state| state == RoomState::Open);
                 self.checker.ceiling.change(change.rate_per_minute, change.burst, open);
                 self.checker.snapshot(&snapshot)?;
@@ -44,6 +48,7 @@ impl<B: Backing> World<'_, B> {
             FaultKind::Changed(_) => {}
         }
         self.checker.progress.disturbed_until(heals_ms + RECOVERY_MS);
+        self.checker.shares.disturbed_until(heals_ms + RECOVERY_MS);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The scripts' answers as the line's own values.
 
-use crate::line::{Claimed, Joined, RoomState, Session, Snapshot};
+use crate::line::{Claimed, GENERAL, Given, Joined, LaneSnapshot, RoomState, Session, Snapshot};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
 /// What a snapshot looks like on the way: numbers and words, each in the order of `line.lua`.
@@ -34,6 +34,7 @@ pub(super) struct SnapshotAnswer(pub(super) Seen);
 pub(super) struct JoinAnswer {
     seen: Seen,
     first: u64,
+    count: u64,
     admitted: u64,
     session_ms: i64,
 }
@@ -51,12 +52,19 @@ impl FromRedisValue for SnapshotAnswer {
         let count = |index: usize| number(index).and_then(|value| u64::try_from(value).map_err(|_| short("a count")));
         let small = |index: usize| number(index).and_then(|value| u32::try_from(value).map_err(|_| short("a rate")));
         let word = |index: usize| words.get(index).ok_or_else(|| short("a word"));
-        let snapshot = Snapshot {
-            version: count(0)?,
-            epoch: count(1)?,
+        let lane = LaneSnapshot {
+            name: GENERAL.to_owned(),
+            weight: 1,
             issued: count(2)?,
             cursor: count(3)?,
             called_waiting: count(4)?,
+            present: count(11)?,
+            ..LaneSnapshot::default()
+        };
+        let snapshot = Snapshot {
+            version: count(0)?,
+            epoch: count(1)?,
+            lanes: vec![lane],
             admitted: count(5)?,
             admitted_last_minute: count(6)?,
             rate_per_minute: small(7)?,
@@ -64,7 +72,6 @@ impl FromRedisValue for SnapshotAnswer {
             state: room_state(word(0)?)?,
             message: word(1)?.clone(),
             at_ms: number(9)?,
-            present: count(11)?,
             active: count(12)?,
             max_active: small(13)?,
             session_renewal: number(14)? == 1,
@@ -78,15 +85,17 @@ impl FromRedisValue for SnapshotAnswer {
 impl FromRedisValue for JoinAnswer {
     fn from_redis_value(value: Value) -> Result<JoinAnswer, ParsingError> {
         let (SnapshotAnswer(seen), first, admitted, session_ms) = from_redis_value(value)?;
-        Ok(JoinAnswer { seen, first, admitted, session_ms })
+        let count = seen.snapshot.issued() + 1 - first;
+        Ok(JoinAnswer { seen, first, count, admitted, session_ms })
     }
 }
 
 impl JoinAnswer {
     pub(super) fn joined(self) -> Joined {
-        let JoinAnswer { seen: Seen { snapshot, .. }, first, admitted, session_ms } = self;
+        let JoinAnswer { seen: Seen { snapshot, .. }, first, count, admitted, session_ms } = self;
         let session = |number| Session::derive(snapshot.epoch, number, 0, session_ms);
-        Joined { first, admitted: (first..first + admitted).map(session).collect(), snapshot }
+        let give = |number| Given::New { number, session: (number < first + admitted).then(|| session(number)) };
+        Joined { given: (first..first + count).map(give).collect(), snapshot }
     }
 }
 

@@ -24,7 +24,10 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
     let epoch = model.0.snapshot().epoch;
     match step {
         Step::Join(count) => {
-            prop_assert_eq!(store.join_at(room, now_ms, *count).await, Ok(model.join(now_ms, *count)));
+            prop_assert_eq!(
+                store.join_at(room, now_ms, &Joiner::many(*count as usize)).await,
+                Ok(model.join(now_ms, *count))
+            );
         }
         Step::Claim(numbers) => {
             prop_assert_eq!(store.claim_at(room, now_ms, epoch, numbers).await, Ok(model.claim(now_ms, numbers)));
@@ -113,7 +116,7 @@ fn large_groups_fit_and_the_meter_is_exact() {
         for second in 0..5 {
             let now_ms = BEGIN_MS + second * 997;
             for group in 0..6 {
-                assert_eq!(store.join_at(&room, now_ms, 1_024).await, Ok(model.join(now_ms, 1_024)));
+                assert_eq!(store.join_at(&room, now_ms, &Joiner::many(1_024)).await, Ok(model.join(now_ms, 1_024)));
                 assert_eq!(store.tick_at(&room, now_ms).await, Ok(model.tick(now_ms)));
                 let first = second.unsigned_abs() * 6_144 + group * 1_024 + 1;
                 let numbers: Vec<u64> = (first..first + 1_024).collect();
@@ -136,17 +139,17 @@ fn a_lost_room_goes_on_with_its_numbers_and_an_empty_meter() {
         let room = format!("lost-{}", uuid::Uuid::now_v7().simple());
         assert_eq!(store.tick(&room).await, Err(StoreError::NoRoom(room.clone())));
         let begun = store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
-        store.join_at(&room, BEGIN_MS, 3).await.expect("joined");
+        store.join_at(&room, BEGIN_MS, &Joiner::many(3)).await.expect("joined");
         forget(&store, &room).await;
-        let joined = store.join_at(&room, BEGIN_MS + 5_000, 1).await.expect("joined");
-        assert_eq!((joined.first, joined.admitted.len()), (1_004, 0));
+        let joined = store.join_at(&room, BEGIN_MS + 5_000, &Joiner::many(1)).await.expect("joined");
+        assert_eq!((joined.first(), joined.admitted().len()), (1_004, 0));
         assert_eq!(joined.snapshot.epoch, begun.epoch);
         let other = RedisStore::open(&address).await.expect("the server of the test");
         forget(&store, &room).await;
         let foreign = other.ensure_at(&room, BEGIN_MS + 6_000, &RoomInitial::default()).await.expect("ensured");
         assert_ne!(foreign.epoch, begun.epoch, "a node that knows nothing begins another line");
-        let joined = store.join_at(&room, BEGIN_MS + 6_000, 1).await.expect("joined");
-        assert_eq!((joined.first, joined.snapshot.epoch), (2_005, begun.epoch), "the longer line stays");
+        let joined = store.join_at(&room, BEGIN_MS + 6_000, &Joiner::many(1)).await.expect("joined");
+        assert_eq!((joined.first(), joined.snapshot.epoch), (2_005, begun.epoch), "the longer line stays");
         assert_eq!(other.tick_at(&room, BEGIN_MS + 6_000).await.map(|after| after.epoch), Ok(begun.epoch));
         forget(&store, &room).await;
     });
@@ -163,7 +166,7 @@ fn a_million_people_in_line_take_less_than_a_byte_each() {
         store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
         let mut issued = 0;
         while issued < 1_000_000 {
-            issued = store.join_at(&room, BEGIN_MS, 1_000).await.expect("joined").snapshot.issued;
+            issued = store.join_at(&room, BEGIN_MS, &Joiner::many(1_000)).await.expect("joined").snapshot.issued();
         }
         // As long as the bitmaps get: in each of the two windows somebody at the end is heard of, and one there leaves.
         for now_ms in [
@@ -216,7 +219,7 @@ fn who_went_in_is_forgotten_after_two_windows() {
         let room = format!("short-{}", uuid::Uuid::now_v7().simple());
         store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
         store.tick_at(&room, BEGIN_MS + 1_500).await.expect("ticked");
-        assert_eq!(store.join_at(&room, BEGIN_MS + 1_500, 1).await.expect("joined").admitted.len(), 1);
+        assert_eq!(store.join_at(&room, BEGIN_MS + 1_500, &Joiner::many(1)).await.expect("joined").admitted().len(), 1);
         let count = script::Whole {
             code: "return redis.call('EXISTS', KEYS[3]) + redis.call('EXISTS', KEYS[4])".to_owned(),
             sha1: "0".repeat(40),
