@@ -19,4 +19,4 @@ pub(crate) use room::{Room, Rooms};
 pub(crate) use shut::Shut;
 pub(crate) use steer::{AUTOPILOT, Steered};
 pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof};
-pub(crate) use wait::{Eta, Place, eta, poll_after_ms};
+pub(crate) use wait::{Eta, Place, eta, is_near, poll_after_ms};

@@ -9,11 +9,13 @@ use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::line::{Autopilot, RoomInitial, RoomState, check_room_name};
+use crate::line::{Autopilot, RoomInitial, check_room_name};
 use crate::store;
 
+mod begin;
 mod joining;
 
+pub use begin::Begin;
 pub use joining::{BypassRule, JoinLimit, LaneSettings, ProofOfWork};
 
 /// Milliseconds since 1970, never going backwards.
@@ -93,6 +95,8 @@ pub struct RoomSettings {
     pub queue_max: u64,
     /// Whether an entry that is used goes on, instead of ending after `session_ms` whatever happens.
     pub session_renewal: bool,
+    /// How places are given, when, and in which state the room begins.
+    pub begin: Begin,
     /// Lets the rate follow the upstream's health; without it only operators change the rate.
     pub autopilot: Option<Autopilot>,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
@@ -162,6 +166,7 @@ impl Default for RoomSettings {
             max_active: 0,
             queue_max: 0,
             session_renewal: false,
+            begin: Begin::default(),
             autopilot: None,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
             hosts: Vec::new(),
@@ -255,6 +260,7 @@ impl RoomSettings {
         }
         self.join_limit.check(name)?;
         self.proof_of_work.check(name)?;
+        self.begin.check(name)?;
         self.initial()
             .check()
             .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
@@ -267,13 +273,11 @@ impl RoomSettings {
             rate_per_minute: self.rate_per_minute,
             burst: self.burst,
             session_ms: self.session_ms,
-            state: RoomState::Open,
-            message: String::new(),
             max_active: self.max_active,
             queue_max: self.queue_max,
             session_renewal: self.session_renewal,
             lanes: self.lanes.iter().map(LaneSettings::initial).collect(),
-            ..RoomInitial::default()
+            ..self.begin.initial()
         }
     }
 }

@@ -86,7 +86,7 @@ fn in_words(scenario: &Scenario, outcome: &Outcome, bound: u64) -> String {
          rate           {} per minute; {:.1} on average, most in any 60 s: {worst_minute} (bound {bound})\n\
          rate used      {share}\n\
          waits          p50 {:.1} s, p95 {:.1} s, longest {:.1} s\n\
-         rules          W1, W2 and W4 to W8 held after each of {events} events, {polls} polls among them",
+         rules          W1 to W8 held after each of {events} events, {polls} polls among them",
         scenario.rate_per_minute,
         *admitted as f64 / minutes.max(1e-9),
         seconds(waits.p50_ms),

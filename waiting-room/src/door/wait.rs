@@ -1,7 +1,7 @@
 //! How long it takes and when to ask again: pure functions of distance and rate. Promises nothing: a range, or
 //! nothing at all.
 
-use crate::line::{RoomState, Snapshot, lane_of, numbered, within_lane};
+use crate::line::{RoomState, Snapshot, lane_of, numbered, rule::NEAR_MIN, within_lane};
 
 /// How far reality may be from the plain quotient, in percent either way: people leave the line, and the rate moves.
 const ETA_SPREAD_PERCENT: u64 = 20;
@@ -26,9 +26,12 @@ const OPENING_SPREAD_MS: u64 = 2_500;
 /// Polls are spread by up to this many percent, so that they do not come in waves.
 const JITTER_PERCENT: u64 = 25;
 
-/// How far from the front presence is told, in minutes at the rate, and in people at least.
+/// How far from the front presence is told, in minutes at the rate, and in people at least: twice as far as the line
+/// goes by it, for the line moves on between two polls.
 const NEAR_MINUTES: u64 = 2;
-const NEAR_PEOPLE: u64 = 256;
+const NEAR_PEOPLE: u64 = 2 * NEAR_MIN as u64;
+/// So many people at the front ask at least this often, in milliseconds, so that the line knows who of them is there.
+const POLL_MS_KNOWN: u64 = 6_000;
 
 /// An expected wait in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -99,7 +102,10 @@ pub(crate) fn poll_after_ms(place: Place, snapshot: &Snapshot, jitter: u64) -> u
     let base_ms = match plain_ms(place.people(snapshot), place.lane, snapshot) {
         None => POLL_STILL_MS,
         Some(left_ms) if left_ms <= NEAR_MS => POLL_NEAR_MS,
-        Some(left_ms) => (left_ms / POLL_PART).clamp(POLL_MS_MIN, POLL_MS_MAX),
+        Some(left_ms) => {
+            let latest_ms = if place.ahead <= NEAR_PEOPLE { POLL_MS_KNOWN } else { POLL_MS_MAX };
+            (left_ms / POLL_PART).clamp(POLL_MS_MIN, latest_ms)
+        }
     };
     // Spread downwards from the longest time, so that the bounds hold with jitter too.
     let spread_ms = base_ms / 100 * JITTER_PERCENT;
@@ -188,7 +194,7 @@ mod tests {
             let line = snapshot(1_000_000, 100, rate);
             is_near(Place::of(number, &line), &line)
         };
-        assert!(near(1, 1) && near(100, 1) && near(357, 1) && !near(358, 1));
+        assert!(near(1, 1) && near(100, 1) && near(613, 1) && !near(614, 1));
         assert!(near(20_101, 10_000) && !near(20_102, 10_000));
     }
 
@@ -198,6 +204,14 @@ mod tests {
         let place = Place::of(10, &line);
         assert_eq!(eta_of(place, &line), None);
         assert!((7_500..=10_000).contains(&poll_after_ms(place, &line, 12_345)));
+    }
+
+    /// The line takes whoever of the first is not heard of within ten seconds for gone.
+    #[test]
+    fn the_first_are_heard_of_often_enough_in_slow_rooms() {
+        let line = snapshot(1_000_000, 0, 7);
+        let after = |number| poll_after_ms(Place::of(number, &line), &line, 0);
+        assert_eq!([after(100), after(u64::from(NEAR_MIN)), after(600)], [6_000, 6_000, 60_000]);
     }
 
     #[test]

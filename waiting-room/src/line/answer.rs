@@ -152,13 +152,15 @@ impl LaneSnapshot {
     }
 }
 
-/// How far from the front people are reported on: those of the next minute, who ask at least every six seconds.
+/// How far from the front people are reported on: those of the next minute, or more where that is only a few. They ask
+/// at least every six seconds.
 pub(super) fn near(cursor: u64, rate_per_minute: u32) -> u64 {
     cursor.saturating_add(u64::from(rate_per_minute.max(NEAR_MIN)))
 }
 
-/// The fewest people who are near the front.
-pub(crate) const NEAR_MIN: u32 = 2;
+/// The fewest people who are near the front: in a slow room many in a row may be away, and are passed over at once only
+/// where that is known.
+pub(crate) const NEAR_MIN: u32 = 256;
 
 /// A way in that was given to one number, once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The longest step the line's time takes at once, in milliseconds. It is stepped by every operation and by the tick
+/// The longest step that counts as time passed, in milliseconds. The line is stepped by every operation and by the tick
 /// four times a second, so a longer gap means that the store was down or that the wall clock jumped ahead; neither may
-/// bank budget or make called people look absent.
+/// bank budget, begin what was promised for later, or make called people look absent. A shorter jump cannot be told
+/// from time that passed.
 pub(crate) const STEP_MS_MAX: i64 = 2_000;
 
 /// After the wall clock jumped, or was not read for long, schedules go by the line's time until it has been steady for
@@ -29,11 +30,11 @@ impl LineClock {
         LineClock { wall_ms: now_ms, line_ms: now_ms, day_ms: now_ms, steady_at_ms: now_ms }
     }
 
-    /// The next reading. A wall clock that went back is simply followed from there: the line's time stands still for
-    /// this one step and then goes on at its pace (invariant W8).
+    /// The next reading. A wall clock that jumped is simply followed from there: the line's time stands still for this
+    /// one step and then goes on at its pace (invariant W8).
     pub(crate) fn step(self, now_ms: i64) -> LineClock {
         let read_ms = now_ms.saturating_sub(self.wall_ms);
-        let elapsed_ms = read_ms.clamp(0, STEP_MS_MAX);
+        let elapsed_ms = if (0..=STEP_MS_MAX).contains(&read_ms) { read_ms } else { 0 };
         let line_ms = self.line_ms.saturating_add(elapsed_ms);
         let steady_at_ms = if read_ms == elapsed_ms { self.steady_at_ms } else { line_ms.saturating_add(STEADY_MS) };
         let day_ms = if line_ms >= steady_at_ms { now_ms } else { self.day_ms.saturating_add(elapsed_ms) };
@@ -52,6 +53,9 @@ mod tests {
         let back = clock.step(10);
         assert_eq!((back.wall_ms, back.line_ms), (10, 1_000_250));
         assert_eq!(back.step(260).line_ms, 1_000_500, "it goes on at its pace");
-        assert_eq!(back.step(i64::MAX).line_ms, 1_000_250 + STEP_MS_MAX);
+        assert_eq!(back.step(10 + STEP_MS_MAX).line_ms, 1_000_250 + STEP_MS_MAX);
+        let ahead = back.step(11 + STEP_MS_MAX);
+        assert_eq!((ahead.line_ms, ahead.day_ms), (1_000_250, 1_000_250), "it stands still for a jump ahead too");
+        assert_eq!(ahead.steady_at_ms, 1_000_250 + STEADY_MS);
     }
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const COVER_MS: u64 = 3_000;
 /// The fewest people who must ask.
 pub(crate) const COVER_MIN: u64 = 2;
-/// For each one missing so many are called, while it is known who is away and while it is not.
+/// For each one missing so many are called, where it is known who is away and where it is not.
 pub(crate) const CALLED_PER_MISSING: [u64; 2] = [2, 4];
 /// The most positions one tick looks at: bounds its work. Enough for the fastest rate with seven of ten away.
 pub(crate) const CALL_SCAN_MAX: u64 = 16_384;
@@ -108,7 +108,8 @@ impl Line {
 
     /// Nobody waits in any lane: nobody is overtaken by someone who goes in at once.
     fn is_calm(&self) -> bool {
-        self.admits() && self.waiting() == 0
+        let nobody = |lane: &lane::Lane| lane.cursor == lane.issued && lane.called_waiting() == 0;
+        self.admits() && self.lanes.iter().all(nobody)
     }
 
     /// The answer to joiners whose effect, if any, was just applied.
@@ -186,7 +187,10 @@ impl Line {
             return self.take_place(group, lane_of(number));
         }
         group.refused += 1;
-        let people = group.admitted + group.refused;
+        // Of those of the lane who ask in vain at least so many were called earlier; their turn is first, so a later one
+        // asks later.
+        let earlier = lane.keen.people().saturating_sub(lane.cursor - n);
+        let people = group.admitted + group.refused.max(earlier);
         let wait_ms = self.meter.wait_ms(people, self.rate_per_minute).saturating_sub(AHEAD_MS);
         Verdict::NoBudget { retry_after_ms: wait_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX) }
     }
@@ -246,7 +250,7 @@ impl Line {
         let scan = CALL_SCAN_MAX / with_people.max(1);
         let call = |(index, lane): (usize, &lane::Lane)| {
             let [known, unknown] = CALLED_PER_MISSING;
-            let each = if lane.presence.is_known(line_ms) { known } else { unknown };
+            let each = if lane.presence.knows(line_ms, lane.cursor + 1) { known } else { unknown };
             let part = shares.part_of(cover, index).max(COVER_MIN.min(cover));
             let called = part.saturating_sub(lane.keen.people()) * each;
             let people = match self.method {

@@ -99,7 +99,9 @@ impl Line {
             }
             Effect::Opened { drawn } => {
                 self.schedule.opened = true;
-                self.lanes.iter_mut().zip(drawn).for_each(|(lane, &drawn)| lane.drawn = drawn);
+                for (lane, &drawn) in self.lanes.iter_mut().zip(drawn) {
+                    lane.open(drawn);
+                }
             }
             Effect::Claimed { numbers } => self.apply_claimed(numbers),
             Effect::Called { up_to, expected } => self.apply_called(*up_to, *expected),
@@ -203,8 +205,8 @@ impl Line {
         }
         self.max_active = change.max_active.unwrap_or(self.max_active);
         self.session_renewal = change.session_renewal.unwrap_or(self.session_renewal);
+        self.meter.reprice(old.0, self.rate_per_minute);
         self.meter.limit(self.burst_in_force());
-        self.meter.limit_debt(self.rate_per_minute);
     }
 
     fn enter(&mut self, numbers: &[u64]) {

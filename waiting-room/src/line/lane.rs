@@ -10,7 +10,10 @@ use super::{
     spent::Spent,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+};
 
 /// The lane that every room has, the first one.
 pub const GENERAL: &str = "general";
@@ -73,6 +76,10 @@ pub(crate) struct Lane {
     #[serde(default)]
     pub(super) presence: Presence,
     pub(super) spent: Spent,
+    /// Numbers that were skipped when the line was restored and that nobody holds, as far as the cursor has not passed
+    /// them.
+    #[serde(default)]
+    pub(super) gaps: VecDeque<RangeInclusive<u64>>,
     /// The numbers 1 ..= `drawn` have their positions by lot.
     #[serde(default)]
     pub(super) drawn: u64,
@@ -93,6 +100,12 @@ impl Lane {
         Lane { name, weight, weight_set: weight, ..Lane::default() }
     }
 
+    /// The same lane with nobody in it.
+    pub(super) fn begin_again(&self) -> Lane {
+        let Lane { ref name, weight, weight_set, .. } = *self;
+        Lane { name: name.clone(), weight, weight_set, ..Lane::default() }
+    }
+
     pub(super) fn forget(&mut self, line_ms: i64) {
         self.calls.forget(line_ms);
         self.keen.forget(line_ms);
@@ -106,7 +119,8 @@ impl Lane {
 
     /// People who have not gone in, of whom it is not known that they are away.
     pub(super) fn waiting(&self) -> u64 {
-        self.issued - self.cursor + self.called_waiting()
+        let nobody = |gap: &RangeInclusive<u64>| gap.end().saturating_sub(self.cursor.max(gap.start() - 1));
+        self.issued - self.cursor - self.gaps.iter().map(nobody).sum::<u64>() + self.called_waiting()
     }
 
     /// Whether this number, within the lane, was given out and has not been used up.
@@ -146,15 +160,28 @@ impl Lane {
             let expected = expected.unwrap_or_else(|| last + 1 - first - self.spent.count(first, last));
             self.calls.call(line_ms, first, last, expected);
             self.cursor = last;
+            self.gaps.retain(|gap| *gap.end() > last);
+        }
+    }
+
+    /// The opening; the first `drawn` have their positions by lot. Those that nobody holds are anywhere then.
+    pub(super) fn open(&mut self, drawn: u64) {
+        self.drawn = drawn;
+        if drawn > 0 {
+            self.gaps.clear();
         }
     }
 
     /// Where the cursor stands once it has passed `people` who may be here, and how many it then passed; it looks at
-    /// `scan` positions at most.
+    /// `scan` positions at most. Numbers that nobody holds it passes at once.
     pub(super) fn next(&self, line_ms: i64, people: u64, scan: u64) -> (u64, u64) {
         let last = self.issued.min(self.cursor + scan);
-        let (mut up_to, mut expected) = (self.cursor, 0);
+        let (mut up_to, mut expected, mut gaps) = (self.cursor, 0, self.gaps.iter().peekable());
         while expected < people && up_to < last {
+            if let Some(gap) = gaps.next_if(|gap| *gap.start() <= up_to + 1) {
+                up_to = up_to.max(*gap.end());
+                continue;
+            }
             up_to += 1;
             expected += u64::from(!self.spent.contains(up_to) && !self.presence.is_away(line_ms, up_to));
         }
@@ -165,7 +192,12 @@ impl Lane {
     pub(super) fn restore(&mut self, seen: &LaneSnapshot) {
         self.name.clone_from(&seen.name);
         self.weight = seen.weight;
+        let first = self.issued.max(seen.issued) + 1;
         self.issued = self.issued.max(seen.issued.saturating_add(RESTORE_GAP).min(NUMBER_MAX));
+        if first <= self.issued {
+            self.gaps.push_back(first..=self.issued);
+        }
+        self.calls = Calls::default();
         self.cursor = self.cursor.max(seen.cursor).min(self.issued);
         self.drawn = self.drawn.max(seen.drawn);
         self.digest.clone_from(&seen.digest);

@@ -43,6 +43,21 @@ impl Live {
     }
 }
 
+/// People who were inside before the line was lost: only how many is known, and that their sessions end by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unknown {
+    pub(crate) people: u64,
+    pub(crate) until_ms: i64,
+}
+
+impl Unknown {
+    pub(crate) fn forget(&mut self, line_ms: i64) {
+        if self.until_ms <= line_ms {
+            self.people = 0;
+        }
+    }
+}
+
 impl From<BTreeMap<u64, i64>> for Live {
     fn from(ends_at_ms: BTreeMap<u64, i64>) -> Live {
         let in_order = ends_at_ms.iter().map(|(&number, &ends_at_ms)| (ends_at_ms, number)).collect();

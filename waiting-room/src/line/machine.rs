@@ -6,7 +6,7 @@ use super::{
     effect::{Effect, Entry},
     identity::Identities,
     lane::{self, Lane},
-    live::Live,
+    live::{Live, Unknown},
     meter::Meter,
     number::{lane_of, within_lane},
     room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
@@ -43,6 +43,8 @@ pub(crate) struct Line {
     #[serde(default)]
     pub(super) live: Live,
     #[serde(default)]
+    pub(super) unknown: Unknown,
+    #[serde(default)]
     pub(super) max_active: u32,
     #[serde(default)]
     pub(super) session_renewal: bool,
@@ -77,6 +79,7 @@ impl Line {
             tally: Tally::default(),
             recent: Recent::default(),
             live: Live::default(),
+            unknown: Unknown::default(),
             max_active: initial.max_active,
             session_renewal: initial.session_renewal,
             queue_max: initial.queue_max,
@@ -98,20 +101,23 @@ impl Line {
     /// What time alone does. Two steps do the same as one long one, so a journal need not record ticks that changed
     /// nothing.
     pub(super) fn pass_time(&mut self) {
-        let line_ms = self.clock.line_ms;
+        let (line_ms, before) = (self.clock.line_ms, self.rate_per_minute);
         if let Some(ramp) = self.ramp {
             let (rate_per_minute, over) = ramp.rate(line_ms);
             self.rate_per_minute = rate_per_minute;
             self.ramp = (!over).then_some(ramp);
         }
         let rate_per_minute = match self.state {
-            RoomState::Open | RoomState::Draining => self.rate_per_minute,
+            // On a ramp the lower end of the step: the budget never runs ahead of the rate.
+            RoomState::Open | RoomState::Draining => before.min(self.rate_per_minute),
             RoomState::Paused | RoomState::Closed | RoomState::SoldOut => 0,
         };
         self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
+        self.meter.reprice(before, self.rate_per_minute);
         self.lanes.iter_mut().for_each(|lane| lane.forget(line_ms));
         self.recent.rotate(line_ms);
         self.live.forget(line_ms);
+        self.unknown.forget(line_ms);
         self.tally.forget(line_ms);
     }
 
@@ -151,6 +157,11 @@ impl Line {
         self.lanes.iter().map(Lane::waiting).sum()
     }
 
+    /// People inside now.
+    pub(super) fn active(&self) -> u64 {
+        self.live.people() + self.unknown.people
+    }
+
     pub(super) fn burst_in_force(&self) -> u32 {
         if self.burst == 0 { burst_for(self.rate_per_minute) } else { self.burst }
     }
@@ -182,7 +193,7 @@ impl Line {
         if self.max_active == 0 || self.method == Method::PassThrough {
             u64::MAX
         } else {
-            u64::from(self.max_active).saturating_sub(self.live.people())
+            u64::from(self.max_active).saturating_sub(self.active())
         }
     }
 
@@ -224,7 +235,7 @@ impl Line {
             closes_at_ms: self.schedule.closes_at_ms,
             phase: self.phase(),
             ramp: self.ramp.map(|ramp| ramp.left(self.clock.line_ms)),
-            active: self.live.people(),
+            active: self.active(),
         }
     }
 }

@@ -46,10 +46,13 @@ impl Meter {
         self.units = self.units.min(signed(u64::from(burst) * UNITS_PER_PERSON));
     }
 
-    /// Drops what is owed beyond [`AHEAD_MS`] at this rate: a rate that fell must not stand still for what a higher
-    /// one gave ahead.
-    pub(crate) fn limit_debt(&mut self, rate_per_minute: u32) {
-        self.units = self.units.max(-signed(AHEAD_MS * u64::from(rate_per_minute)));
+    /// The rate changes. What is owed is time: the places given ahead begin when they were promised, and the next one
+    /// follows the last of them at the new rate, whether that is lower or higher.
+    pub(crate) fn reprice(&mut self, from_per_minute: u32, to_per_minute: u32) {
+        if self.units < 0 {
+            let owed = self.units.saturating_mul(i64::from(to_per_minute));
+            self.units = owed.div_euclid(i64::from(from_per_minute.max(1)));
+        }
     }
 
     /// How many may go in now.
@@ -138,14 +141,17 @@ mod tests {
         }
     }
 
+    /// W2 over a change: who comes after it begins after all who were given a place before it.
     #[test]
-    fn what_is_owed_is_bounded_by_the_rate() {
+    fn what_is_owed_is_time_whatever_becomes_of_the_rate() {
         let mut meter = Meter::begin(0);
-        while meter.places(1_000_000) > 0 {
-            meter.spend(1_000_000);
-        }
-        meter.limit_debt(60);
-        assert_eq!(meter.wait_ms(1, 60), 2_000);
+        let last = std::iter::from_fn(|| (meter.places(30_000) > 0).then(|| meter.spend(30_000))).last();
+        assert_eq!(last, Some(1_000));
+        meter.reprice(30_000, 60);
+        assert_eq!(meter.wait_ms(1, 60), 2_000, "the next one, a second after the last");
+        meter.fill(400, 60, 1);
+        meter.reprice(60, 30_000);
+        assert_eq!(meter.wait_ms(1, 30_000), 602, "it rose again within the same second");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// A line's record, of now or from before lanes.
 pub(crate) fn line(mut record: Value) -> Result<Line, serde_json::Error> {
     if let Some(line) = record.as_object_mut().filter(|line| !line.contains_key("lanes")) {
-        let mut lane = take(line, &["issued", "cursor", "calls", "keen", "presence", "spent"]);
+        let mut lane = take(line, &["issued", "cursor", "calls", "keen", "presence", "spent", "gaps"]);
         if let Some(schedule) = line.get_mut("schedule").and_then(Value::as_object_mut) {
             lane.extend(take(schedule, &["drawn", "digest"]));
         }

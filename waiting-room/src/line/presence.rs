@@ -98,12 +98,12 @@ impl Presence {
 
     /// Whether the holder of this position is known to be away: it was reported on long enough, and not heard of.
     pub(crate) fn is_away(&self, line_ms: i64, position: u64) -> bool {
-        self.is_known(line_ms) && position <= self.known_to && self.bits.iter().all(|bits| !bits.contains(position))
+        self.knows(line_ms, position) && self.bits.iter().all(|bits| !bits.contains(position))
     }
 
-    /// Whether reports tell anything now.
-    pub(crate) fn is_known(&self, line_ms: i64) -> bool {
-        self.known_to > 0 && self.reported_at_ms.is_some_and(|at_ms| line_ms - at_ms <= PRESENCE_MS)
+    /// Whether reports tell if the holder of this position is here.
+    pub(crate) fn knows(&self, line_ms: i64, position: u64) -> bool {
+        position <= self.known_to && self.reported_at_ms.is_some_and(|at_ms| line_ms - at_ms <= PRESENCE_MS)
     }
 
     /// People heard of lately.

@@ -4,10 +4,10 @@
 use super::{
     answer::{LaneSnapshot, Snapshot},
     effect::Effect,
-    lane::LANES_MAX,
+    lane::{LANES_MAX, Lane},
     machine::Line,
     meter::Meter,
-    room::{Audit, Invalid, Phase, RoomChange, burst_for},
+    room::{Audit, Invalid, Phase, RoomChange, RoomInitial, burst_for},
     schedule::Ramping,
 };
 
@@ -17,18 +17,43 @@ pub(crate) const RESTORE_GAP: u64 = 1_000;
 pub(crate) const CHANGES_MAX: usize = 500;
 
 impl Line {
-    /// Takes over what a node has seen, if this line is older, or has another epoch and nobody in it.
+    /// Takes over what a node has seen, if this line is older, or is another one that is not longer: it began while the
+    /// store knew nothing of the one that was seen. To be decided before an opening that is due, which must not make an
+    /// older line look young.
     pub(crate) fn decide_restore(&self, highest: &Snapshot) -> Option<Effect> {
         let older = self.epoch == highest.epoch && self.version < highest.version;
-        let empty = self.epoch != highest.epoch && self.lanes.iter().all(|lane| lane.issued == 0);
-        (older || empty).then(|| Effect::Restored(Box::new(highest.clone())))
+        let shorter = self.epoch != highest.epoch && self.snapshot().issued() <= highest.issued();
+        (older || shorter).then(|| Effect::Restored(Box::new(highest.clone())))
     }
 
     pub(super) fn apply_restored(&mut self, highest: &Snapshot) {
+        if self.epoch != highest.epoch {
+            self.begin_again();
+        }
         self.epoch = highest.epoch;
         self.version = self.version.max(highest.version.saturating_add(1));
-        self.restore_lanes(&highest.lanes);
         self.tally.total = self.tally.total.max(highest.admitted);
+        self.restore_lanes(&highest.lanes);
+        self.take_settings(highest);
+        let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
+        self.schedule.opened |= was_open || highest.drawn() > 0;
+        let missing = highest.active.saturating_sub(self.active());
+        if missing > 0 {
+            self.unknown.people += missing;
+            self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
+        }
+        self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
+    }
+
+    /// Nothing is left of another line but what operators changed, and which lanes there are.
+    fn begin_again(&mut self) {
+        let initial = RoomInitial { session_ms: self.session_ms, ..RoomInitial::default() };
+        let changes = std::mem::take(&mut self.changes);
+        let lanes = self.lanes.iter().map(Lane::begin_again).collect();
+        *self = Line { changes, lanes, ..Line::begin(self.clock.wall_ms, &initial) };
+    }
+
+    fn take_settings(&mut self, highest: &Snapshot) {
         self.rate_per_minute = highest.rate_per_minute;
         self.burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
         self.state = highest.state;
@@ -46,9 +71,6 @@ impl Line {
         self.schedule.prequeue_at_ms = highest.prequeue_at_ms;
         self.schedule.opens_at_ms = highest.opens_at_ms;
         self.schedule.closes_at_ms = highest.closes_at_ms;
-        let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
-        self.schedule.opened |= was_open || highest.drawn() > 0;
-        self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
     }
 
     /// The lanes of the line that was lost, in their order, because numbers tell lanes by it; then those of this one that

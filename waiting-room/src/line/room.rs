@@ -125,7 +125,7 @@ pub struct Ramp {
 }
 
 /// The values a room begins with. Later ones come from [`RoomChange`] and are kept by the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoomInitial {
     /// People per minute, 1 ..= [`RATE_PER_MINUTE_MAX`].
     pub rate_per_minute: u32,

@@ -1,6 +1,6 @@
 //! The line as a whole: single stories, and the invariants for random ones.
 
-use super::*;
+use super::{rule::STEP_MS_MAX, *};
 use proptest::prelude::*;
 
 mod cap;
@@ -81,8 +81,19 @@ impl Model {
         self.0.snapshot()
     }
 
-    pub(crate) fn restore(&mut self, now_ms: i64, highest: &Snapshot) -> Snapshot {
+    pub(crate) fn changes(&mut self, now_ms: i64) -> Vec<Audit> {
         self.settle(now_ms);
+        self.0.changes()
+    }
+
+    /// The store is empty but for what operators changed, and somebody who knows nothing begins the room.
+    pub(crate) fn lose(&mut self, now_ms: i64, initial: &RoomInitial) {
+        let changes = std::mem::take(&mut self.0.changes);
+        *self = Model(Line { changes, ..Line::begin(now_ms, initial) });
+    }
+
+    pub(crate) fn restore(&mut self, now_ms: i64, highest: &Snapshot) -> Snapshot {
+        self.0.settle(now_ms);
         self.put(self.0.decide_restore(highest));
         self.0.snapshot()
     }
@@ -275,15 +286,31 @@ pub(crate) enum Step {
     Seen(Vec<u64>),
 }
 
+fn any_rate() -> impl Strategy<Value = u32> {
+    prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)]
+}
+
+fn any_state() -> impl Strategy<Value = RoomState> {
+    prop_oneof![6 => Just(RoomState::Open), 2 => prop::sample::select(&RoomState::ALL[..])]
+}
+
 /// Random steps; the numbers in claims are near the front, so that most of them exist.
 pub(crate) fn any_step() -> impl Strategy<Value = Step> {
-    let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
-    let state = prop_oneof![6 => Just(RoomState::Open), 2 => prop::sample::select(&RoomState::ALL[..])];
-    let change = (prop::option::of(rate), prop::option::of(0..20_u32), prop::option::of(state), any::<bool>())
-        .prop_map(|(rate_per_minute, burst, state, words)| {
-            let message = words.then(|| "back in a moment: \"soon\" \u{fc}".to_owned());
-            RoomChange { rate_per_minute, burst, state, message, ..RoomChange::default() }
-        });
+    let change =
+        (prop::option::of(any_rate()), prop::option::of(0..20_u32), prop::option::of(any_state()), any::<bool>())
+            .prop_map(|(rate_per_minute, burst, state, words)| {
+                let message = words.then(|| "back in a moment: \"soon\" \u{fc}".to_owned());
+                RoomChange { rate_per_minute, burst, state, message, ..RoomChange::default() }
+            });
+    any_step_of(change)
+}
+
+/// The same, with every change that an operator may ask for.
+pub(crate) fn any_step_in_full() -> impl Strategy<Value = Step> {
+    any_step_of(any_change_in_full())
+}
+
+fn any_step_of(change: impl Strategy<Value = RoomChange>) -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (1..30_u32).prop_map(Step::Join),
         5 => prop::collection::vec(0..200_u64, 1..20).prop_map(Step::Claim),
@@ -294,12 +321,48 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Whatever an operator may change, mostly little at once.
+pub(crate) fn any_change_in_full() -> impl Strategy<Value = RoomChange> {
+    fn sometimes<T: std::fmt::Debug>(any: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+        prop::option::weighted(0.25, any)
+    }
+    let at_ms = || {
+        let near = (-20_000..90_000_i64).prop_map(|ms| BEGIN_MS + ms);
+        sometimes(prop_oneof![4 => near, 2 => Just(0), 1 => Just(SCHEDULE_MS_MAX)])
+    };
+    let ramp = (1..=2_000_u32, 1..60_000_i64).prop_map(|(to_per_minute, over_ms)| Ramp { to_per_minute, over_ms });
+    let rate = prop_oneof![
+        2 => Just((None, None)),
+        1 => any_rate().prop_map(|rate| (Some(rate), None)),
+        1 => ramp.prop_map(|ramp| (None, Some(ramp))),
+    ];
+    let limits = (sometimes(0..20_u32), sometimes(0..20_u32), sometimes(0..60_u64));
+    let words = prop::sample::select(&["", "back in a moment: \"soon\" \u{fc}/\n\u{7f}"][..]).prop_map(str::to_owned);
+    let manner = (sometimes(any_state()), sometimes(words), sometimes(prop::sample::select(&Method::ALL[..])));
+    let rest = ((at_ms(), at_ms(), at_ms()), sometimes(any::<bool>()));
+    (rate, limits, manner, rest).prop_map(|(rate, limits, manner, (times, session_renewal))| RoomChange {
+        rate_per_minute: rate.0,
+        ramp: rate.1,
+        burst: limits.0,
+        max_active: limits.1,
+        queue_max: limits.2,
+        state: manner.0,
+        message: manner.1,
+        method: manner.2,
+        prequeue_at_ms: times.0,
+        opens_at_ms: times.1,
+        closes_at_ms: times.2,
+        session_renewal,
+        lane_weights: None,
+    })
+}
+
 /// Milliseconds that pass, mostly short.
 pub(crate) fn any_pause() -> impl Strategy<Value = i64> {
     prop_oneof![6 => 0..300_i64, 3 => 300..2_500_i64, 1 => 2_500..40_000_i64]
 }
 
-/// How far the wall clock jumps back before a step; mostly not at all.
+/// How far the wall clock jumps back (below zero: ahead) before a step; mostly not at all.
 pub(crate) fn any_jump_back() -> impl Strategy<Value = i64> {
-    prop_oneof![9 => Just(0_i64), 1 => 1..7_200_000_i64]
+    prop_oneof![18 => Just(0_i64), 1 => 1..7_200_000_i64, 1 => -7_200_000..-STEP_MS_MAX]
 }

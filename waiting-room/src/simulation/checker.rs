@@ -8,8 +8,12 @@ mod progress;
 mod shares;
 
 use self::{ceiling::Ceiling, progress::Progress, shares::Shares};
+use super::Scenario;
 use crate::line::{Claimed, LANES_MAX, Session, Snapshot, lane_of, numbered, within_lane};
 use std::collections::HashSet;
+
+/// W3 is promised while no larger part of the people goes away.
+const LEAVE_MAX: f64 = 0.7;
 
 /// A rule that did not hold, and what happened instead.
 pub(super) type Broken = (&'static str, String);
@@ -49,15 +53,14 @@ fn broken<T>(rule: &'static str, detail: String) -> Result<T, Broken> {
 }
 
 impl Checker {
-    /// `weights` are those of the lanes.
-    pub(super) fn new(rate_per_minute: u32, burst: u32, weights: Vec<u32>) -> Checker {
+    pub(super) fn new(scenario: &Scenario) -> Checker {
         Checker {
             lanes: vec![Lane::default(); LANES_MAX],
             sessions: HashSet::new(),
             admitted: 0,
-            shares: Shares::new(weights),
-            ceiling: Ceiling::new(rate_per_minute, burst),
-            progress: Progress::default(),
+            shares: Shares::new(scenario.weights()),
+            ceiling: Ceiling::new(scenario.rate_per_minute, scenario.burst),
+            progress: Progress::new(scenario.leave <= LEAVE_MAX),
         }
     }
 

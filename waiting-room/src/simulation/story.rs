@@ -1,7 +1,7 @@
 //! A whole story from one number: crowd, room and faults, small enough that thousands of them are told in a minute.
 
 use super::{Arrivals, Fault, FaultKind, Scenario, chance::Chance, lane_name};
-use crate::line::{RoomChange, RoomState};
+use crate::line::{Ramp, RoomChange, RoomState};
 use std::collections::BTreeMap;
 
 impl Scenario {
@@ -49,7 +49,7 @@ impl Scenario {
 fn any_fault(chance: &mut Chance, nodes: u8, limit_ms: i64) -> Fault {
     let at_ms = chance.between(0, limit_ms);
     let for_ms = chance.one_of(&[100, 900, 2_500, 8_000, 30_000, 60_000]);
-    let kind = match chance.below(7) {
+    let kind = match chance.below(8) {
         0 => FaultKind::NodeGone { node: u8::try_from(chance.below(nodes.into())).unwrap_or(0), for_ms },
         1 => FaultKind::StoreAway { for_ms },
         2 => FaultKind::RepliesLost { for_ms: for_ms.min(8_000) },
@@ -59,6 +59,10 @@ fn any_fault(chance: &mut Chance, nodes: u8, limit_ms: i64) -> Fault {
             let rate_per_minute = chance.one_of(&[None, Some(1), Some(60), Some(600), Some(30_000)]);
             let burst = chance.one_of(&[None, None, Some(0), Some(3)]);
             FaultKind::Changed(RoomChange { rate_per_minute, burst, ..RoomChange::default() })
+        }
+        6 => {
+            let ramp = Ramp { to_per_minute: chance.one_of(&[7, 600, 30_000]), over_ms: for_ms };
+            FaultKind::Changed(RoomChange { ramp: Some(ramp), ..RoomChange::default() })
         }
         _ => FaultKind::state(chance.one_of(&[RoomState::Paused, RoomState::Open, RoomState::Open])),
     };

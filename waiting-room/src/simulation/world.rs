@@ -2,10 +2,10 @@
 //! do as the nodes say. Every answer of the line goes through the checker before anybody learns of it.
 
 mod faults;
-mod lanes;
+mod watch;
 
 use super::{
-    Outcome, Sample, Scenario, Violation,
+    Outcome, Scenario, Violation,
     backing::Backing,
     chance::Chance,
     checker::{Broken, Checker},
@@ -13,7 +13,7 @@ use super::{
     visitor::{self, Patience, Stage, Visitor},
 };
 use crate::{
-    door::{Place, poll_after_ms},
+    door::{Place, is_near, poll_after_ms},
     line::{Claimed, Joiner, RoomState, Session, Snapshot},
 };
 use std::{
@@ -68,6 +68,8 @@ pub(super) struct World<'a, B> {
     unfinished: usize,
     /// Numbers of the people in line who keep their appointments.
     there: BTreeSet<u64>,
+    /// How many of them will stay until they go in.
+    staying: u64,
     waiting: u64,
     checker: Checker,
     trace: Trace,
@@ -89,8 +91,9 @@ impl<'a, B: Backing> World<'a, B> {
             visitors: Vec::new(),
             unfinished: 0,
             there: BTreeSet::new(),
+            staying: 0,
             waiting: 0,
-            checker: Checker::new(scenario.rate_per_minute, scenario.burst, scenario.weights()),
+            checker: Checker::new(scenario),
             trace: Trace::new(scenario.visitors),
         };
         world.begin();
@@ -149,7 +152,10 @@ impl<'a, B: Backing> World<'a, B> {
 
     fn play(&mut self, event: Event) -> Result<(), Broken> {
         match event {
-            Event::Begins => self.checker.begins(),
+            Event::Begins => {
+                self.trace.began(self.now_ms);
+                self.checker.begins()
+            }
             Event::Tick(node) => self.tick(node),
             Event::Ask(visitor) => self.ask(visitor),
             Event::Fault(index) => self.fault(index),
@@ -194,18 +200,6 @@ impl<'a, B: Backing> World<'a, B> {
         }
         let snapshot = self.backing.tick(self.wall_ms());
         self.learn(node, snapshot)
-    }
-
-    fn second(&mut self) -> Result<(), Broken> {
-        self.schedule(self.now_ms + 1_000, Event::Second);
-        let (now_ms, rate) = (self.now_ms, self.checker.ceiling.rate_in_force());
-        let there = self.there.len() as u64;
-        // More than ten seconds of the rate are there, so that some of them are on their way at any time.
-        let enough = there > u64::from(rate) / 6 + 1 && now_ms > 60_000;
-        self.checker.progress.second(now_ms, rate, enough);
-        let (at_ms, waiting) = (now_ms, self.waiting);
-        self.trace.second(Sample { at_ms, waiting, there, admitted_last_minute: 0, rate_per_minute: rate });
-        self.checker.shares.second(now_ms, now_ms > 60_000 && self.every_lane_has_more_than(u64::from(rate) / 6 + 4))
     }
 
     /// A node that is up; the last one for a retry that comes at once.
@@ -277,7 +271,7 @@ impl<'a, B: Backing> World<'a, B> {
         self.visitors[visitor].number = number;
         self.visitors[visitor].epoch = joined.snapshot.epoch;
         if session.is_some() {
-            self.trace.admitted(self.now_ms, 0);
+            self.trace.admitted(0);
             self.done(visitor);
             return Ok(());
         }
@@ -317,7 +311,7 @@ impl<'a, B: Backing> World<'a, B> {
         let shown = if place.called { 0 } else { place.ahead + 1 };
         let next_ms = i64::try_from(poll_after_ms(place, snapshot, jitter)).unwrap_or(i64::MAX);
         let may_claim = place.called && snapshot.state == RoomState::Open;
-        let near = place.called || place.ahead <= u64::from(snapshot.rate_per_minute);
+        let near = is_near(place, snapshot);
         Checker::told(number, told, shown)?;
         if near {
             self.nodes[node].heard.push(number);
@@ -350,8 +344,7 @@ impl<'a, B: Backing> World<'a, B> {
         match answer {
             Claimed::Admitted(_) => {
                 if !self.visitors[visitor].is_copy {
-                    let waited_ms = self.now_ms - self.visitors[visitor].arrived_ms;
-                    self.trace.admitted(self.now_ms, waited_ms);
+                    self.trace.admitted(self.now_ms - self.visitors[visitor].arrived_ms);
                 }
                 self.done(visitor);
             }
@@ -377,14 +370,13 @@ impl<'a, B: Backing> World<'a, B> {
     }
 
     fn be_there(&mut self, visitor: usize, there: bool) {
-        let Visitor { number, is_copy, .. } = self.visitors[visitor];
+        let Visitor { number, is_copy, patience, .. } = self.visitors[visitor];
         if is_copy {
             return;
         }
-        if there {
-            self.there.insert(number);
-        } else {
-            self.there.remove(&number);
+        let changed = if there { self.there.insert(number) } else { self.there.remove(&number) };
+        if changed && patience == Patience::Stays {
+            self.staying = if there { self.staying + 1 } else { self.staying - 1 };
         }
     }
 

@@ -60,13 +60,20 @@ impl MemoryStore {
 
     /// Runs one operation on a room that was brought up to now.
     fn with<T>(&self, room: &str, run: impl FnOnce(&mut Room) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.settled(room, |room| {
+            let opening = room.line.decide_open();
+            room.commit(opening)?;
+            run(room)
+        })
+    }
+
+    /// The same, before an opening that is due.
+    fn settled<T>(&self, room: &str, run: impl FnOnce(&mut Room) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let room = self.room(room)?;
         let mut room = held(&room)?;
         // The clock is read under the lock, so that its readings arrive in order.
         let now_ms = (self.clock)();
         room.line.settle(now_ms);
-        let opening = room.line.decide_open();
-        room.commit(opening)?;
         run(&mut room)
     }
 
@@ -196,7 +203,7 @@ impl LineStore for MemoryStore {
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
         Box::pin(async move {
             self.begin(room, initial)?;
-            self.with(room, |room| {
+            self.settled(room, |room| {
                 let effect = room.line.decide_restore(highest);
                 room.commit(effect)
             })

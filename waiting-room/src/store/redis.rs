@@ -1,5 +1,5 @@
-//! The line in Redis, behind Sentinel or in a cluster: one script per operation, timed by the server's clock. The rules are in the
-//! scripts and are those of the pure `Line`; this is the shell around them.
+//! The line in Redis, behind Sentinel or in a cluster: one script per operation, timed by the server's clock. The rules
+//! are in the scripts and are those of the pure `Line`; this is the shell around them.
 
 mod answer;
 mod connection;
@@ -7,16 +7,15 @@ mod script;
 mod server;
 
 use self::{
-    answer::{ClaimAnswer, JoinAnswer, Learn, Seen, SnapshotAnswer},
+    answer::{ChangesAnswer, ClaimAnswer, JoinAnswer, Learn, Seen, SnapshotAnswer},
     connection::Connection,
     script::{Operation, Scripts},
     server::RESPONSE_TIMEOUT,
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
-use crate::line::{
-    Audit, Claimed, Invalid, Joined, Joiner, RoomChange, RoomInitial, RoomState, Snapshot, burst_for, check_room_name,
-};
+use crate::line::{Audit, Claimed, Invalid, Joined, Joiner, RoomChange, RoomInitial, Snapshot, check_room_name};
 use redis::FromRedisValue;
+use serde::Serialize;
 use std::{
     collections::HashMap,
     fmt::Display,
@@ -91,7 +90,7 @@ impl RedisStore {
         let Some(Known { initial, highest: Some(Seen { snapshot, .. }), .. }) = self.known(room) else {
             return Err(StoreError::NoRoom(room.to_owned()));
         };
-        let arguments = restore_arguments(&initial, &snapshot);
+        let arguments = [json(&snapshot), text(initial.session_ms)];
         let restored = self.call_once(Operation::Restore, room, now_ms, &arguments).await;
         let SnapshotAnswer(Seen { snapshot: after, life }) = restored.map_err(|refused| refused.or_no_room(room))?;
         tracing::error!(
@@ -117,6 +116,7 @@ impl RedisStore {
         let answer: T = answer.map_err(|error| match error.code() {
             Some("NOROOM" | "BEHIND") => Refused::Lost,
             Some("FULL") => Refused::Failed(StoreError::Full),
+            Some("CLOSED") => Refused::Failed(StoreError::Closed),
             // Or its clock jumped: the next call learns it anew.
             Some("LATE") => {
                 self.set_clock(room, None);
@@ -166,7 +166,7 @@ impl RedisStore {
 
     async fn ensure_at(&self, room: &str, now_ms: i64, initial: &RoomInitial) -> Result<Snapshot, StoreError> {
         self.know(room, initial)?;
-        let answer: SnapshotAnswer = self.call(Operation::Ensure, room, now_ms, &ensure_arguments(initial)).await?;
+        let answer: SnapshotAnswer = self.call(Operation::Ensure, room, now_ms, &[json(initial)]).await?;
         Ok(answer.0.snapshot)
     }
 
@@ -185,12 +185,13 @@ impl RedisStore {
         self.restore_known(room, now_ms).await
     }
 
-    async fn join_at(&self, room: &str, now_ms: i64, joiners: &[Joiner]) -> Result<Joined, StoreError> {
+    async fn join_at(&self, room: &str, now_ms: i64, joiners: &[Joiner], nonce: u64) -> Result<Joined, StoreError> {
         check_size("joiners", joiners.len())?;
         if joiners.iter().any(|joiner| *joiner != Joiner::default()) {
             return not_here("joiners");
         }
-        let answer: JoinAnswer = self.call(Operation::Join, room, now_ms, &[text(joiners.len())]).await?;
+        let arguments = [text(joiners.len()), text(format_args!("{nonce:016x}"))];
+        let answer: JoinAnswer = self.call(Operation::Join, room, now_ms, &arguments).await?;
         Ok(answer.joined())
     }
 
@@ -212,10 +213,17 @@ impl RedisStore {
         Ok(answer.0.snapshot)
     }
 
-    async fn change_at(&self, room: &str, now_ms: i64, change: &RoomChange) -> Result<Snapshot, StoreError> {
+    async fn change_at(&self, room: &str, now_ms: i64, who: &str, change: &RoomChange) -> Result<Snapshot, StoreError> {
+        check_who(who)?;
         change.check()?;
-        let answer: SnapshotAnswer = self.call(Operation::Change, room, now_ms, &change_arguments(change)).await?;
+        let arguments = [json(change), json(who)];
+        let answer: SnapshotAnswer = self.call(Operation::Change, room, now_ms, &arguments).await?;
         Ok(answer.0.snapshot)
+    }
+
+    async fn changes_at(&self, room: &str, now_ms: i64) -> Result<Vec<Audit>, StoreError> {
+        let answer: ChangesAnswer = self.call(Operation::Changes, room, now_ms, &[]).await?;
+        Ok(answer.changes)
     }
 
     async fn seen_at(&self, room: &str, now_ms: i64, positions: &[u64]) -> Result<Snapshot, StoreError> {
@@ -251,7 +259,7 @@ impl LineStore for RedisStore {
     }
 
     fn join<'a>(&'a self, room: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined> {
-        Box::pin(self.join_at(room, SERVER_TIME, joiners))
+        Box::pin(self.join_at(room, SERVER_TIME, joiners, rand::random()))
     }
 
     fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
@@ -263,10 +271,7 @@ impl LineStore for RedisStore {
     }
 
     fn change<'a>(&'a self, room: &'a str, who: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
-        Box::pin(async move {
-            check_who(who)?;
-            self.change_at(room, SERVER_TIME, change).await
-        })
+        Box::pin(self.change_at(room, SERVER_TIME, who, change))
     }
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
@@ -285,63 +290,20 @@ impl LineStore for RedisStore {
         Box::pin(self.restore_at(room, SERVER_TIME, initial, highest))
     }
 
-    fn changes<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<Audit>> {
-        Box::pin(async { not_here("changes") })
+    fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
+        Box::pin(self.changes_at(room, SERVER_TIME))
     }
+}
+
+/// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.
+fn keys(room: &str) -> [String; 10] {
+    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1", "live", "changes"]
+        .map(|part| format!("vestibule:{{{room}}}:{part}"))
 }
 
 /// The operation is one of the memory store only.
 fn not_here<T>(field: &'static str) -> Result<T, StoreError> {
     Err(Invalid { field, range: "asked of the memory store".to_owned() }.into())
-}
-
-/// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.
-fn keys(room: &str) -> [String; 9] {
-    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1", "live"]
-        .map(|part| format!("vestibule:{{{room}}}:{part}"))
-}
-
-fn ensure_arguments(initial: &RoomInitial) -> [Vec<u8>; 7] {
-    [
-        text(initial.rate_per_minute),
-        text(initial.burst),
-        text(initial.session_ms),
-        text(initial.state.as_str()),
-        text(&initial.message),
-        text(initial.max_active),
-        text(u8::from(initial.session_renewal)),
-    ]
-}
-
-fn change_arguments(change: &RoomChange) -> [Vec<u8>; 8] {
-    [
-        change.rate_per_minute.map(text).unwrap_or_default(),
-        change.burst.map(text).unwrap_or_default(),
-        change.state.map(RoomState::as_str).map(text).unwrap_or_default(),
-        change.message.as_ref().map(|_| text(1)).unwrap_or_default(),
-        change.message.as_ref().map(text).unwrap_or_default(),
-        change.max_active.map(text).unwrap_or_default(),
-        change.session_renewal.map(u8::from).map(text).unwrap_or_default(),
-        text(if *change == RoomChange::default() { "" } else { "1" }),
-    ]
-}
-
-fn restore_arguments(initial: &RoomInitial, highest: &Snapshot) -> [Vec<u8>; 11] {
-    // A snapshot has the burst in force. One that is what the rate gives follows the rate again.
-    let burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
-    [
-        text(highest.issued()),
-        text(highest.lane(0).map_or(0, |lane| lane.cursor)),
-        text(highest.admitted),
-        text(highest.rate_per_minute),
-        text(burst),
-        text(initial.session_ms),
-        text(highest.state.as_str()),
-        text(&highest.message),
-        text(highest.max_active),
-        text(u8::from(highest.session_renewal)),
-        text(highest.active),
-    ]
 }
 
 /// The first argument of every script: when it is, until when the answer is waited for, and the youngest state of the
@@ -367,6 +329,11 @@ impl Refused {
 
 fn text(value: impl Display) -> Vec<u8> {
     format!("{value}").into_bytes()
+}
+
+/// Plain data always has a JSON form; a script refuses an empty one.
+fn json(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! W3, in virtual time: people who poll as their pages do, a node that ticks and reports, and most of the line gone.
 
 use super::*;
+use crate::door::{Place, poll_after_ms};
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// How long a request is on its way to the line, in milliseconds.
@@ -38,8 +39,7 @@ impl Crowd {
             self.heard.push(number);
         }
         if !snapshot.is_called(number) {
-            let left_ms = snapshot.ahead_of(number) as i64 * MINUTE_MS / i64::from(snapshot.rate_per_minute);
-            return Some(if left_ms <= 5_000 { 1_000 } else { (left_ms / 10).clamp(2_000, 60_000) });
+            return Some(poll_after_ms(Place::of(number, &snapshot), &snapshot, number.wrapping_mul(7_919)) as i64);
         }
         match claim_one(&mut self.line, at_ms, number) {
             Claimed::Admitted(session) => {

@@ -1,9 +1,10 @@
-//! W2: in every window the sessions that begin ≤ the integral of the largest rate of the preceding second + burst. All windows at once: let A be the people admitted less the people
-//! that the rate allowed since the beginning; a window breaks the rule exactly if A rises by more than the burst in it,
-//! so the lowest A of the past is all that must be kept, once per burst that was in force.
+//! W2: in every window no more sessions begin than the integral of the largest rate of the preceding second, and the
+//! burst. All windows at once: let A be the people admitted less the people that the rate allowed since the beginning; a
+//! window breaks the rule exactly if A rises by more than the burst in it, so the lowest A of the past is all that must
+//! be kept, once per burst that was in force.
 
 use super::{Broken, broken};
-use crate::line::{burst_for, rule::STEP_MS_MAX};
+use crate::line::{RoomChange, RoomState, burst_for, rule::STEP_MS_MAX};
 
 /// A place is given up to so long before its time, so a lower rate or a pause is felt so much later.
 const AHEAD_MS: i64 = 1_000;
@@ -32,6 +33,8 @@ pub(in crate::simulation) struct Ceiling {
     eras: Vec<Era>,
     /// Rates of before, each with the time until which places given under it may still begin.
     lasting: Vec<(i64, u32)>,
+    /// A short jump of the wall clock: until when what was given before it may begin, and its worth in units.
+    jumped: (i64, i64),
 }
 
 impl Ceiling {
@@ -44,6 +47,7 @@ impl Ceiling {
             balance: 0,
             eras: Vec::new(),
             lasting: Vec::new(),
+            jumped: (0, 0),
         };
         ceiling.begin_era();
         ceiling
@@ -52,7 +56,9 @@ impl Ceiling {
     fn begin_era(&mut self) {
         let burst = if self.burst == 0 { burst_for(self.rate_per_minute) } else { self.burst };
         let rounding = i64::from(self.rate_per_minute);
-        self.eras.push(Era { burst: i64::from(burst) * UNITS, lowest: self.balance, rounding });
+        let (until_ms, jumped) = self.jumped;
+        let jumped = if self.now_ms < until_ms { jumped } else { 0 };
+        self.eras.push(Era { burst: i64::from(burst) * UNITS + jumped, lowest: self.balance, rounding });
     }
 
     /// True time goes on.
@@ -65,30 +71,34 @@ impl Ceiling {
             self.now_ms = end_ms;
         }
         self.now_ms = now_ms;
+        if self.jumped.1 > 0 && now_ms >= self.jumped.0 {
+            self.jumped = (0, 0);
+            self.begin_era();
+        }
         if let Some(era) = self.eras.last_mut() {
             era.lowest = era.lowest.min(self.balance);
         }
     }
 
-    /// The wall clock jumps ahead. Nobody can tell a short jump from time that passed, so the line may take it for that
-    /// up to its longest step, and never for more.
+    /// The wall clock jumps ahead. Nobody can tell a short jump from time that passed, so the line may take it for that;
+    /// what it gave ahead before the jump then begins beside what it gives after it. A long one counts for nothing.
     pub(in crate::simulation) fn jump(&mut self, by_ms: i64) {
-        if self.open {
-            self.balance -= by_ms.clamp(0, STEP_MS_MAX) * i64::from(self.rate_per_minute);
+        if self.open && (1..=STEP_MS_MAX).contains(&by_ms) {
+            let jumped = by_ms * i64::from(self.rate_per_minute);
+            self.balance -= jumped;
+            self.jumped = (self.now_ms + AHEAD_MS, jumped);
+            self.begin_era();
         }
     }
 
     /// The operator allows something else from now on.
-    pub(in crate::simulation) fn change(
-        &mut self,
-        rate_per_minute: Option<u32>,
-        burst: Option<u32>,
-        open: Option<bool>,
-    ) {
+    pub(in crate::simulation) fn change(&mut self, change: &RoomChange) {
         self.lasting.push((self.now_ms + AHEAD_MS, self.rate_in_force()));
-        self.rate_per_minute = rate_per_minute.unwrap_or(self.rate_per_minute);
-        self.burst = burst.unwrap_or(self.burst);
-        self.open = open.unwrap_or(self.open);
+        // A ramp goes by the line's time, which a fault may hold up: its highest rate is allowed at once.
+        let ramp = change.ramp.map(|ramp| ramp.to_per_minute.max(self.rate_per_minute));
+        self.rate_per_minute = ramp.or(change.rate_per_minute).unwrap_or(self.rate_per_minute);
+        self.burst = change.burst.unwrap_or(self.burst);
+        self.open = change.state.map_or(self.open, |state| state == RoomState::Open);
         self.begin_era();
     }
 

@@ -1,6 +1,8 @@
 //! The scripts' answers as the line's own values.
 
-use crate::line::{Claimed, GENERAL, Given, Joined, LaneSnapshot, RoomState, Session, Snapshot};
+use crate::line::{
+    Audit, Claimed, GENERAL, Given, Joined, LaneSnapshot, Method, Phase, Ramp, RoomState, Session, Snapshot,
+};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
 /// What a snapshot looks like on the way: numbers and words, each in the order of `line.lua`.
@@ -39,6 +41,12 @@ pub(super) struct JoinAnswer {
     session_ms: i64,
 }
 
+/// The answer of `changes`.
+pub(super) struct ChangesAnswer {
+    seen: Seen,
+    pub(super) changes: Vec<Audit>,
+}
+
 /// The answer of `claim`: verdicts in the order of the numbers.
 pub(super) struct ClaimAnswer {
     seen: Seen,
@@ -51,7 +59,9 @@ impl FromRedisValue for SnapshotAnswer {
         let number = |index: usize| numbers.get(index).copied().ok_or_else(|| short("a number"));
         let count = |index: usize| number(index).and_then(|value| u64::try_from(value).map_err(|_| short("a count")));
         let small = |index: usize| number(index).and_then(|value| u32::try_from(value).map_err(|_| short("a rate")));
-        let word = |index: usize| words.get(index).ok_or_else(|| short("a word"));
+        let word = |index: usize| words.get(index).map(String::as_str).ok_or_else(|| short("a word"));
+        let time = |index: usize| number(index).map(|at_ms| (at_ms > 0).then_some(at_ms));
+        let ramp = Ramp { to_per_minute: small(20)?, over_ms: number(21)? };
         let lane = LaneSnapshot {
             name: GENERAL.to_owned(),
             weight: 1,
@@ -59,7 +69,8 @@ impl FromRedisValue for SnapshotAnswer {
             cursor: count(3)?,
             called_waiting: count(4)?,
             present: count(11)?,
-            ..LaneSnapshot::default()
+            drawn: count(19)?,
+            digest: word(4)?.to_owned(),
         };
         let snapshot = Snapshot {
             version: count(0)?,
@@ -69,13 +80,19 @@ impl FromRedisValue for SnapshotAnswer {
             admitted_last_minute: count(6)?,
             rate_per_minute: small(7)?,
             burst: small(8)?,
-            state: room_state(word(0)?)?,
-            message: word(1)?.clone(),
+            state: of_word(&RoomState::ALL, RoomState::as_str, word(0)?)?,
+            message: word(1)?.to_owned(),
             at_ms: number(9)?,
             active: count(12)?,
             max_active: small(13)?,
             session_renewal: number(14)? == 1,
-            ..Snapshot::default()
+            queue_max: count(15)?,
+            method: of_word(&Method::ALL, Method::as_str, word(2)?)?,
+            prequeue_at_ms: time(16)?,
+            opens_at_ms: time(17)?,
+            closes_at_ms: time(18)?,
+            phase: of_word(&Phase::ALL, Phase::as_str, word(3)?)?,
+            ramp: (ramp.over_ms > 0).then_some(ramp),
         };
         let life = count(10)?;
         Ok(SnapshotAnswer(Seen { snapshot, life }))
@@ -96,6 +113,20 @@ impl JoinAnswer {
         let session = |number| Session::derive(snapshot.epoch, number, 0, session_ms);
         let give = |number| Given::New { number, session: (number < first + admitted).then(|| session(number)) };
         Joined { given: (first..first + count).map(give).collect(), snapshot }
+    }
+}
+
+impl FromRedisValue for ChangesAnswer {
+    fn from_redis_value(value: Value) -> Result<ChangesAnswer, ParsingError> {
+        let (SnapshotAnswer(seen), texts): (_, Vec<String>) = from_redis_value(value)?;
+        let changes: Result<Vec<Audit>, _> = texts.iter().map(|text| serde_json::from_str(text)).collect();
+        Ok(ChangesAnswer { seen, changes: changes.map_err(|error| ParsingError::from(error.to_string()))? })
+    }
+}
+
+impl Learn for ChangesAnswer {
+    fn seen(&self) -> &Seen {
+        &self.seen
     }
 }
 
@@ -141,9 +172,8 @@ fn short(what: &str) -> ParsingError {
     ParsingError::from(format!("{what} is missing in a snapshot"))
 }
 
-fn room_state(word: &str) -> Result<RoomState, ParsingError> {
-    RoomState::ALL
-        .into_iter()
-        .find(|state| state.as_str() == word)
-        .ok_or_else(|| ParsingError::from(format!("no such room state: {word}")))
+/// The one of `all` that this is the word for.
+fn of_word<T: Copy>(all: &[T], as_str: fn(T) -> &'static str, word: &str) -> Result<T, ParsingError> {
+    let found = all.iter().copied().find(|&value| as_str(value) == word);
+    found.ok_or_else(|| ParsingError::from(format!("no such state, method or phase: {word}")))
 }

@@ -1,24 +1,51 @@
--- Changes what an operator may change. An empty argument leaves the value as it is.
--- ARGV: time and caller's state, rate, burst, state, whether there is a message ('1' or ''), message, max_active, renewal,
--- whether anything is asked for ('1' or ''). Answers the snapshot.
+-- Changes what an operator may change, and keeps who changed what.
+-- ARGV: time and caller's state, the change (JSON; what is left out stays as it is), who asks for it (JSON). Answers the
+-- snapshot.
 
 local line, refusal = load()
 if not line then
   return refusal
 end
-line.rate = tonumber(ARGV[2]) or line.rate
-line.burst = tonumber(ARGV[3]) or line.burst
-if ARGV[4] ~= '' then
-  line.state = ARGV[4]
+local change = cjson.decode(ARGV[2])
+
+-- What the changed values are now, as JSON. Numbers are written here: the encoder would round them to 14 digits.
+local function values_before()
+  local values = {}
+  local function keep(name, text)
+    values[#values + 1] = '"' .. name .. '":' .. text
+  end
+  if (change.rate_per_minute or change.ramp) and line.ramp_over_ms > 0 then
+    keep('ramp', '{"to_per_minute":' .. int(line.ramp_to) .. ',"over_ms":' .. int(ramp_left_ms(line)) .. '}')
+  elseif change.rate_per_minute or change.ramp then
+    keep('rate_per_minute', int(line.rate))
+  end
+  for _, name in ipairs(SETTINGS) do
+    local value = line[name]
+    if change[name] ~= nil then
+      keep(name, type(value) == 'number' and int(value) or cjson.encode(value))
+    end
+  end
+  if change.session_renewal ~= nil then
+    keep('session_renewal', line.renewal == 1 and 'true' or 'false')
+  end
+  return '{' .. table.concat(values, ',') .. '}'
 end
-if ARGV[5] == '1' then
-  line.message = ARGV[6]
-end
-line.max_active = tonumber(ARGV[7]) or line.max_active
-line.renewal = tonumber(ARGV[8]) or line.renewal
-if ARGV[9] == '1' then
+
+if next(change) ~= nil then
+  local kept = '{"at_ms":' .. int(line.wall_ms) .. ',"who":' .. ARGV[3]
+    .. ',"before":' .. values_before() .. ',"after":' .. ARGV[2] .. '}'
+  redis.call('RPUSH', CHANGES, kept)
+  redis.call('LTRIM', CHANGES, -CHANGES_MAX, -1)
+  local rate_before = line.rate
+  set(line, change)
+  if change.rate_per_minute then
+    line.ramp_over_ms = 0
+  end
+  if change.ramp then
+    begin_ramp(line, change.ramp)
+  end
+  reprice(line, rate_before)
   limit_budget(line)
-  line.units = math.max(line.units, -AHEAD_MS * line.rate)
   line.version = line.version + 1
 end
 save(line)

@@ -9,13 +9,15 @@ if not line then
   return refusal
 end
 local epoch, asked = tonumber(ARGV[2]), { unpack(ARGV, 3) }
-local recent = { redis.call('HMGET', RECENT[0], unpack(asked)), redis.call('HMGET', RECENT[1], unpack(asked)) }
+local lately = entered_lately(line, asked)
 local inside, refused, admitted = room_inside(line), 0, {}
-local places = math.min(people_within(line, AHEAD_MS), inside)
+local places = math.min(line.method == 'pass_through' and math.huge or people_within(line, AHEAD_MS), inside)
 
-local function refuse()
+-- Of those who ask in vain at least so many were called earlier; their turn is first, so a later one asks later.
+local function no_budget(number)
   refused = refused + 1
-  local retry_ms = wait_ms(line, #admitted + refused) - AHEAD_MS
+  local earlier = keen(line) - (line.cursor - number)
+  local retry_ms = wait_ms(line, #admitted + math.max(refused, earlier)) - AHEAD_MS
   return NO_BUDGET, math.max(RETRY_MS_MIN, math.min(retry_ms, RETRY_MS_MAX))
 end
 
@@ -23,25 +25,22 @@ local function verdict(index, number)
   if epoch ~= line.epoch or number == 0 or number > line.issued then
     return UNKNOWN, 0
   end
-  local entered_at = tonumber(recent[1][index] or recent[2][index])
-  local ends = entered_at and line.line_ms - entered_at <= REPEAT_MS and ends_at(number)
+  local entered_at = lately[index]
+  local ends = entered_at and ends_at(number)
   if ends then
     return ADMITTED, line.line_ms - entered_at, ends - entered_at
   end
-  if redis.call('GETBIT', SPENT, int(number)) == 1 then
+  if is_spent(number) then
     return SPENT_BEFORE, 0
   end
   if number > line.cursor then
     return NOT_CALLED, 0
   end
-  if not is_running(line) then
-    return NO_BUDGET, RETRY_MS_MAX
-  end
-  if #admitted >= inside then
+  if not admits(line) or #admitted >= inside then
     return NO_BUDGET, RETRY_MS_MAX
   end
   if places == 0 then
-    return refuse()
+    return no_budget(number)
   end
   places = places - 1
   admitted[#admitted + 1] = number

@@ -4,10 +4,14 @@ use crate::line::rule;
 use redis::Script;
 use std::fmt::Write;
 
-/// The numbers that a restored line skips: more than can have been given out in the moment that no node has seen.
-const GAP: u64 = 1_000;
-
-const LINE: &str = include_str!("line.lua");
+/// What is put before every operation, in this order: each builds on those before it.
+const SHARED: &str = concat!(
+    include_str!("keys.lua"),
+    include_str!("meter.lua"),
+    include_str!("schedule.lua"),
+    include_str!("people.lua"),
+    include_str!("line.lua"),
+);
 
 /// What a script does.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +21,7 @@ pub(super) enum Operation {
     Claim,
     Tick,
     Change,
+    Changes,
     Leave,
     Restore,
     Seen,
@@ -31,6 +36,7 @@ impl Operation {
             Operation::Claim => include_str!("claim.lua"),
             Operation::Tick => include_str!("tick.lua"),
             Operation::Change => include_str!("change.lua"),
+            Operation::Changes => include_str!("changes.lua"),
             Operation::Leave => include_str!("leave.lua"),
             Operation::Restore => include_str!("restore.lua"),
             Operation::Seen => include_str!("seen.lua"),
@@ -52,6 +58,7 @@ pub(super) struct Scripts {
     claim: Whole,
     tick: Whole,
     change: Whole,
+    changes: Whole,
     leave: Whole,
     restore: Whole,
     seen: Whole,
@@ -62,7 +69,7 @@ impl Scripts {
     pub(super) fn new() -> Scripts {
         let constants = constants();
         let whole = |operation: Operation| {
-            let code = format!("{constants}{LINE}{}", operation.source());
+            let code = format!("{constants}{SHARED}{}", operation.source());
             let sha1 = Script::new(&code).get_hash().to_owned();
             Whole { code, sha1 }
         };
@@ -72,6 +79,7 @@ impl Scripts {
             claim: whole(Operation::Claim),
             tick: whole(Operation::Tick),
             change: whole(Operation::Change),
+            changes: whole(Operation::Changes),
             leave: whole(Operation::Leave),
             restore: whole(Operation::Restore),
             seen: whole(Operation::Seen),
@@ -86,6 +94,7 @@ impl Scripts {
             Operation::Claim => &self.claim,
             Operation::Tick => &self.tick,
             Operation::Change => &self.change,
+            Operation::Changes => &self.changes,
             Operation::Leave => &self.leave,
             Operation::Restore => &self.restore,
             Operation::Seen => &self.seen,
@@ -100,6 +109,7 @@ fn constants() -> String {
         ("STEP_MS_MAX", rule::STEP_MS_MAX.unsigned_abs()),
         ("STEADY_MS", rule::STEADY_MS.unsigned_abs()),
         ("RESTORE_GAP", rule::RESTORE_GAP),
+        ("CHANGES_MAX", rule::CHANGES_MAX as u64),
         ("COVER_MS", rule::COVER_MS),
         ("COVER_MIN", rule::COVER_MIN),
         ("CALLED_PER_MISSING_KNOWN", rule::CALLED_PER_MISSING[0]),
@@ -116,7 +126,6 @@ fn constants() -> String {
         ("EXPECTED_MS", rule::EXPECTED_MS.unsigned_abs()),
         ("REPEAT_MS", rule::REPEAT_MS.unsigned_abs()),
         ("NEAR_MIN", rule::NEAR_MIN.into()),
-        ("GAP", GAP),
         ("SECONDS", rule::SECONDS.unsigned_abs()),
     ];
     table.iter().fold(String::new(), |mut lua, (name, value)| {

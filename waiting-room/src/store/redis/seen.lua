@@ -14,15 +14,10 @@ end
 line.known_to, line.watch_to = math.min(line.known_to, near), math.min(line.watch_to, near)
 line.reported_at = line.line_ms
 
-local half = line.seen_window % 2
-local count = 'seen' .. half
 for index = 2, #ARGV do
   local position = tonumber(ARGV[index])
-  if position >= 1 and position <= line.issued and redis.call('GETBIT', SPENT, int(position)) == 0 then
-    unsee(line, position, 1 - half)
-    if redis.call('SETBIT', SEEN[half], int(position), 1) == 0 then
-      line[count] = line[count] + 1
-    end
+  if position >= 1 and position <= line.issued and not is_spent(position) then
+    see(line, position)
   end
 end
 save(line)

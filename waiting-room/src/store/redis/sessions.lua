@@ -22,7 +22,7 @@ for index = 3, #ARGV do
     redis.call('ZREM', LIVE, int(number))
     any = true
   elseif number and line.renewal == 1 then
-    redis.call('ZADD', LIVE, int(line.line_ms + line.session_ms), int(number))
+    last_until(number, line.line_ms + line.session_ms)
     any = true
   end
 end

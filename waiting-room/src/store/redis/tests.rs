@@ -1,8 +1,8 @@
 //! The scripts against the pure line: random operations at given times, every answer compared.
 
 use super::*;
-use crate::line::Session;
-use crate::line::tests::{Model, Step, any_jump_back, any_pause, any_step};
+use crate::line::tests::{Model, Step, any_change_in_full, any_jump_back, any_pause, any_step_in_full};
+use crate::line::{Line, Method, RoomState, Session};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::io::Write;
 use tokio::runtime::Runtime;
@@ -24,17 +24,18 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
     let epoch = model.0.snapshot().epoch;
     match step {
         Step::Join(count) => {
-            prop_assert_eq!(
-                store.join_at(room, now_ms, &Joiner::many(*count as usize)).await,
-                Ok(model.join(now_ms, *count))
-            );
+            let nonce = now_ms.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let joiners = Joiner::many(*count as usize);
+            let joined = model.join_with(now_ms, &joiners, nonce).map_err(StoreError::from);
+            prop_assert_eq!(store.join_at(room, now_ms, &joiners, nonce).await, joined);
         }
         Step::Claim(numbers) => {
             prop_assert_eq!(store.claim_at(room, now_ms, epoch, numbers).await, Ok(model.claim(now_ms, numbers)));
         }
         Step::Tick => prop_assert_eq!(store.tick_at(room, now_ms).await, Ok(model.tick(now_ms))),
         Step::Change(change) => {
-            prop_assert_eq!(store.change_at(room, now_ms, change).await, Ok(model.change(now_ms, change)));
+            let changed = store.change_at(room, now_ms, "ann \"a\"", change).await;
+            prop_assert_eq!(changed, Ok(model.change_by(now_ms, "ann \"a\"", change)));
         }
         Step::Seen(positions) => {
             prop_assert_eq!(store.seen_at(room, now_ms, positions).await, Ok(model.seen(now_ms, positions)));
@@ -46,46 +47,162 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
     Ok(())
 }
 
+/// What becomes of the server's data before a step.
+#[derive(Clone, Debug)]
+enum Fate {
+    Stays,
+    /// A replica has all of it.
+    Copied,
+    /// The replica takes over: the line is as it was then.
+    Older,
+    Lost,
+    /// Lost, and a node that knows nothing begins another line, which so many join.
+    BegunAnew(u32),
+}
+
+fn any_fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        40 => Just(Fate::Stays),
+        2 => Just(Fate::Copied),
+        1 => Just(Fate::Older),
+        1 => Just(Fate::Lost),
+        1 => (0..60_u32).prop_map(Fate::BegunAnew),
+    ]
+}
+
+/// One room, in Redis and as it should be.
+struct Pair<'a> {
+    store: &'a RedisStore,
+    other: &'a RedisStore,
+    room: String,
+    initial: RoomInitial,
+    model: Model,
+    copied: Option<Line>,
+}
+
+impl Pair<'_> {
+    async fn suffer(&mut self, now_ms: i64, fate: &Fate) -> Result<(), TestCaseError> {
+        let Some(highest) = self.store.known(&self.room).and_then(|known| known.highest) else { return Ok(()) };
+        let highest = highest.snapshot;
+        match fate {
+            Fate::Stays => return Ok(()),
+            Fate::Copied => {
+                self.copied = Some(self.model.0.clone());
+                edit(self.store, &self.room, "redis.call('DEL', copy) redis.call('COPY', key, copy)").await;
+                return Ok(());
+            }
+            Fate::Older => {
+                let Some(copied) = self.copied.clone() else { return Ok(()) };
+                self.model = Model(copied);
+                edit(self.store, &self.room, "redis.call('DEL', key) redis.call('COPY', copy, key)").await;
+            }
+            Fate::Lost => {
+                self.model.lose(1, &self.initial);
+                edit(self.store, &self.room, "if key ~= KEYS[10] then redis.call('DEL', key) end").await;
+            }
+            // The beginning is the epoch: not another line.
+            Fate::BegunAnew(_) if now_ms.unsigned_abs() == highest.epoch => return Ok(()),
+            Fate::BegunAnew(count) => self.begin_anew(now_ms, *count).await?,
+        }
+        let restored = self.store.restore_at(&self.room, now_ms, &self.initial, &highest).await;
+        prop_assert_eq!(restored, Ok(self.model.restore(now_ms, &highest)));
+        Ok(())
+    }
+
+    async fn begin_anew(&mut self, now_ms: i64, count: u32) -> Result<(), TestCaseError> {
+        self.other.known.lock().expect("not poisoned").remove(&self.room);
+        edit(self.store, &self.room, "if key ~= KEYS[10] then redis.call('DEL', key) end").await;
+        self.model.lose(now_ms, &self.initial);
+        let begun = self.other.ensure_at(&self.room, now_ms, &self.initial).await;
+        prop_assert_eq!(begun, Ok(self.model.ensure(now_ms, &self.initial)));
+        if count > 0 {
+            run(self.other, &mut self.model, &self.room, now_ms, &Step::Join(count)).await?;
+        }
+        Ok(())
+    }
+
+    async fn live(&mut self, story: Vec<(i64, i64, Fate, Step)>) -> Result<(), TestCaseError> {
+        let (store, room) = (self.store, self.room.clone());
+        let begun = store.ensure_at(&room, BEGIN_MS, &self.initial).await;
+        prop_assert_eq!(begun, Ok(self.model.ensure(BEGIN_MS, &self.initial)));
+        let mut now_ms = BEGIN_MS;
+        for (index, (pause_ms, back_ms, fate, step)) in (0..).zip(story) {
+            now_ms += pause_ms - back_ms;
+            self.suffer(now_ms, &fate).await?;
+            run(store, &mut self.model, &room, now_ms, &step).await?;
+            let id = |number: u64| Session::derive(self.model.0.snapshot().epoch, number, 0, 0).id;
+            let (renew, end) = ([id(index), id(index + 1), "0-1".to_owned()], [id(index / 4), "x".to_owned()]);
+            let told = store.sessions_at(&room, now_ms, &renew, &end).await;
+            prop_assert_eq!(told, Ok(self.model.sessions(now_ms, &renew, &end)));
+        }
+        prop_assert_eq!(store.changes_at(&room, now_ms).await, Ok(self.model.changes(now_ms)));
+        let longer = RoomInitial { session_ms: 1_000, ..self.initial.clone() };
+        prop_assert_eq!(store.ensure_at(&room, now_ms, &longer).await, Ok(self.model.ensure(now_ms, &longer)));
+        forget(store, &room).await;
+        Ok(())
+    }
+}
+
+/// A room as its settings may have it; often one with a draw that will open.
+fn any_initial() -> impl Strategy<Value = RoomInitial> {
+    let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
+    let opens = prop::option::of((1..20_000_i64).prop_map(|ms| BEGIN_MS + ms));
+    (rate, 0..10_u32, opens, any_change_in_full()).prop_map(|(rate_per_minute, burst, opens_at_ms, change)| {
+        let any = RoomInitial {
+            rate_per_minute,
+            burst,
+            session_ms: 20_000,
+            state: change.state.unwrap_or_default(),
+            message: change.message.unwrap_or_default(),
+            max_active: change.max_active.unwrap_or_default(),
+            queue_max: change.queue_max.unwrap_or_default(),
+            method: change.method.unwrap_or_default(),
+            prequeue_at_ms: change.prequeue_at_ms,
+            opens_at_ms: change.opens_at_ms,
+            closes_at_ms: change.closes_at_ms,
+            session_renewal: change.session_renewal.unwrap_or_default(),
+            lanes: Vec::new(),
+        };
+        match opens_at_ms {
+            None => any,
+            Some(_) => RoomInitial {
+                method: Method::Draw,
+                state: RoomState::Open,
+                prequeue_at_ms: None,
+                opens_at_ms,
+                closes_at_ms: None,
+                ..any
+            },
+        }
+    })
+}
+
 /// Random stories, in rooms that are removed afterwards.
 fn agrees(variable: &str, cases: u32) {
     let Some(address) = address(variable) else { return };
     let runtime = Runtime::new().expect("a runtime");
-    let store = runtime.block_on(RedisStore::open(&address)).expect("the server of the test");
-    let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
-    let story = prop::collection::vec((any_pause(), any_jump_back(), any_step()), 1..120);
-    let cap = (prop_oneof![Just(0), 1..20_u32], any::<bool>());
+    let open = || runtime.block_on(RedisStore::open(&address)).expect("the server of the test");
+    let (store, other) = (open(), open());
+    let story = prop::collection::vec((any_pause(), any_jump_back(), any_fate(), any_step_in_full()), 1..120);
     let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
-    let result =
-        runner.run(&(rate, 0..10_u32, cap, story), |(rate_per_minute, burst, (max_active, session_renewal), story)| {
-            let room = format!("diff-{}", uuid::Uuid::now_v7().simple());
-            let capped = RoomInitial { max_active, session_renewal, session_ms: 20_000, ..RoomInitial::default() };
-            let initial = RoomInitial { rate_per_minute, burst, ..capped };
-            let mut model = Model::begin(BEGIN_MS, &initial);
-            runtime.block_on(async {
-                let begun = store.ensure_at(&room, BEGIN_MS, &initial).await;
-                prop_assert_eq!(begun, Ok(model.ensure(BEGIN_MS, &initial)));
-                let mut now_ms = BEGIN_MS;
-                for (index, (pause_ms, back_ms, step)) in (0..).zip(story) {
-                    now_ms += pause_ms - back_ms;
-                    run(&store, &mut model, &room, now_ms, &step).await?;
-                    let id = |number: u64| Session::derive(model.0.snapshot().epoch, number, 0, 0).id;
-                    let (renew, end) = ([id(index), id(index + 1), "0-1".to_owned()], [id(index / 4), "x".to_owned()]);
-                    let told = store.sessions_at(&room, now_ms, &renew, &end).await;
-                    prop_assert_eq!(told, Ok(model.sessions(now_ms, &renew, &end)));
-                }
-                let longer = RoomInitial { session_ms: 1_000, ..initial };
-                let ensured = store.ensure_at(&room, now_ms, &longer).await;
-                prop_assert_eq!(ensured, Ok(model.ensure(now_ms, &longer)));
-                forget(&store, &room).await;
-                Ok(())
-            })
-        });
+    let result = runner.run(&(any_initial(), story), |(initial, story)| {
+        let room = format!("diff-{}", uuid::Uuid::now_v7().simple());
+        let model = Model::begin(BEGIN_MS, &initial);
+        let mut pair = Pair { store: &store, other: &other, room, initial, model, copied: None };
+        runtime.block_on(pair.live(story))
+    });
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
+/// Runs this for each key of the room, and the name of its copy.
+async fn edit(store: &RedisStore, room: &str, each: &str) {
+    let code = format!("for _, key in ipairs(KEYS) do local copy = key .. ':copy' {each} end return 0");
+    let script = script::Whole { sha1: redis::Script::new(&code).get_hash().to_owned(), code };
+    let _: i64 = store.connection.run(&script, &keys(room), "0 0 0 0 0", &[]).await.expect("edited");
+}
+
 async fn forget(store: &RedisStore, room: &str) {
-    let script = script::Whole { code: "return redis.call('DEL', unpack(KEYS))".to_owned(), sha1: "0".repeat(40) };
-    let _: i64 = store.connection.run(&script, &keys(room), "0 0 0 0 0", &[]).await.expect("deleted");
+    edit(store, room, "redis.call('DEL', key, copy)").await;
 }
 
 #[test]
@@ -104,6 +221,32 @@ fn the_scripts_agree_with_the_line_behind_sentinel() {
 }
 
 #[test]
+fn time_passes_in_a_room_that_only_refuses() {
+    let Some(address) = address("VESTIBULE_TEST_REDIS_URL") else { return };
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = RedisStore::open(&address).await.expect("the server of the test");
+        let room = format!("shut-{}", uuid::Uuid::now_v7().simple());
+        let initial = RoomInitial { burst: 10, ..RoomInitial::default() };
+        let mut model = Model::begin(BEGIN_MS, &initial);
+        store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
+        let drain = RoomChange { state: Some(RoomState::Draining), ..RoomChange::default() };
+        let before = [(0, Step::Join(5)), (0, Step::Tick), (0, Step::Change(drain))];
+        let refused = [1_500, 3_000, 4_500].map(|ms| (ms, Step::Join(1)));
+        let after = [(4_500, Step::Claim(vec![1, 2, 3, 4, 5]))];
+        for (ms, step) in before.into_iter().chain(refused).chain(after) {
+            run(&store, &mut model, &room, BEGIN_MS + ms, &step).await.unwrap_or_else(|error| panic!("{error}"));
+        }
+        assert_eq!(
+            model.0.snapshot().admitted,
+            5,
+            "four and a half seconds at one a second, and one ahead of its time"
+        );
+        forget(&store, &room).await;
+    });
+}
+
+#[test]
 fn large_groups_fit_and_the_meter_is_exact() {
     let Some(address) = address("VESTIBULE_TEST_REDIS_URL") else { return };
     let runtime = Runtime::new().expect("a runtime");
@@ -116,7 +259,7 @@ fn large_groups_fit_and_the_meter_is_exact() {
         for second in 0..5 {
             let now_ms = BEGIN_MS + second * 997;
             for group in 0..6 {
-                assert_eq!(store.join_at(&room, now_ms, &Joiner::many(1_024)).await, Ok(model.join(now_ms, 1_024)));
+                assert_eq!(store.join_at(&room, now_ms, &Joiner::many(1_024), 7).await, Ok(model.join(now_ms, 1_024)));
                 assert_eq!(store.tick_at(&room, now_ms).await, Ok(model.tick(now_ms)));
                 let first = second.unsigned_abs() * 6_144 + group * 1_024 + 1;
                 let numbers: Vec<u64> = (first..first + 1_024).collect();
@@ -139,16 +282,16 @@ fn a_lost_room_goes_on_with_its_numbers_and_an_empty_meter() {
         let room = format!("lost-{}", uuid::Uuid::now_v7().simple());
         assert_eq!(store.tick(&room).await, Err(StoreError::NoRoom(room.clone())));
         let begun = store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
-        store.join_at(&room, BEGIN_MS, &Joiner::many(3)).await.expect("joined");
+        store.join_at(&room, BEGIN_MS, &Joiner::many(3), 7).await.expect("joined");
         forget(&store, &room).await;
-        let joined = store.join_at(&room, BEGIN_MS + 5_000, &Joiner::many(1)).await.expect("joined");
+        let joined = store.join_at(&room, BEGIN_MS + 5_000, &Joiner::many(1), 7).await.expect("joined");
         assert_eq!((joined.first(), joined.admitted().len()), (1_004, 0));
         assert_eq!(joined.snapshot.epoch, begun.epoch);
         let other = RedisStore::open(&address).await.expect("the server of the test");
         forget(&store, &room).await;
         let foreign = other.ensure_at(&room, BEGIN_MS + 6_000, &RoomInitial::default()).await.expect("ensured");
         assert_ne!(foreign.epoch, begun.epoch, "a node that knows nothing begins another line");
-        let joined = store.join_at(&room, BEGIN_MS + 6_000, &Joiner::many(1)).await.expect("joined");
+        let joined = store.join_at(&room, BEGIN_MS + 6_000, &Joiner::many(1), 7).await.expect("joined");
         assert_eq!((joined.first(), joined.snapshot.epoch), (2_005, begun.epoch), "the longer line stays");
         assert_eq!(other.tick_at(&room, BEGIN_MS + 6_000).await.map(|after| after.epoch), Ok(begun.epoch));
         forget(&store, &room).await;
@@ -166,7 +309,7 @@ fn a_million_people_in_line_take_less_than_a_byte_each() {
         store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
         let mut issued = 0;
         while issued < 1_000_000 {
-            issued = store.join_at(&room, BEGIN_MS, &Joiner::many(1_000)).await.expect("joined").snapshot.issued();
+            issued = store.join_at(&room, BEGIN_MS, &Joiner::many(1_000), 7).await.expect("joined").snapshot.issued();
         }
         // As long as the bitmaps get: in each of the two windows somebody at the end is heard of, and one there leaves.
         for now_ms in [
@@ -219,7 +362,8 @@ fn who_went_in_is_forgotten_after_two_windows() {
         let room = format!("short-{}", uuid::Uuid::now_v7().simple());
         store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
         store.tick_at(&room, BEGIN_MS + 1_500).await.expect("ticked");
-        assert_eq!(store.join_at(&room, BEGIN_MS + 1_500, &Joiner::many(1)).await.expect("joined").admitted().len(), 1);
+        let joined = store.join_at(&room, BEGIN_MS + 1_500, &Joiner::many(1), 7).await.expect("joined");
+        assert_eq!(joined.admitted().len(), 1);
         let count = script::Whole {
             code: "return redis.call('EXISTS', KEYS[3]) + redis.call('EXISTS', KEYS[4])".to_owned(),
             sha1: "0".repeat(40),

@@ -52,20 +52,21 @@ local function reach(people)
   return up_to, here
 end
 
-local cover = math.min(math.max(COVER_MIN, people_within(line, COVER_MS)), math.max(room_inside(line), 1))
-local each = known and CALLED_PER_MISSING_KNOWN or CALLED_PER_MISSING_UNKNOWN
-local people = math.max(0, cover - keen(line)) * each - expected(line)
-if is_running(line) and people > 0 then
+-- How many more must be called for those who ask to cover the next seconds.
+local function wanted()
+  if line.method == 'pass_through' then
+    return math.huge
+  end
+  local cover = math.min(math.max(COVER_MIN, people_within(line, COVER_MS)), math.max(room_inside(line), 1))
+  local each = known and line.cursor < line.known_to and CALLED_PER_MISSING_KNOWN or CALLED_PER_MISSING_UNKNOWN
+  return math.max(0, cover - keen(line)) * each - expected(line)
+end
+
+if admits(line) then
   local first = line.cursor + 1
-  local last, here = reach(people)
+  local last, here = reach(wanted())
   if last >= first then
-    local slot, newest = math.floor(line.line_ms / CALL_SLOT_MS), line.calls[#line.calls]
-    if newest and newest[1] == slot then
-      newest[3] = last
-      newest[4] = newest[4] + here
-    else
-      line.calls[#line.calls + 1] = { slot, first, last, here }
-    end
+    note_call(line, first, last, here)
     line.cursor = last
     line.version = line.version + 1
   end

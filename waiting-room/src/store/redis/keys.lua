@@ -1,0 +1,60 @@
+-- Put before every operation, after the constants of the pure `Line`, whose rules these scripts follow: a differential
+-- test compares every answer. Then come `meter`, `schedule`, `people` and `line`.
+--
+-- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns), keen (two sets), seen (two bitmaps), live
+-- (sorted set), changes (list). ARGV[1] is `now late epoch version life`: the time in epoch milliseconds (0 for the
+-- server's own; only tests send another), the time after which the caller waits no more (0: unknown), and the youngest
+-- state of this line that the caller has seen (zeros: none). A line that is older than that is not touched: this server
+-- lost it, or was behind when it took over, and `restore` comes first. Numbers stay below 2^53, where Lua counts exactly.
+
+local STATE = {}
+for number in string.gmatch(ARGV[1], '%-?%d+') do
+  STATE[#STATE + 1] = tonumber(number)
+end
+local NOW, LATE, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = unpack(STATE)
+
+local LINE, SPENT, RECENT = KEYS[1], KEYS[2], { [0] = KEYS[3], [1] = KEYS[4] }
+local KEEN, SEEN = { [0] = KEYS[5], [1] = KEYS[6] }, { [0] = KEYS[7], [1] = KEYS[8] }
+local LIVE, CHANGES = KEYS[9], KEYS[10]
+
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+local function now_ms()
+  if NOW ~= 0 then
+    return NOW
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Small lists stand in one field of the hash, as `1:2:3;4:5:6`.
+local function unpack_rows(text, pattern)
+  local rows = {}
+  for a, b, c, d in string.gmatch(text, pattern) do
+    rows[#rows + 1] = { tonumber(a), tonumber(b), tonumber(c), tonumber(d) }
+  end
+  return rows
+end
+
+local function pack_rows(rows)
+  local words = {}
+  for index, row in ipairs(rows) do
+    local numbers = {}
+    for column, number in ipairs(row) do
+      numbers[column] = int(number)
+    end
+    words[index] = table.concat(numbers, ':')
+  end
+  return table.concat(words, ';')
+end
+
+local function sum(rows, column)
+  local total = 0
+  for _, row in ipairs(rows) do
+    total = total + row[column]
+  end
+  return total
+end
+
