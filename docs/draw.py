@@ -22,6 +22,8 @@ def final_seed(evidence):
         evidence["digest"].encode(),
         evidence["beacon"].encode(),
     ]
+    if evidence.get("lane"):
+        parts.append(evidence["lane"].encode())
     return hashlib.sha256(b"".join(struct.pack(">Q", len(part)) + part for part in parts)).digest()
 
 

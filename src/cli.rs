@@ -124,7 +124,7 @@ Examples:
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args([
-    "rate", "burst", "max_active", "queue_max", "ramp", "method", "prequeue_at", "opens_at", "closes_at", "message",
+    "rate", "burst", "max_active", "queue_max", "ramp", "method", "prequeue_at", "opens_at", "closes_at", "message", "weights",
 ]))]
 pub(crate) struct RoomSetArgs {
     /// The room's name
@@ -162,6 +162,9 @@ pub(crate) struct RoomSetArgs {
     /// What the queue page tells the visitors ("" takes it away)
     #[arg(long)]
     pub(crate) message: Option<String>,
+    /// A lane's share of the rate against those of the others; may be repeated
+    #[arg(long = "weight", value_name = "LANE=WEIGHT")]
+    pub(crate) weights: Vec<String>,
 }
 
 /// What `simulate` sends through the door.

@@ -80,6 +80,7 @@ fn changes(set: &RoomSetArgs) -> Value {
         ("opens_at", text(&set.opens_at)),
         ("closes_at", text(&set.closes_at)),
         ("message", text(&set.message)),
+        ("lane_weights", (!set.weights.is_empty()).then(|| set.weights.join(",").into())),
     ];
     Value::Object(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
 }
@@ -133,6 +134,7 @@ mod tests {
     #[test]
     fn only_what_was_given_is_changed() {
         assert_eq!(set(&["--rate", "120"]).unwrap(), json!({ "rate_per_minute": 120 }));
+        assert_eq!(set(&["--weight", "members=3"]).unwrap(), json!({ "lane_weights": "members=3" }));
         assert_eq!(
             set(&["--ramp", "800", "--over", "5m", "--max-active", "0", "--opens-at", "none"]).unwrap(),
             json!({ "ramp": "800 per minute over 5m", "max_active": 0, "opens_at": "none" })

@@ -20,6 +20,9 @@ pub(crate) async fn run(arguments: &VerifyDrawArgs, config: &Config) -> Result<(
         None => fetch(arguments, config).await?,
     };
     println!("room        {}", evidence.room);
+    if !evidence.lane.is_empty() {
+        println!("lane        {}", evidence.lane);
+    }
     println!("commitment  {}", evidence.commitment);
     if let Some(noted) = &arguments.commitment {
         if !noted.trim().eq_ignore_ascii_case(&evidence.commitment) {
@@ -54,6 +57,9 @@ fn number(arguments: &VerifyDrawArgs, evidence: &DrawEvidence) -> Result<Option<
     let ticket = TicketClaims::read(text.trim()).context("the ticket cannot be read")?;
     if (&ticket.room, ticket.epoch) != (&evidence.room, evidence.epoch) {
         bail!("the ticket is of another line: room {}, epoch {}", ticket.room, ticket.epoch);
+    }
+    if ticket.lane != evidence.lane_index {
+        bail!("the ticket is of another lane of the room: ask for its evidence with ?lane=NAME");
     }
     Ok(Some(ticket.number))
 }

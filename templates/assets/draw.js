@@ -59,6 +59,7 @@ function eight(n) {
 export function finalSeed(evidence) {
   const text = new TextEncoder();
   const parts = [text.encode(ALGORITHM), unhex(evidence.seed), eight(evidence.drawn), text.encode(evidence.digest), text.encode(evidence.beacon)];
+  if (evidence.lane) parts.push(text.encode(evidence.lane));
   return sha256(Uint8Array.from(parts.flatMap((part) => [...eight(part.length), ...part])));
 }
 

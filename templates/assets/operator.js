@@ -8,6 +8,7 @@ const LATE_MS = 3_000;            // older than this is said loudly
 const HISTORY_MS = 10_000;        // others change the room too
 const CHANGES_SHOWN = 10;
 const RATE_MAX = 1_000_000;
+const WEIGHT = "lane_weights.";   // begins the name of a lane's field
 const STEPS_A_DECADE = 20;        // of the slider, which is logarithmic: 0 → 1, 120 → 1,000,000
 
 const live = document.getElementById("live");
@@ -78,7 +79,13 @@ class Room {
 
   changes() {
     const dirty = this.fields().filter((field) => "dirty" in field.dataset && !(field.name === "ramp" && field.value === ""));
-    return Object.fromEntries(dirty.map((field) => [field.name, field.type === "number" ? Number(field.value) : field.value]));
+    const patch = {};
+    for (const field of dirty) {
+      const value = field.type === "number" ? Number(field.value) : field.value;
+      if (field.name.startsWith(WEIGHT)) (patch.lane_weights ??= {})[field.name.slice(WEIGHT.length)] = value;
+      else patch[field.name] = value;
+    }
+    return patch;
   }
 
   async change(patch) {
@@ -96,7 +103,7 @@ class Room {
       const body = await answer.json().catch(() => ({}));
       if (!answer.ok) return this.answer(body.detail || body.title || `Refused (${answer.status}).`);
       for (const field of this.fields()) {
-        if (!patch || field.name in patch) delete field.dataset.dirty;
+        if (!patch || field.name.split(".")[0] in patch) delete field.dataset.dirty;
         if (field.name === "ramp" && !("dirty" in field.dataset)) field.value = "";
       }
       this.history();
@@ -153,6 +160,15 @@ class Room {
     this.set("store_why", facts.store_why);
     this.slots.autopilot.hidden = !facts.autopilot;
     this.set("autopilot", facts.autopilot ? `Autopilot. ${facts.autopilot.why}` : "");
+    const lane = (name) => facts.lanes.find((one) => one.lane === name);
+    for (const row of this.box.querySelectorAll("[data-lane]")) {
+      const now = lane(row.dataset.lane);
+      if (!now) continue;
+      for (const cell of row.querySelectorAll("[data-lane-fact]")) {
+        const fact = cell.dataset.laneFact;
+        cell.textContent = fact !== "eta" ? number(now[fact]) : now.eta_ms === null ? "–" : span(now.eta_ms);
+      }
+    }
     const toggle = this.slots.toggle;
     const open = facts.state === "open";
     toggle.value = open ? "paused" : "open";
@@ -161,7 +177,7 @@ class Room {
     toggle.classList.toggle("stop", open);
     // What is being edited is left alone.
     for (const field of this.fields()) {
-      if (field.name !== "ramp" && !("dirty" in field.dataset) && document.activeElement !== field) field.value = facts[field.name] ?? "";
+      if (field.name !== "ramp" && !("dirty" in field.dataset) && document.activeElement !== field) field.value = (field.name.startsWith(WEIGHT) ? lane(field.name.slice(WEIGHT.length))?.weight : facts[field.name]) ?? "";
     }
     if (!("dirty" in this.rate.dataset) && document.activeElement !== this.slider) this.slider.value = toStep(facts.rate_per_minute);
     this.slider.setAttribute("aria-valuetext", `${number(this.rate.value)} a minute`);

@@ -22,7 +22,7 @@ function noted() {
 async function verify() {
   // The same version as this script's.
   const { check } = await import(`./draw.js${new URL(import.meta.url).search}`);
-  const answer = await fetch(`/.waiting-room/rooms/${encodeURIComponent(lot.dataset.room)}/draw`, { cache: "no-store" });
+  const answer = await fetch(lot.dataset.evidence, { cache: "no-store" });
   if (!answer.ok) throw new Error(String(answer.status));
   const evidence = await answer.json();
   const { committed, follows, places } = check(evidence);

@@ -6,6 +6,7 @@ mod bad_input;
 mod draw;
 mod harness;
 mod journey;
+mod lanes;
 mod line_faults;
 mod operator;
 mod readme;

@@ -6,6 +6,7 @@ mod desk;
 mod gate;
 mod late;
 mod lots;
+mod opening;
 mod pace;
 mod pass;
 mod promise;

@@ -90,7 +90,11 @@ impl Door {
         let tickets = TicketKeys::new(&secrets.ticket_key);
         let rooms = Rooms::open(&settings.rooms, store, &tickets, &clock).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
-            StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
+            StoreError::NoRoom(_)
+            | StoreError::Full
+            | StoreError::Closed
+            | StoreError::NoLane
+            | StoreError::Invalid(_) => refuse(&error),
         })?;
         let keys = (tickets, ProofKey::new(&secrets.ticket_key));
         let timeout = Duration::from_millis(settings.upstream_timeout_ms);

@@ -19,5 +19,7 @@ mod visitor;
 pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_entry_key};
 pub use facade::{Door, Secrets};
 pub use proxy::StrictWire;
-pub use settings::{Begin, BypassRule, Clock, JoinLimit, OnStoreLoss, OpenError, ProofOfWork, RoomSettings, Settings};
+pub use settings::{
+    Begin, BypassRule, Clock, JoinLimit, LaneSettings, OnStoreLoss, OpenError, ProofOfWork, RoomSettings, Settings,
+};
 pub use stock::Remaining;

@@ -1,8 +1,9 @@
 //! The line: who is next, and how many may go in. Pure: `now` is an argument; no socket, clock, thread or file.
 //!
-//! Numbers start at 1 and are given out in order. `cursor` is the highest number that has been called, so a number
-//! is called if `number <= cursor`, and `number - cursor - 1` people stand before one that is not. The meter alone
-//! decides how many called people go in, and a bit per number makes every entry single-use.
+//! A room has one lane or several. In each, numbers start at 1 and are given out in order. `cursor` is the highest number
+//! that has been called, so a number is called if `number <= cursor`, and `number - cursor - 1` people stand before one
+//! that is not. The meter, which the lanes share by their weights, alone decides how many called people go in, and a bit
+//! per number makes every entry single-use.
 
 mod answer;
 mod autopilot;
@@ -10,27 +11,36 @@ mod clock;
 mod decide;
 mod draw;
 mod effect;
+mod identity;
+mod lane;
 mod live;
 mod machine;
 mod meter;
+mod number;
+mod older;
 mod presence;
 mod recovery;
 mod room;
 mod schedule;
 mod session;
+mod share;
 mod spent;
 mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use answer::{Claimed, Joined, Session, Snapshot};
+pub use answer::{Claimed, Given, Joined, Joiner, LaneSnapshot, Refused, Session, Snapshot};
 pub use autopilot::Autopilot;
 pub(crate) use autopilot::{Decision, Health, Pilot};
-pub(crate) use decide::{Refused, effect_of};
+pub(crate) use decide::effect_of;
 pub(crate) use draw::final_seed;
 pub use draw::{DRAW_ALGORITHM, Draw, DrawEvidence, Refuted};
 pub(crate) use effect::{Effect, Entry};
+pub use identity::Identity;
+pub use lane::{GENERAL, LANES_MAX, LaneInitial, WEIGHT_MAX};
 pub(crate) use machine::Line;
+pub use number::{lane_of, numbered, within_lane};
+pub(crate) use older::line as read_line;
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
@@ -38,8 +48,8 @@ pub(crate) mod rule {
         answer::NEAR_MIN,
         clock::{STEADY_MS, STEP_MS_MAX},
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
-        machine::NUMBER_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
+        number::NUMBER_MAX,
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
         recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,

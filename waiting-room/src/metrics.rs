@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use crate::door::{NotJoined, Outcome};
-use crate::line::{Claimed, Snapshot};
+use crate::line::{Claimed, LaneSnapshot, Snapshot};
 use crate::problem::Code;
 use crate::settings::OnStoreLoss;
 
@@ -29,6 +29,7 @@ const REQUESTS: &str = "vestibule_door_requests_total";
 const PROBLEMS: &str = "vestibule_door_problems_total";
 const UPSTREAM_SECONDS: &str = "vestibule_upstream_seconds";
 const WAITING: &str = "vestibule_line_waiting";
+const LANE_WAITING: &str = "vestibule_lane_waiting";
 const ISSUED: &str = "vestibule_line_issued";
 const CURSOR: &str = "vestibule_line_cursor";
 const RATE: &str = "vestibule_line_rate_per_minute";
@@ -40,21 +41,23 @@ const OPERATOR_CHANGES: &str = "vestibule_operator_changes_total";
 const OPERATOR_LOGINS: &str = "vestibule_operator_logins_total";
 
 /// Every metric: name, kind, help. The exporter describes them from here, and so does the README.
-pub const TABLE: [(&str, Kind, &str); 17] = [
-    (TICKETS, Kind::Counter, "Numbers given out by this node, by room"),
-    (ADMITTED, Kind::Counter, "Entries given by this node, by room and way (calm, claim)"),
+pub const TABLE: [(&str, Kind, &str); 18] = [
+    (TICKETS, Kind::Counter, "Numbers given out by this node, by room and lane"),
+    (ADMITTED, Kind::Counter, "Entries given by this node, by room, lane and way (calm, claim)"),
     (CLAIMS, Kind::Counter, "Requests to go in, by room and outcome; a repeated answer counts as admitted"),
     (
         NOT_JOINED,
         Kind::Counter,
-        "Joins without a number, by room and reason (line, full, closed, draining, early, sold_out, network, proof)",
+        "Joins without a number, by room and reason (line, full, closed, draining, early, sold_out, network, proof, \
+         identity_missing, identity_used)",
     ),
     (REQUESTS, Kind::Counter, "Requests at the door, by verdict (own, pass, wait, refuse)"),
     (PROBLEMS, Kind::Counter, "Problems answered at the door, by code"),
     (UPSTREAM_SECONDS, Kind::Histogram, "Time until the upstream began to answer, in seconds"),
     (WAITING, Kind::Gauge, "People in line, by room"),
-    (ISSUED, Kind::Gauge, "Highest number given out, by room"),
-    (CURSOR, Kind::Gauge, "Highest number called, by room"),
+    (LANE_WAITING, Kind::Gauge, "People in line, by room and lane"),
+    (ISSUED, Kind::Gauge, "Highest number given out, by room and lane"),
+    (CURSOR, Kind::Gauge, "Highest number called, by room and lane"),
     (RATE, Kind::Gauge, "People let in per minute, as set, by room"),
     (STORE_UP, Kind::Gauge, "1 while the line's store answers this node, by room"),
     (PROVISIONAL, Kind::Counter, "Provisional tickets given by this node while the store was away, by room"),
@@ -90,10 +93,10 @@ pub(crate) enum Login {
 }
 
 /// Somebody drew a number, and perhaps went straight in.
-pub(crate) fn joined(room: &str, admitted: usize) {
-    counter!(TICKETS, "room" => room.to_owned()).increment(1);
-    if admitted > 0 {
-        counter!(ADMITTED, "room" => room.to_owned(), "way" => "calm").increment(1);
+pub(crate) fn joined(room: &str, lane: &str, admitted: bool) {
+    counter!(TICKETS, "room" => room.to_owned(), "lane" => lane.to_owned()).increment(1);
+    if admitted {
+        counter!(ADMITTED, "room" => room.to_owned(), "lane" => lane.to_owned(), "way" => "calm").increment(1);
     }
 }
 
@@ -108,7 +111,7 @@ pub(crate) fn not_joined(room: &str, refused: &NotJoined) {
 }
 
 /// Somebody asked to go in.
-pub(crate) fn claimed(room: &str, claimed: &Claimed) {
+pub(crate) fn claimed(room: &str, lane: &str, claimed: &Claimed) {
     let outcome = match claimed {
         Claimed::Admitted(_) => "admitted",
         Claimed::NotCalled => "not_called",
@@ -118,7 +121,7 @@ pub(crate) fn claimed(room: &str, claimed: &Claimed) {
     };
     counter!(CLAIMS, "room" => room.to_owned(), "outcome" => outcome).increment(1);
     if matches!(claimed, Claimed::Admitted(_)) {
-        counter!(ADMITTED, "room" => room.to_owned(), "way" => "claim").increment(1);
+        counter!(ADMITTED, "room" => room.to_owned(), "lane" => lane.to_owned(), "way" => "claim").increment(1);
     }
 }
 
@@ -149,10 +152,17 @@ pub(crate) fn line(room: &str, snapshot: &Snapshot) {
     #[expect(clippy::cast_precision_loss, reason = "counts of people stay far below 2^53")]
     let set = |name: &'static str, value: u64| gauge!(name, "room" => room.to_owned()).set(value as f64);
     set(WAITING, snapshot.waiting());
-    set(ISSUED, snapshot.issued);
-    set(CURSOR, snapshot.cursor);
     set(RATE, u64::from(snapshot.rate_per_minute));
     set(STORE_UP, 1);
+    #[expect(clippy::cast_precision_loss, reason = "counts of people stay far below 2^53")]
+    let set_lane = |name: &'static str, lane: &LaneSnapshot, value: u64| {
+        gauge!(name, "room" => room.to_owned(), "lane" => lane.name.clone()).set(value as f64);
+    };
+    for lane in &snapshot.lanes {
+        set_lane(LANE_WAITING, lane, lane.waiting());
+        set_lane(ISSUED, lane, lane.issued);
+        set_lane(CURSOR, lane, lane.cursor);
+    }
 }
 
 /// The line's store went away or came back.
@@ -228,9 +238,7 @@ mod tests {
         Snapshot {
             version: 1,
             epoch: 1,
-            issued: 1,
-            cursor: 1,
-            called_waiting: 0,
+            lanes: vec![LaneSnapshot { issued: 1, cursor: 1, ..LaneSnapshot::default() }],
             admitted: 0,
             admitted_last_minute: 0,
             rate_per_minute: 1,
@@ -246,9 +254,9 @@ mod tests {
     fn the_table_is_what_is_recorded() {
         let notebook = Notebook::default();
         metrics::with_local_recorder(&notebook, || {
-            joined("demo", 1);
+            joined("demo", "general", true);
             let session = Session { number: 1, id: String::new(), starts_in_ms: 0, expires_in_ms: 1 };
-            claimed("demo", &Claimed::Admitted(session));
+            claimed("demo", "general", &Claimed::Admitted(session));
             not_joined("demo", &NotJoined::Proof);
             verdict(Seen::Own);
             problem(Code::Waiting);
@@ -268,7 +276,7 @@ mod tests {
         let table: BTreeSet<_> = TABLE.iter().map(|&(name, of, _)| (name.to_owned(), kind(of))).collect();
         assert_eq!(notebook.0.into_inner().unwrap(), table);
         let labels: Vec<String> = notebook.1.into_inner().unwrap().into_iter().collect();
-        assert_eq!(labels, ["code", "mode", "outcome", "reason", "room", "verdict", "way"]);
+        assert_eq!(labels, ["code", "lane", "mode", "outcome", "reason", "room", "verdict", "way"]);
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl CanonicalPath {
         }
     }
 
+    /// The first value of this name in the query, as it came.
+    pub(crate) fn query_value(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.query.as_deref()?.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(key, value)| (key == name).then_some(value))
+    }
+
     /// The rest behind `/.waiting-room/`, if the path is one of the front door's own.
     pub(crate) fn own(&self) -> Option<&str> {
         self.path.strip_prefix(OWN_PREFIX)

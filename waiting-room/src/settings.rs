@@ -17,7 +17,7 @@ mod joining;
 mod loss;
 
 pub use begin::Begin;
-pub use joining::{BypassRule, JoinLimit, ProofOfWork};
+pub use joining::{BypassRule, JoinLimit, LaneSettings, ProofOfWork};
 pub use loss::OnStoreLoss;
 
 /// Milliseconds since 1970, never going backwards.
@@ -119,6 +119,10 @@ pub struct RoomSettings {
     pub on_store_loss: OnStoreLoss,
     /// How many nodes share the rate then; needed for `local`.
     pub local_nodes: u32,
+    /// Lanes besides the general one: they share the rate by weight, and lend what they do not use.
+    pub lanes: Vec<LaneSettings>,
+    /// Whether somebody has one place in this room, however often they join: it asks everybody who they are.
+    pub one_place_per_identity: bool,
 }
 
 impl Default for Settings {
@@ -178,6 +182,8 @@ impl Default for RoomSettings {
             bypass: Vec::new(),
             on_store_loss: OnStoreLoss::Hold,
             local_nodes: 0,
+            lanes: Vec::new(),
+            one_place_per_identity: false,
         }
     }
 }
@@ -279,6 +285,7 @@ impl RoomSettings {
             max_active: self.max_active,
             queue_max: self.queue_max,
             session_renewal: self.session_renewal,
+            lanes: self.lanes.iter().map(LaneSettings::initial).collect(),
             ..self.begin.initial()
         }
     }

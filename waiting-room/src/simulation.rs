@@ -18,7 +18,7 @@ pub use self::{
 };
 
 use self::{backing::PureLine, world::World};
-use crate::line::RoomInitial;
+use crate::line::{GENERAL, LaneInitial, RoomInitial};
 use std::fmt;
 
 /// The most visitors of one story: bounds its memory.
@@ -62,6 +62,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// The story ends here at the latest, in milliseconds.
     pub limit_ms: i64,
+    /// The weights of the lanes besides the general one; people come to all of them alike.
+    pub lanes: Vec<u32>,
 }
 
 impl Default for Scenario {
@@ -79,6 +81,7 @@ impl Default for Scenario {
             nodes: 3,
             faults: Vec::new(),
             limit_ms: 24 * 3_600_000,
+            lanes: Vec::new(),
         }
     }
 }
@@ -116,8 +119,20 @@ pub fn run(scenario: &Scenario) -> Result<Outcome, Violation> {
     World::new(scenario, PureLine::begin(&scenario.initial())).run()
 }
 
+/// The name of a story's lane.
+fn lane_name(lane: usize) -> String {
+    if lane == 0 { GENERAL.to_owned() } else { format!("lane-{lane}") }
+}
+
 impl Scenario {
     fn initial(&self) -> RoomInitial {
-        RoomInitial { rate_per_minute: self.rate_per_minute, burst: self.burst, ..RoomInitial::default() }
+        let lane = |(index, &weight): (usize, &u32)| LaneInitial { name: lane_name(index + 1), weight };
+        let lanes = self.lanes.iter().enumerate().map(lane).collect();
+        RoomInitial { rate_per_minute: self.rate_per_minute, burst: self.burst, lanes, ..RoomInitial::default() }
+    }
+
+    /// The weights of all lanes.
+    fn weights(&self) -> Vec<u32> {
+        std::iter::once(1).chain(self.lanes.iter().copied()).collect()
     }
 }

@@ -8,7 +8,7 @@ pub use self::{group::GroupedStore, memory::MemoryStore, redis::RedisStore};
 
 use crate::{
     Clock,
-    line::{Audit, Claimed, Invalid, Joined, RoomChange, RoomInitial, Snapshot},
+    line::{Audit, Claimed, Invalid, Joined, Joiner, Refused, RoomChange, RoomInitial, Snapshot},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -37,13 +37,15 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// is kept: `kill -9` afterwards does not undo it. One that failed with [`StoreError::Unreachable`] may have taken
 /// effect: a repeated `join` burns numbers, a repeated `claim` gets the same session.
 pub trait LineStore: Send + Sync {
-    /// Begins the room with `initial` if the store has no such room; otherwise only `initial.session_ms` is taken
-    /// over. To be called for each room before anything else.
+    /// Begins the room with `initial` if the store has no such room; otherwise only `initial.session_ms` and
+    /// `initial.lanes` are taken over: lanes named for the first time come last, weights follow where the settings changed
+    /// them, and no lane goes. To be called for each room before anything else.
     fn ensure<'a>(&'a self, room: &'a str, initial: &'a RoomInitial) -> Answer<'a, Snapshot>;
 
-    /// Gives out the next `count` numbers (1 ..= [`GROUP_MAX`]); lets the first ones in at once if the room is calm
-    /// (nobody waits) and the meter allows.
-    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined>;
+    /// Gives each joiner (1 ..= [`GROUP_MAX`]) the next number of its lane; lets the first ones in at once if the room is
+    /// calm (nobody waits) and the meter allows. An identity that has a number gets that one again. Fails if nobody of
+    /// them gets anything.
+    fn join<'a>(&'a self, room: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined>;
 
     /// Asks to go in with these numbers of this epoch (at most [`GROUP_MAX`]); answers in their order. The only way in
     /// besides the calm `join`. In another epoch they are all [`Claimed::Unknown`] and nothing is spent.
@@ -93,9 +95,22 @@ pub enum StoreError {
     /// Nobody joins now, by the room's state or schedule; the snapshot tells which.
     #[error("the room takes nobody in now")]
     Closed,
+    /// The room has no lane of this index: this store's line is older than this node's settings.
+    #[error("the room has no such lane")]
+    NoLane,
     /// A value is out of range. Nothing happened.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> StoreError {
+        match refused {
+            Refused::Full => StoreError::Full,
+            Refused::Closed => StoreError::Closed,
+            Refused::NoLane => StoreError::NoLane,
+        }
+    }
 }
 
 /// Why a store could not be opened.

@@ -18,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use waiting_room::{
-    line::{Claimed, RoomChange, RoomInitial, RoomState},
+    line::{Claimed, Joiner, RoomChange, RoomInitial, RoomState},
     store::{GroupedStore, LineStore, RedisStore, StoreError},
 };
 
@@ -84,8 +84,8 @@ fn server() -> Option<String> {
 async fn join_again(store: &dyn LineStore, room: &str) -> u64 {
     let joining = async {
         loop {
-            match store.join(room, 1).await {
-                Ok(joined) => return joined.first,
+            match store.join(room, &Joiner::many(1)).await {
+                Ok(joined) => return joined.first(),
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
         }
@@ -102,12 +102,12 @@ async fn calls_fail_in_time_and_work_again() {
     let store = GroupedStore::new(Arc::new(redis));
     let room = format!("fault-{}", uuid::Uuid::now_v7().simple());
     let begun = store.ensure(&room, &RoomInitial::default()).await.expect("ensured");
-    let mut last = store.join(&room, 1).await.expect("joined").first;
+    let mut last = store.join(&room, &Joiner::many(1)).await.expect("joined").first();
     for fault in [Network::Cut, Network::Hung, Network::Cut] {
         network.send_replace(fault);
         for _ in 0..2 {
             let begin = Instant::now();
-            let answer = store.join(&room, 1).await;
+            let answer = store.join(&room, &Joiner::many(1)).await;
             assert!(matches!(answer, Err(StoreError::Unreachable(_))), "{answer:?}");
             assert!(begin.elapsed() < Duration::from_millis(3_000), "{:?}", begin.elapsed());
         }
@@ -142,13 +142,13 @@ async fn fill(store: &dyn LineStore) -> Before {
     store.change(&room, "test", &change).await.expect("changed");
     let mut numbers = Vec::new();
     for _ in 0..100 {
-        numbers.push(store.join(&room, 1).await.expect("joined").first);
+        numbers.push(store.join(&room, &Joiner::many(1)).await.expect("joined").first());
     }
     sleep(Duration::from_millis(300)).await;
     let epoch = store.tick(&room).await.expect("ticked").epoch;
     let snapshot = store.claim(&room, epoch, &(1..=20).collect::<Vec<_>>()).await.expect("claimed").1;
-    assert!(snapshot.admitted >= 20 && snapshot.cursor >= 100, "{snapshot:?}");
-    Before { room, epoch: snapshot.epoch, cursor: snapshot.cursor, admitted: snapshot.admitted, numbers }
+    assert!(snapshot.admitted >= 20 && snapshot.lanes[0].cursor >= 100, "{snapshot:?}");
+    Before { room, epoch: snapshot.epoch, cursor: snapshot.lanes[0].cursor, admitted: snapshot.admitted, numbers }
 }
 
 /// The same line, with everybody's place and without a number twice; the meter lets nobody in at once, and soon does.
@@ -159,7 +159,7 @@ async fn is_restored(store: &dyn LineStore, before: &Before) {
     let (answers, after) = store.claim(room, before.epoch, &(61..=100).collect::<Vec<_>>()).await.expect("claimed");
     assert_eq!((after.epoch, after.state, after.message.as_str()), (before.epoch, RoomState::Open, "hello"));
     assert_eq!((after.rate_per_minute, after.burst), (RATE_PER_MINUTE, 50));
-    assert!(after.cursor >= before.cursor && after.admitted >= before.admitted, "{after:?}");
+    assert!(after.lanes[0].cursor >= before.cursor && after.admitted >= before.admitted, "{after:?}");
     let at_once = |answer: &Claimed| matches!(answer, Claimed::Admitted(session) if session.starts_in_ms == 0);
     let admitted = answers.iter().filter(|answer| at_once(answer)).count();
     assert!(admitted < 20, "the meter begins empty: {admitted}");
@@ -167,7 +167,7 @@ async fn is_restored(store: &dyn LineStore, before: &Before) {
     let (answers, _) = store.claim(room, before.epoch, &(61..=100).collect::<Vec<_>>()).await.expect("claimed");
     assert!(answers.iter().all(|answer| matches!(answer, Claimed::Admitted(_))), "places are kept: {answers:?}");
     let after = store.tick(room).await.expect("ticked");
-    assert!(after.cursor >= next, "skipped numbers hold nobody up: {after:?}");
+    assert!(after.lanes[0].cursor >= next, "skipped numbers hold nobody up: {after:?}");
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn a_server_that_comes_back_empty_gets_the_line_back() {
     let (store, other) = (open().await, open().await);
     let before = fill(&store).await;
     other.ensure(&before.room, &RoomInitial::default()).await.expect("ensured");
-    let late = other.join(&before.room, 1).await.expect("joined").first;
+    let late = other.join(&before.room, &Joiner::many(1)).await.expect("joined").first();
     server.kill();
     assert!(matches!(store.tick(&before.room).await, Err(StoreError::Unreachable(_))));
     server.start_empty();
@@ -206,8 +206,8 @@ async fn a_replica_that_was_behind_is_brought_forward() {
     replica.ask("replicaof no one");
     let mut before = fill(&store).await;
     for _ in 0..30 {
-        before.numbers.push(store.join(&before.room, 1).await.expect("joined").first);
-        let later = store.join(&begun.room, 1).await.expect("joined").first;
+        before.numbers.push(store.join(&before.room, &Joiner::many(1)).await.expect("joined").first());
+        let later = store.join(&begun.room, &Joiner::many(1)).await.expect("joined").first();
         assert!(later > 100);
     }
     master.kill();
@@ -235,7 +235,7 @@ async fn the_master_that_sentinel_promotes_is_found() {
     master.signal("STOP");
     let stopped = Instant::now();
     let mut numbers = before.numbers.clone();
-    while store.join(&before.room, 1).await.map(|joined| numbers.push(joined.first)).is_err() {
+    while store.join(&before.room, &Joiner::many(1)).await.map(|joined| numbers.push(joined.first())).is_err() {
         assert!(stopped.elapsed() < Duration::from_secs(15), "no new master was found");
         sleep(Duration::from_millis(50)).await;
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use serde_json::json;
 use tokio::time::sleep;
-use waiting_room::line::{Method, RoomChange, RoomInitial};
+use waiting_room::line::{Joiner, Method, RoomChange, RoomInitial};
 use waiting_room::store::{BATCH_MAX, GROUP_MAX, LineStore, MemoryStore, RedisStore};
 
 use super::{Finding, slow_room};
@@ -26,7 +26,7 @@ const DRAWN_WITHIN: Duration = Duration::from_secs(20);
 pub(super) async fn wait_in_line(store: &dyn LineStore, people: u32) -> Result<()> {
     store.ensure("demo", &RoomInitial { rate_per_minute: 1, burst: 1, ..RoomInitial::default() }).await?;
     for _ in 0..people.div_ceil(GROUP_MAX as u32) {
-        store.join("demo", GROUP_MAX as u32).await?;
+        store.join("demo", &[Joiner::default(); GROUP_MAX]).await?;
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ pub(super) async fn redis_bytes(bench: &Bench) -> Result<Finding> {
     let (bare, keys) = redis.bytes_of_keys().await?;
     let snapshot = store.tick("demo").await?;
     // More than happens: all of them, not only those near the front, are heard of in both windows of presence.
-    let everybody: Vec<u64> = (1..=snapshot.issued).collect();
+    let everybody: Vec<u64> = (1..=snapshot.issued()).collect();
     for _ in 0..2 {
         for batch in everybody.chunks(BATCH_MAX) {
             store.seen("demo", batch).await?;
@@ -108,7 +108,7 @@ async fn register(journal: &Path, people: u32) -> Result<()> {
     let change = RoomChange { method: Some(Method::Draw), opens_at_ms: far, ..RoomChange::default() };
     store.change("demo", "bench", &change).await?;
     for _ in 0..people.div_ceil(GROUP_MAX as u32) {
-        store.join("demo", GROUP_MAX as u32).await?;
+        store.join("demo", &[Joiner::default(); GROUP_MAX]).await?;
     }
     Ok(())
 }

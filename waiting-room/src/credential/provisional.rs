@@ -12,7 +12,6 @@ const FIXED_BYTES: usize = 8 + 16 + 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Provisional {
     pub(crate) room: String,
-    pub(crate) lane: u8,
     pub(crate) arrival: Arrival,
 }
 
@@ -23,12 +22,14 @@ pub(crate) struct Arrival {
     pub(crate) at_ms: i64,
     /// Under this name its holder joins the line: all copies have the same, and no two tickets do.
     pub(crate) name: [u8; 16],
+    /// The index of the lane they may use.
+    pub(crate) lane: u8,
 }
 
 impl Arrival {
     /// The `nth` ticket of one run of a node.
-    pub(crate) fn new(at_ms: i64, node: u64, nth: u64) -> Arrival {
-        Arrival { at_ms, name: (u128::from(node) << 64 | u128::from(nth)).to_be_bytes() }
+    pub(crate) fn new(at_ms: i64, node: u64, nth: u64, lane: u8) -> Arrival {
+        Arrival { at_ms, name: (u128::from(node) << 64 | u128::from(nth)).to_be_bytes(), lane }
     }
 
     /// The name in entry tokens.
@@ -43,7 +44,7 @@ impl TicketKeys {
         let mut fields = Vec::with_capacity(FIXED_BYTES);
         fields.extend_from_slice(&ticket.arrival.at_ms.to_be_bytes());
         fields.extend_from_slice(&ticket.arrival.name);
-        fields.push(ticket.lane);
+        fields.push(ticket.arrival.lane);
         self.seal(KIND_PROVISIONAL, &ticket.room, &fields)
     }
 
@@ -54,8 +55,8 @@ impl TicketKeys {
         let (&at_ms, rest) = fields.split_first_chunk::<8>()?;
         let (&name, rest) = rest.split_first_chunk::<16>()?;
         let &[lane] = rest else { return None };
-        let arrival = Arrival { at_ms: i64::from_be_bytes(at_ms), name };
-        (of == room.as_bytes()).then(|| Provisional { room: room.to_owned(), lane, arrival })
+        let arrival = Arrival { at_ms: i64::from_be_bytes(at_ms), name, lane };
+        (of == room.as_bytes()).then(|| Provisional { room: room.to_owned(), arrival })
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
             room in "[a-z0-9-]{1,64}", lane: u8, at_ms: i64, node: u64, nth: u64, secret: [u8; 32],
         ) {
             let keys = TicketKeys::new(&secret);
-            let ticket = Provisional { room: room.clone(), lane, arrival: Arrival::new(at_ms, node, nth) };
+            let ticket = Provisional { room: room.clone(), arrival: Arrival::new(at_ms, node, nth, lane) };
             let text = keys.mint_provisional(&ticket);
             prop_assert_eq!(keys.verify_provisional(&text, &room), Some(ticket));
             prop_assert_eq!(keys.verify(&text, &room), None);
@@ -92,7 +93,7 @@ mod tests {
         let keys = TicketKeys::new(&[7; 32]);
         let ticket = Ticket { room: "demo".to_owned(), epoch: 1, lane: 0, number: 1, issued_at_ms: 0 };
         assert_eq!(keys.verify_provisional(&keys.mint(&ticket), "demo"), None);
-        let provisional = Provisional { room: "demo".to_owned(), lane: 0, arrival: Arrival::new(1, 2, 3) };
+        let provisional = Provisional { room: "demo".to_owned(), arrival: Arrival::new(1, 2, 3, 0) };
         assert_eq!(provisional.arrival.label(), "provisional-00000000000000020000000000000003");
         let text = keys.mint_provisional(&provisional);
         assert_eq!(TicketKeys::new(&[8; 32]).verify_provisional(&text, "demo"), None);

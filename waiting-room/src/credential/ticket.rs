@@ -5,6 +5,8 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::line::numbered;
+
 /// First byte of a ticket. Another kind of credential must never verify as a ticket, so each has its own.
 const KIND_TICKET: u8 = 1;
 /// First byte of what the seed of a draw is derived from.
@@ -23,9 +25,16 @@ pub(crate) struct Ticket {
     /// Which life of the line the number belongs to; a line that was lost or drained starts a new one.
     pub(crate) epoch: u64,
     pub(crate) lane: u8,
-    /// The number in the order of arrival, from 1.
+    /// The number in the order of arrival in its lane, from 1.
     pub(crate) number: u64,
     pub(crate) issued_at_ms: i64,
+}
+
+impl Ticket {
+    /// The number as the line knows it.
+    pub(crate) fn in_line(&self) -> u64 {
+        numbered(usize::from(self.lane), self.number)
+    }
 }
 
 /// The keys that sign and verify tickets. Knows how to hold one key; the key id in the ticket allows for more.
@@ -116,7 +125,9 @@ pub struct TicketClaims {
     pub room: String,
     /// Which life of its line.
     pub epoch: u64,
-    /// The number in the order of arrival.
+    /// The index of the lane.
+    pub lane: u8,
+    /// The number in the order of arrival in its lane.
     pub number: u64,
 }
 
@@ -126,7 +137,7 @@ impl TicketClaims {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (signed, _) = bytes.split_last_chunk::<MAC_BYTES>()?;
         let (_, ticket) = read(signed)?;
-        Some(TicketClaims { room: ticket.room, epoch: ticket.epoch, number: ticket.number })
+        Some(TicketClaims { room: ticket.room, epoch: ticket.epoch, lane: ticket.lane, number: ticket.number })
     }
 }
 
@@ -231,7 +242,7 @@ mod tests {
             let text = keys.mint(&ticket);
             prop_assert!(text.len() <= TEXT_BYTES_MAX);
             prop_assert_eq!(keys.verify(&text, &room), Some(ticket));
-            prop_assert_eq!(TicketClaims::read(&text), Some(TicketClaims { room, epoch, number }));
+            prop_assert_eq!(TicketClaims::read(&text), Some(TicketClaims { room, epoch, lane, number }));
         }
 
         #[test]

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn arrival(at_ms: i64) -> Arrival {
-        Arrival::new(at_ms, 7, 1)
+        Arrival::new(at_ms, 7, 1, 0)
     }
 
     fn placed(number: u64, at_ms: i64) -> Placed {

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use super::shut::Shut;
 use super::verdict::line_unavailable;
 use crate::credential::proof::PROOF_MS;
-use crate::line::Snapshot;
+use crate::line::{Joiner, Snapshot};
 use crate::problem::{Code, Problem};
 use crate::settings::{JoinLimit, ProofOfWork};
 use crate::store::StoreError;
@@ -36,6 +36,8 @@ pub(crate) struct Comer<'a> {
     pub(crate) address: IpAddr,
     /// As it came in its header.
     pub(crate) proof: Option<&'a str>,
+    /// The lane that somebody may use, and who they are if the room asks for it.
+    pub(crate) joiner: Joiner,
 }
 
 /// Why somebody got no number.
@@ -51,6 +53,10 @@ pub(crate) enum NotJoined {
     TooMany { retry_after_ms: u64 },
     /// A proof of work is asked for, and none came that is good.
     Proof,
+    /// The room asks who somebody is, and it is not known.
+    NoIdentity,
+    /// This identity went in before, or gave its place up.
+    Used,
 }
 
 impl NotJoined {
@@ -59,9 +65,11 @@ impl NotJoined {
         match error {
             StoreError::Full => NotJoined::Full,
             StoreError::Closed => NotJoined::Shut(Shut::of(snapshot, false).unwrap_or(Shut::Closed)),
-            StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_) | StoreError::Invalid(_) => {
-                NotJoined::Line(error)
-            }
+            StoreError::Unreachable(_)
+            | StoreError::Busy
+            | StoreError::NoRoom(_)
+            | StoreError::NoLane
+            | StoreError::Invalid(_) => NotJoined::Line(error),
         }
     }
 
@@ -73,6 +81,8 @@ impl NotJoined {
             NotJoined::Shut(shut) => shut.as_str(),
             NotJoined::TooMany { .. } => "network",
             NotJoined::Proof => "proof",
+            NotJoined::NoIdentity => "identity_missing",
+            NotJoined::Used => "identity_used",
         }
     }
 
@@ -91,6 +101,12 @@ impl NotJoined {
             }
             NotJoined::Proof => Problem::new(Code::ProofRequired, "Solve a challenge, and send the proof along.")
                 .with("challenge", format!("/.waiting-room/rooms/{room}/challenge")),
+            NotJoined::NoIdentity => {
+                Problem::new(Code::IdentityRequired, "This room gives one place to each person, and asks who you are.")
+            }
+            NotJoined::Used => {
+                Problem::new(Code::IdentityUsed, "This room gives one place to each person, and yours has been used.")
+            }
         }
     }
 }
@@ -227,6 +243,7 @@ impl Proofs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::LaneSnapshot;
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -234,7 +251,10 @@ mod tests {
 
     #[test]
     fn a_line_is_full_when_as_many_wait_as_may() {
-        let line = |issued, queue_max| Snapshot { issued, cursor: 3, queue_max, ..Snapshot::default() };
+        let line = |issued, queue_max| {
+            let lanes = vec![LaneSnapshot { issued, cursor: 3, ..LaneSnapshot::default() }];
+            Snapshot { lanes, queue_max, ..Snapshot::default() }
+        };
         assert!(is_full(&line(5, 2)) && is_full(&line(6, 2)));
         assert!(!is_full(&line(4, 2)) && !is_full(&line(1_000, 0)));
         let problem = NotJoined::by(StoreError::Full, &line(5, 2)).problem("demo");

@@ -7,6 +7,7 @@ use http::HeaderMap;
 
 use super::desk::{Comer, NotJoined, is_full};
 use super::lots::Position;
+use super::opening::Moment;
 use super::pass::Admitted;
 use super::room::{Entered, Room, Rooms};
 use super::shut::Shut;
@@ -14,14 +15,11 @@ use super::wait::{self, Eta, Place};
 use crate::credential::{
     Challenge, Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
 };
-use crate::line::{Phase, RoomState, Session, Snapshot};
+use crate::line::{LANES_MAX, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
 use crate::metrics;
 use crate::path::Rules;
 use crate::settings::Clock;
 use crate::store::StoreError;
-
-/// First come, first served: there is one lane.
-pub(super) const LANE: u8 = 0;
 
 /// How long the token of a request that need not wait lasts, in milliseconds.
 const BYPASS_TOKEN_MS: i64 = 60_000;
@@ -68,14 +66,6 @@ pub(crate) struct Standing {
     pub(crate) next: Option<Moment>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) now_ms: i64,
-}
-
-/// A time of the room's schedule that is still to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
-    /// Epoch milliseconds, by the store's clock.
-    pub(crate) at_ms: i64,
-    pub(crate) left_ms: u64,
 }
 
 /// What a visitor gets to keep: written into cookies, and into JSON for those who ask for it.
@@ -129,10 +119,12 @@ impl Gate {
     }
 
     /// The ticket behind a text, if it is one of this line: signed by us, for this room, in this life of the line.
-    /// A ticket of a younger line than this node has seen is kept: the next tick will know it.
+    /// A ticket of a younger line than this node has seen, or of a lane it has yet to hear of, is kept: the next tick will
+    /// know it.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        (ticket.epoch >= room.snapshot().epoch && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
+        let lane = usize::from(ticket.lane) < LANES_MAX;
+        (ticket.epoch >= room.snapshot().epoch && lane && ticket.number > 0).then_some(ticket)
     }
 
     /// `repeats`: it may be the repeat of a request whose answer was lost, so a session that has just ended holds still.
@@ -184,7 +176,7 @@ impl Gate {
         Some(self.proofs.challenge(room.name(), number_max, now_ms))
     }
 
-    /// Draws a number; if the room is calm, in at once.
+    /// Draws a number; if the room is calm, in at once. An identity that has a number gets a ticket of that one.
     ///
     /// # Errors
     /// [`NotJoined`]: nobody is let in, and there is no number.
@@ -193,14 +185,17 @@ impl Gate {
         let joined = match self.ask(room, comer) {
             // Nobody overtakes those who came while the store was away.
             Ok(()) if room.away_since_ms().is_some() || room.quiet_ms().is_some() => {
-                return Ok(self.promise(room, arrived_ms));
+                return Ok(self.promise(room, &comer.joiner, arrived_ms));
             }
-            Ok(()) => match room.join().await {
-                Err(StoreError::Unreachable(_) | StoreError::NoRoom(_)) => return Ok(self.promise(room, arrived_ms)),
+            Ok(()) => match room.join(comer.joiner).await {
+                Err(StoreError::Unreachable(_) | StoreError::NoRoom(_)) => {
+                    return Ok(self.promise(room, &comer.joiner, arrived_ms));
+                }
                 joined => joined.map_err(|error| NotJoined::by(error, &room.snapshot())),
             },
             Err(refused) => Err(refused),
         };
+        let joined = joined.and_then(|joining| if joining.used { Err(NotJoined::Used) } else { Ok(joining) });
         let joining = joined.inspect_err(|refused| metrics::not_joined(room.name(), refused))?;
         let ticket = self.numbered(room, joining.epoch, joining.number);
         let text = self.tickets.mint(&ticket);
@@ -219,17 +214,28 @@ impl Gate {
 
     /// A ticket with a number that the line has just given.
     pub(super) fn numbered(&self, room: &Room, epoch: u64, number: u64) -> Ticket {
-        Ticket { room: room.name().to_owned(), epoch, lane: LANE, number, issued_at_ms: self.now_ms() }
+        Ticket {
+            room: room.name().to_owned(),
+            epoch,
+            lane: u8::try_from(lane_of(number)).unwrap_or(u8::MAX),
+            number: within_lane(number),
+            issued_at_ms: self.now_ms(),
+        }
     }
 
     /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
     fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<(), NotJoined> {
         let (desk, now_ms) = (room.desk(), self.now_ms());
-        if let Some(shut) = Shut::of(&room.snapshot(), false) {
+        if room.asks_for_identity() && comer.joiner.identity.is_none() {
+            return Err(NotJoined::NoIdentity);
+        }
+        // Who has a place in a room that is shut or full now finds it again: only the line knows that.
+        let may_have_one = comer.joiner.identity.is_some();
+        if let Some(shut) = Shut::of(&room.snapshot(), false).filter(|_| !may_have_one) {
             return Err(NotJoined::Shut(shut));
         }
         // The line says the same; asking it would only cost a call for each of those who come in vain.
-        if is_full(&room.snapshot()) {
+        if is_full(&room.snapshot()) && !may_have_one {
             return Err(NotJoined::Full);
         }
         let proof = match desk.proofs() {
@@ -263,7 +269,7 @@ impl Gate {
             standing.poll_after_ms = standing.poll_after_ms.max(quiet_ms);
             return Turn::Wait(Box::new(standing), Grant::default());
         }
-        match room.claim(ticket.epoch, place.number).await {
+        match room.claim(ticket.epoch, place.position()).await {
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
                 Some(entry) => {
                     if let Some(outcome) = room.promises.came(ticket.epoch, ticket.number, self.now_ms()) {
@@ -296,9 +302,9 @@ impl Gate {
         if !room.store_ok() || !seen {
             return self.away(room, ticket);
         }
-        // Who has no ticket yet stands where the next number would.
-        let next = snapshot.issued.saturating_add(1);
-        let position = room.position_of(ticket.as_ref().map_or(next, |ticket| ticket.number), &snapshot);
+        // Who has no ticket yet stands where the next number of the first lane would.
+        let next = || numbered(0, snapshot.lane(0).map_or(0, |lane| lane.issued).saturating_add(1));
+        let position = room.position_of(ticket.as_ref().map_or_else(next, Ticket::in_line), &snapshot);
         let shut = Shut::of(&snapshot, true);
         let Position::At(position) = position else {
             let away = self.away(room, ticket);
@@ -318,50 +324,9 @@ impl Gate {
             status,
             place: ticket.as_ref().map(|_| place),
             ticket,
-            eta: wait::eta_of(place, &snapshot, room.pace_per_minute()),
+            eta: wait::eta_of(place, &snapshot, room.pace_per_minute(place.lane)),
             poll_after_ms: wait::poll_after_ms(place, &snapshot, rand::random()),
             next: None,
-            snapshot,
-            now_ms: self.now_ms(),
-        }
-    }
-
-    /// What the room waits for, if it has not opened. This needs no store: a schedule is known to all nodes, and only
-    /// once its time has come must the line be seen.
-    fn before_opening(&self, room: &Room, line: &Snapshot) -> Option<(Status, Moment)> {
-        // What is closed or sold out waits for no opening.
-        if Shut::of(line, true).is_some() {
-            return None;
-        }
-        let (status, at_ms) = match line.phase {
-            Phase::Early => (Status::Early, line.prequeue_at_ms.or(line.opens_at_ms)?),
-            Phase::Prequeue => (Status::Prequeue, line.opens_at_ms?),
-            Phase::Running | Phase::Over => return None,
-        };
-        let now_ms = if room.store_ok() { line.at_ms } else { self.now_ms().max(line.at_ms) };
-        let left_ms = u64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(0);
-        (room.store_ok() || left_ms > 0).then_some((status, Moment { at_ms, left_ms }))
-    }
-
-    fn at_opening(
-        &self,
-        room: &Room,
-        ticket: Option<Ticket>,
-        snapshot: Arc<Snapshot>,
-        status: Status,
-        next: Moment,
-    ) -> Standing {
-        let place = place_of(room, ticket.as_ref(), &snapshot);
-        if let Some(place) = place {
-            hear(room, place, &snapshot);
-        }
-        Standing {
-            status,
-            place,
-            ticket,
-            eta: None,
-            poll_after_ms: wait::poll_at_opening_ms(next.left_ms, rand::random()),
-            next: Some(next),
             snapshot,
             now_ms: self.now_ms(),
         }
@@ -375,16 +340,16 @@ impl Gate {
 }
 
 /// Notes that somebody is there, if the line wants to know. By position: it is the one that a draw gave.
-fn hear(room: &Room, place: Place, line: &Snapshot) {
+pub(super) fn hear(room: &Room, place: Place, line: &Snapshot) {
     if wait::is_near(place, line) {
-        room.reports().hear(place.number);
+        room.reports().hear(place.position());
     }
 }
 
 /// The place of a ticket of this line, if it has one yet.
 pub(super) fn place_of(room: &Room, ticket: Option<&Ticket>, line: &Snapshot) -> Option<Place> {
     let ticket = ticket.filter(|ticket| ticket.epoch == line.epoch)?;
-    match room.position_of(ticket.number, line) {
+    match room.position_of(ticket.in_line(), line) {
         Position::At(position) => Some(Place::of(position, line)),
         Position::NotDrawn | Position::NotKnown => None,
     }

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::book::{Book, Placed};
 use super::desk::is_full;
-use super::gate::{Gate, Gone, Grant, LANE, Standing, Status, Turn};
+use super::gate::{Gate, Gone, Grant, Standing, Status, Turn};
 use super::reach::{Event, Reach};
 use super::room::Room;
 use super::shut::Shut;
 use crate::credential::{Arrival, Provisional, Ticket};
-use crate::line::Snapshot;
+use crate::line::{Identity, Joiner, Snapshot};
 use crate::settings::OnStoreLoss;
 use crate::store::{GROUP_MAX, StoreError};
 
@@ -93,10 +93,14 @@ impl Late {
     }
 
     /// A ticket for somebody who came at `now_ms`.
-    fn give(&self, room: &str, now_ms: i64) -> Provisional {
+    fn give(&self, room: &str, joiner: &Joiner, now_ms: i64) -> Provisional {
         let nth = self.given.fetch_add(1, Ordering::Relaxed);
-        let arrival = Arrival::new(now_ms.saturating_add(self.ahead_ms()), self.node, nth);
-        let ticket = Provisional { room: room.to_owned(), lane: LANE, arrival };
+        let mut arrival = Arrival::new(now_ms.saturating_add(self.ahead_ms()), self.node, nth, joiner.lane);
+        if let Some(Identity(name)) = joiner.identity {
+            // Whoever has one place joins under their own name, with however many tickets.
+            arrival.name = name;
+        }
+        let ticket = Provisional { room: room.to_owned(), arrival };
         self.book().hear(ticket.arrival, now_ms);
         ticket
     }
@@ -162,22 +166,26 @@ impl Room {
     }
 
     /// Draws numbers for people in the order of their arrival, and remembers them.
+    /// Whom the line refuses, waits on; the first refusal is the error.
     pub(super) async fn join_late(&self, arrivals: &[Arrival]) -> Result<Vec<Placed>, StoreError> {
         let joined = self.join_as(arrivals).await;
         let now_ms = self.now_ms();
         let mut book = self.late().book();
-        match joined {
-            Ok(placed) => {
-                for (arrival, placed) in arrivals.iter().zip(&placed) {
-                    book.place(*arrival, placed.clone());
+        let answers = joined.inspect_err(|_| book.put_back(arrivals, now_ms))?;
+        let (mut all, mut refused) = (Vec::new(), None);
+        for (&arrival, answer) in arrivals.iter().zip(answers) {
+            match answer {
+                Ok(placed) => {
+                    book.place(arrival, placed.clone());
+                    all.push(placed);
                 }
-                Ok(placed)
-            }
-            Err(error) => {
-                book.put_back(arrivals, now_ms);
-                Err(error)
+                Err(error) => {
+                    book.put_back(&[arrival], now_ms);
+                    refused = refused.or(Some(error));
+                }
             }
         }
+        refused.map_or(Ok(all), Err)
     }
 
     /// Gives up a provisional ticket, and the number if it has become one.
@@ -198,8 +206,8 @@ impl Gate {
     }
 
     /// A provisional ticket for somebody who came at `arrived_ms`.
-    pub(super) fn promise(&self, room: &Room, arrived_ms: i64) -> Turn {
-        let ticket = room.late().give(room.name(), arrived_ms);
+    pub(super) fn promise(&self, room: &Room, joiner: &Joiner, arrived_ms: i64) -> Turn {
+        let ticket = room.late().give(room.name(), joiner, arrived_ms);
         let text = self.tickets.mint_provisional(&ticket);
         if room.is_opened()
             && let Some(turn) = self.join_opened(room, &Held::Provisional(ticket.clone()), text.clone())

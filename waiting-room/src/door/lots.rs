@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use crate::credential::TicketKeys;
-use crate::line::{Draw, DrawEvidence, Method, Phase, Snapshot, final_seed};
+use crate::line::{
+    Draw, DrawEvidence, LaneSnapshot, Method, Phase, Snapshot, final_seed, lane_of, numbered, within_lane,
+};
 
 /// Where a number stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +27,13 @@ pub(super) struct Lots {
     table: ArcSwapOption<Table>,
 }
 
-/// A draw, and all that it follows from.
+/// The draws of a line's lanes, and all that they follow from.
 struct Table {
     epoch: u64,
+    lanes: Vec<LaneTable>,
+}
+
+struct LaneTable {
     drawn: u64,
     digest: String,
     draw: Draw,
@@ -35,8 +41,18 @@ struct Table {
 
 impl Table {
     fn is_of(&self, line: &Snapshot) -> bool {
-        (self.epoch, self.drawn) == (line.epoch, line.drawn) && self.digest == line.digest
+        // Lanes may have been added since, in which nothing was drawn.
+        let same = |(index, lane): (usize, &LaneSnapshot)| match self.lanes.get(index) {
+            Some(table) => table.drawn == lane.drawn && (lane.drawn == 0 || table.digest == lane.digest),
+            None => lane.drawn == 0,
+        };
+        self.epoch == line.epoch && line.lanes.iter().enumerate().all(same)
     }
+}
+
+/// A lane's name as seeds have it: the first one's are those of a room without lanes.
+fn name_in_seed(index: usize, lane: &LaneSnapshot) -> &str {
+    if index == 0 { "" } else { &lane.name }
 }
 
 impl Lots {
@@ -48,37 +64,49 @@ impl Lots {
     /// Computes the table if the line has drawn and this node does not have it yet.
     pub(super) async fn follow(&self, line: &Snapshot) {
         let known = self.table.load().as_ref().is_some_and(|table| table.is_of(line));
-        if line.drawn == 0 || known {
+        if line.drawn() == 0 || known {
             return;
         }
-        let seed = final_seed(&self.seed(line), line.drawn, &line.digest, &self.beacon);
-        // No line has more numbers than fit.
-        let count = u32::try_from(line.drawn).unwrap_or(u32::MAX);
-        match tokio::task::spawn_blocking(move || Draw::make(seed, count)).await {
-            Ok(draw) => {
-                let table = Table { epoch: line.epoch, drawn: line.drawn, digest: line.digest.clone(), draw };
-                self.table.store(Some(Arc::new(table)));
-                tracing::info!(room = self.room, drawn = line.drawn, "the lots are drawn");
+        let seed = self.seed(line);
+        let seed_of = |(index, lane): (usize, &LaneSnapshot)| {
+            let order = final_seed(&seed, lane.drawn, &lane.digest, &self.beacon, name_in_seed(index, lane));
+            (order, lane.drawn, lane.digest.clone())
+        };
+        let seeds: Vec<_> = line.lanes.iter().enumerate().map(seed_of).collect();
+        let deal = move |(order, drawn, digest)| {
+            // No lane has more numbers than fit.
+            let draw = Draw::make(order, u32::try_from(drawn).unwrap_or(u32::MAX));
+            LaneTable { drawn, digest, draw }
+        };
+        match tokio::task::spawn_blocking(move || seeds.into_iter().map(deal).collect()).await {
+            Ok(lanes) => {
+                self.table.store(Some(Arc::new(Table { epoch: line.epoch, lanes })));
+                tracing::info!(room = self.room, drawn = line.drawn(), "the lots are drawn");
             }
             Err(error) => tracing::error!(room = self.room, %error, "the order of the draw could not be computed"),
         }
     }
 
-    /// The position of a number of this line. A room without a draw, and who came after it: the number itself.
+    /// The position of a number of this line, in its lane. A lane without a draw, and who came after it: the number itself.
     pub(super) fn position_of(&self, number: u64, line: &Snapshot) -> Position {
-        // A line that has called somebody does not draw any more.
-        let before = line.cursor == 0 && matches!(line.phase, Phase::Early | Phase::Prequeue);
+        let (index, n) = (lane_of(number), within_lane(number));
+        let Some(lane) = line.lane(index) else { return Position::NotKnown };
+        // A lane that has called somebody does not draw any more.
+        let before = lane.cursor == 0 && matches!(line.phase, Phase::Early | Phase::Prequeue);
         let to_come = before && line.method == Method::Draw;
-        if number > line.drawn {
-            return if line.drawn == 0 && to_come { Position::NotDrawn } else { Position::At(number) };
+        if n > lane.drawn {
+            return if lane.drawn == 0 && to_come { Position::NotDrawn } else { Position::At(number) };
         }
         let table = self.table.load();
-        let place = table.as_ref().filter(|table| table.is_of(line)).and_then(|table| table.draw.place_of(number));
-        place.map_or(Position::NotKnown, Position::At)
+        let table = table.as_ref().filter(|table| table.is_of(line)).and_then(|table| table.lanes.get(index));
+        let place = table.and_then(|table| table.draw.place_of(n));
+        place.map_or(Position::NotKnown, |place| Position::At(numbered(index, place)))
     }
 
-    pub(super) fn evidence(&self, line: &Snapshot) -> DrawEvidence {
-        DrawEvidence::of(&self.room, line, &self.seed(line), &self.beacon)
+    /// What anybody may know of the draw of one lane.
+    pub(super) fn evidence(&self, line: &Snapshot, lane: usize) -> Option<DrawEvidence> {
+        let name = name_in_seed(lane, line.lane(lane)?);
+        Some(DrawEvidence::of(&self.room, line, (lane, name), &self.seed(line), &self.beacon))
     }
 
     fn seed(&self, line: &Snapshot) -> [u8; 32] {
@@ -91,8 +119,12 @@ mod tests {
     use super::*;
 
     fn line(drawn: u64, phase: Phase) -> Snapshot {
-        let digest = "00ff".to_owned();
-        Snapshot { epoch: 1, issued: 40, drawn, digest, phase, method: Method::Draw, ..Snapshot::default() }
+        let lane = |name: &str, drawn| {
+            let (name, digest) = (name.to_owned(), "00ff".to_owned());
+            LaneSnapshot { name, weight: 1, issued: 40, drawn, digest, ..LaneSnapshot::default() }
+        };
+        let lanes = vec![lane("general", drawn), lane("members", drawn / 2)];
+        Snapshot { epoch: 1, lanes, phase, method: Method::Draw, ..Snapshot::default() }
     }
 
     #[tokio::test]
@@ -106,10 +138,18 @@ mod tests {
         assert_eq!(one.position_of(31, &drawn), Position::At(31), "came later");
         one.follow(&drawn).await;
         let order = |lots: &Lots| (1..=30).map(|number| lots.position_of(number, &drawn)).collect::<Vec<_>>();
-        let evidence = one.evidence(&drawn).check().expect("holds");
+        let check = |lane| one.evidence(&drawn, lane).expect("a lane").check().expect("holds");
+        let evidence = check(0);
         for number in 1..=30 {
             assert_eq!(evidence.place_of(number).map(Position::At), Some(one.position_of(number, &drawn)));
         }
+        // Each lane is shuffled on its own, and in another way.
+        let of_members = |n| one.position_of(numbered(1, n), &drawn);
+        let members: Vec<Position> = (1..=15).map(of_members).collect();
+        let told = (1..=15).map(|n| Position::At(numbered(1, check(1).place_of(n).expect("took part"))));
+        assert_eq!(members, told.collect::<Vec<_>>());
+        assert_eq!(of_members(16), Position::At(numbered(1, 16)), "came later");
+        assert!(one.evidence(&drawn, 2).is_none());
         // Another node with the same keys agrees; another epoch or beacon has another order.
         let other = lots("");
         other.follow(&drawn).await;

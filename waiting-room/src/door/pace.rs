@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::line::Snapshot;
+use crate::line::{LANES_MAX, Snapshot};
 
 /// The time looked back on, in milliseconds.
 const WINDOW_MS: i64 = 60_000;
@@ -14,24 +14,25 @@ const EVERY_MS: i64 = 2_000;
 /// Less than this tells nothing, in milliseconds.
 const LEAST_MS: i64 = 10_000;
 
-/// The pace of one room, as this node sees it.
+/// The pace of one room's lanes, as this node sees it.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    past: Mutex<Past>,
-    per_minute: AtomicU64,
+    pasts: Mutex<[Past; LANES_MAX]>,
+    per_minute: [AtomicU64; LANES_MAX],
 }
 
 impl Pace {
     /// A tick's answer.
     pub(super) fn follow(&self, line: &Snapshot) {
-        if let Ok(mut past) = self.past.lock() {
-            self.per_minute.store(past.step(line.at_ms, line.cursor), Ordering::Relaxed);
+        let Ok(mut pasts) = self.pasts.lock() else { return };
+        for ((past, per_minute), lane) in pasts.iter_mut().zip(&self.per_minute).zip(&line.lanes) {
+            per_minute.store(past.step(line.at_ms, lane.cursor), Ordering::Relaxed);
         }
     }
 
-    /// Positions that the cursor passed per minute lately; 0 while that is not known.
-    pub(super) fn per_minute(&self) -> u64 {
-        self.per_minute.load(Ordering::Relaxed)
+    /// Positions that the cursor of a lane passed per minute lately; 0 while that is not known.
+    pub(super) fn per_minute(&self, lane: usize) -> u64 {
+        self.per_minute.get(lane).map_or(0, |per_minute| per_minute.load(Ordering::Relaxed))
     }
 }
 
@@ -40,7 +41,7 @@ impl Pace {
 struct Past(VecDeque<(i64, u64)>);
 
 impl Past {
-    /// The cursor at a time; answers its pace.
+    /// The cursor of one lane at a time; answers its pace.
     fn step(&mut self, at_ms: i64, cursor: u64) -> u64 {
         // A clock that jumped, or a line that began anew, has another past.
         if self.0.back().is_some_and(|&(last_ms, last)| at_ms < last_ms || at_ms > last_ms + WINDOW_MS || cursor < last)

@@ -19,9 +19,11 @@ use super::report::{Batch, Reports};
 use super::stand_in::StandIn;
 use super::steer::Steering;
 use crate::credential::{Arrival, TicketKeys};
-use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, RoomChange, Session, Snapshot};
+use crate::line::{
+    Audit, Autopilot, Claimed, DrawEvidence, GENERAL, Given, Identity, Joiner, RoomChange, Session, Snapshot, lane_of,
+};
 use crate::metrics;
-use crate::settings::{Clock, RoomSettings};
+use crate::settings::{Clock, LaneSettings, RoomSettings};
 use crate::store::{BATCH_MAX, LineStore, StoreError};
 
 /// How often a node moves the line on and refreshes its snapshot.
@@ -37,9 +39,12 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Joining {
     pub(crate) epoch: u64,
+    /// With its lane.
     pub(crate) number: u64,
     /// Set if the room was calm: in at once.
     pub(crate) session: Option<Session>,
+    /// This identity had the number before, and has used it up.
+    pub(crate) used: bool,
 }
 
 /// The answer to somebody who asks to go in.
@@ -127,9 +132,9 @@ impl Room {
         &self.settings
     }
 
-    /// Positions called per minute lately; 0 while that is not known.
-    pub(crate) fn pace_per_minute(&self) -> u64 {
-        self.pace.per_minute()
+    /// Positions of a lane called per minute lately; 0 while that is not known.
+    pub(crate) fn pace_per_minute(&self, lane: usize) -> u64 {
+        self.pace.per_minute(lane)
     }
 
     /// What is asked of those who join.
@@ -157,25 +162,50 @@ impl Room {
         self.store_ok.load(Ordering::Relaxed)
     }
 
-    /// Draws a number.
-    pub(super) async fn join(&self) -> Result<Joining, StoreError> {
-        let joined = self.keep(in_time(self.store.join(&self.name, 1)).await, |joined| &joined.snapshot)?;
-        metrics::joined(&self.name, joined.admitted.len());
-        let session = joined.admitted.into_iter().find(|session| session.number == joined.first);
-        Ok(Joining { epoch: joined.snapshot.epoch, number: joined.first, session })
+    /// Whether everybody has one place, and must say who they are.
+    pub(super) fn asks_for_identity(&self) -> bool {
+        self.settings.one_place_per_identity
+    }
+
+    /// The index of a lane that whoever asks for it may use.
+    pub(crate) fn open_lane(&self, name: &str) -> Option<usize> {
+        let open = |lane: &LaneSettings| lane.anyone && lane.name == name;
+        let may = name == GENERAL || self.settings.lanes.iter().any(open);
+        self.snapshot().lane_named(name).filter(|_| may).map(|(index, _)| index)
+    }
+
+    /// Draws a number, or finds the one that this identity has.
+    pub(super) async fn join(&self, joiner: Joiner) -> Result<Joining, StoreError> {
+        let joiners = [joiner];
+        let joined = self.keep(in_time(self.store.join(&self.name, &joiners)).await, |joined| &joined.snapshot)?;
+        let epoch = joined.snapshot.epoch;
+        match joined.given.into_iter().next() {
+            Some(Given::New { number, session }) => {
+                metrics::joined(&self.name, lane_label(number, &joined.snapshot), session.is_some());
+                Ok(Joining { epoch, number, session, used: false })
+            }
+            Some(Given::Known { number, used }) => Ok(Joining { epoch, number, session: None, used }),
+            Some(Given::Refused(refused)) => Err(refused.into()),
+            None => Err(StoreError::Unreachable("the store gave no answer".to_owned())),
+        }
     }
 
     /// Draws numbers for people who came while the store was away, oldest first, each under the name of its ticket.
-    pub(super) async fn join_as(&self, arrivals: &[Arrival]) -> Result<Vec<Placed>, StoreError> {
-        let count = u32::try_from(arrivals.len()).unwrap_or(u32::MAX);
-        let joined = self.keep(in_time(self.store.join(&self.name, count)).await, |joined| &joined.snapshot)?;
+    /// A copy of a ticket gets the number that the first one got, at whichever node.
+    pub(super) async fn join_as(&self, arrivals: &[Arrival]) -> Result<Vec<Result<Placed, StoreError>>, StoreError> {
+        let joiner = |arrival: &Arrival| Joiner { lane: arrival.lane, identity: Some(Identity(arrival.name)) };
+        let joiners: Vec<Joiner> = arrivals.iter().map(joiner).collect();
+        let joined = self.keep(in_time(self.store.join(&self.name, &joiners)).await, |joined| &joined.snapshot)?;
         let (at_ms, epoch) = (self.now_ms(), joined.snapshot.epoch);
-        let place = |number| {
-            let session = joined.admitted.iter().find(|session| session.number == number).cloned();
-            metrics::joined(&self.name, usize::from(session.is_some()));
-            Placed { epoch, number, session, at_ms }
+        let place = |given| match given {
+            Given::New { number, session } => {
+                metrics::joined(&self.name, lane_label(number, &joined.snapshot), session.is_some());
+                Ok(Placed { epoch, number, session, at_ms })
+            }
+            Given::Known { number, .. } => Ok(Placed { epoch, number, session: None, at_ms }),
+            Given::Refused(refused) => Err(refused.into()),
         };
-        Ok((joined.first..).take(arrivals.len()).map(place).collect())
+        Ok(joined.given.into_iter().map(place).collect())
     }
 
     /// Where a number of the line that `line` shows stands. Costs no call.
@@ -183,9 +213,14 @@ impl Room {
         self.lots.position_of(number, line)
     }
 
-    /// What anybody may know of the draw.
-    pub(crate) fn draw(&self) -> DrawEvidence {
-        self.lots.evidence(&self.snapshot())
+    /// What anybody may know of the draw of one lane, if the room has it.
+    pub(crate) fn draw(&self, lane: usize) -> Option<DrawEvidence> {
+        self.lots.evidence(&self.snapshot(), lane)
+    }
+
+    /// What the seed of the room's draw was committed to with; all lanes have the same.
+    pub(crate) fn commitment(&self) -> String {
+        self.draw(0).map(|draw| draw.commitment).unwrap_or_default()
     }
 
     /// Asks to go in with a position of an epoch.
@@ -193,7 +228,7 @@ impl Room {
         let answer = in_time(self.store.claim(&self.name, epoch, &[position])).await;
         let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
         let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
-        metrics::claimed(&self.name, &claimed);
+        metrics::claimed(&self.name, lane_label(position, &snapshot), &claimed);
         if snapshot.epoch != epoch {
             return Ok(Entered::Unknown);
         }
@@ -287,7 +322,9 @@ impl Room {
             Err(error @ (StoreError::Unreachable(_) | StoreError::NoRoom(_))) => {
                 self.store_is(false, &error.to_string());
             }
-            Err(StoreError::Busy | StoreError::Full | StoreError::Closed | StoreError::Invalid(_)) => {}
+            Err(
+                StoreError::Busy | StoreError::Full | StoreError::Closed | StoreError::NoLane | StoreError::Invalid(_),
+            ) => {}
         }
         reply
     }
@@ -312,6 +349,11 @@ impl Room {
             }
         }
     }
+}
+
+/// The lane of a number, as metrics name it.
+fn lane_label(number: u64, line: &Snapshot) -> &str {
+    line.lane(lane_of(number)).map_or("unknown", |lane| lane.name.as_str())
 }
 
 fn nth_chunk(all: &[String], nth: usize) -> &[String] {

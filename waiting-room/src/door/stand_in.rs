@@ -218,7 +218,7 @@ mod tests {
     fn who_has_a_place_goes_before_who_came_later_and_who_left_holds_up_nobody() {
         let slow = Share { rate_per_minute: 60, burst: 1, nodes: 1 };
         let mut stand_in = StandIn::default();
-        let late = Rank::Late(Arrival::new(1, 1, 1));
+        let late = Rank::Late(Arrival::new(1, 1, 1, 0));
         assert!(stand_in.is_near(place(8), slow, 1_000, 0));
         assert!(stand_in.is_near(place(9), slow, 1_000, 0), "two a second are near");
         assert!(!stand_in.is_near(late, slow, 1_000, 0));

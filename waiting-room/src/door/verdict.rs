@@ -11,7 +11,7 @@ use super::pass::Admitted;
 use super::room::Room;
 use super::shut::Shut;
 use crate::credential::{EntryRefused, cookie, entry_token, ticket_cookie};
-use crate::line::Phase;
+use crate::line::{Joiner, Phase};
 use crate::path::{CanonicalPath, Seen};
 use crate::problem::{Code, Problem};
 
@@ -59,7 +59,7 @@ impl Reads {
 
 impl<'a> Arrival<'a> {
     fn comer(&self) -> Comer<'a> {
-        Comer { address: self.address, proof: proof(self.headers) }
+        Comer { address: self.address, proof: proof(self.headers), joiner: Joiner::default() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How long it takes and when to ask again: pure functions of distance and rate. Promises nothing: a range, or
 //! nothing at all.
 
-use crate::line::{RoomState, Snapshot, rule::NEAR_MIN};
+use crate::line::{RoomState, Snapshot, lane_of, numbered, rule::NEAR_MIN, within_lane};
 
 /// How far reality may be from the plain quotient, in percent either way: people leave the line, and the rate moves.
 const ETA_SPREAD_PERCENT: u64 = 20;
@@ -45,16 +45,25 @@ pub(crate) struct Eta {
 /// Where somebody stands, as the node's snapshot knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The position in line.
+    /// The index of the lane.
+    pub(crate) lane: usize,
+    /// The position in the lane.
     pub(crate) number: u64,
-    /// People in front who have not been called.
+    /// People of the lane in front who have not been called.
     pub(crate) ahead: u64,
     pub(crate) called: bool,
 }
 
 impl Place {
-    pub(crate) fn of(number: u64, snapshot: &Snapshot) -> Place {
-        Place { number, ahead: snapshot.ahead_of(number), called: snapshot.is_called(number) }
+    /// The place at a position of the line.
+    pub(crate) fn of(position: u64, snapshot: &Snapshot) -> Place {
+        let (ahead, called) = (snapshot.ahead_of(position), snapshot.is_called(position));
+        Place { lane: lane_of(position), number: within_lane(position), ahead, called }
+    }
+
+    /// The position in the line.
+    pub(crate) const fn position(self) -> u64 {
+        numbered(self.lane, self.number)
     }
 
     /// The same place as somebody sees it who has been told before how many stand in front.
@@ -64,8 +73,12 @@ impl Place {
 
     /// People who go in before: those in front, and those who were called and have not gone in yet.
     fn people(self, snapshot: &Snapshot) -> u64 {
-        if self.called { 0 } else { self.ahead.saturating_add(snapshot.called_waiting) }
+        if self.called { 0 } else { self.ahead.saturating_add(called_waiting(self.lane, snapshot)) }
     }
+}
+
+fn called_waiting(lane: usize, snapshot: &Snapshot) -> u64 {
+    snapshot.lane(lane).map_or(0, |lane| lane.called_waiting)
 }
 
 /// Whether the line wants to know that somebody at this place is there: called, or perhaps called between two of
@@ -74,13 +87,12 @@ pub(crate) fn is_near(place: Place, snapshot: &Snapshot) -> bool {
     place.called || place.ahead <= u64::from(snapshot.rate_per_minute).saturating_mul(NEAR_MINUTES).max(NEAR_PEOPLE)
 }
 
-/// Time until `people` have gone in and the next may, as a range; nothing while nobody is let in. If all of them are
-/// there it takes as long as the rate says; it is shorter if as many are gone as of those before them, which `pace` (the
-/// positions called per minute lately, 0 if not known) tells.
-pub(crate) fn eta(people: u64, snapshot: &Snapshot, pace: u64) -> Option<Eta> {
-    let long_ms = plain_ms(people, snapshot)?;
-    let rate = u64::from(snapshot.rate_per_minute);
-    let short_ms = if pace > rate { people.saturating_mul(60_000) / pace } else { long_ms };
+/// Time until `people` of a lane have gone in and the next may, as a range; nothing while nobody is let in. If all of them
+/// are there it takes as long as the lane's share of the rate says; it is shorter if as many are gone as of those before
+/// them, which `pace` (the lane's positions called per minute lately, 0 if not known) tells.
+pub(crate) fn eta(people: u64, lane: usize, snapshot: &Snapshot, pace: u64) -> Option<Eta> {
+    let long_ms = plain_ms(people, lane, snapshot)?;
+    let short_ms = people.saturating_mul(60_000).checked_div(pace).map_or(long_ms, |paced_ms| paced_ms.min(long_ms));
     let spread_ms = |ms: u64| (ms / 100).saturating_mul(ETA_SPREAD_PERCENT).saturating_add(ETA_PLAY_MS);
     // Of a few people before somebody all may be gone.
     let low_ms = if short_ms <= ETA_SHORT_MS { 0 } else { short_ms - spread_ms(short_ms) };
@@ -91,14 +103,15 @@ pub(crate) fn eta(people: u64, snapshot: &Snapshot, pace: u64) -> Option<Eta> {
 pub(crate) fn eta_of(place: Place, snapshot: &Snapshot, pace: u64) -> Option<Eta> {
     if place.called {
         // Those who are called go in as they come: perhaps this one first, perhaps last.
-        return eta(snapshot.called_waiting, snapshot, pace).map(|last| Eta { low_ms: 0, ..last });
+        let last = eta(called_waiting(place.lane, snapshot), place.lane, snapshot, pace);
+        return last.map(|last| Eta { low_ms: 0, ..last });
     }
-    eta(place.people(snapshot), snapshot, pace)
+    eta(place.people(snapshot), place.lane, snapshot, pace)
 }
 
 /// When to ask again, in milliseconds. `jitter` is a random number; equal inputs give equal answers.
 pub(crate) fn poll_after_ms(place: Place, snapshot: &Snapshot, jitter: u64) -> u64 {
-    let base_ms = match plain_ms(place.people(snapshot), snapshot) {
+    let base_ms = match plain_ms(place.people(snapshot), place.lane, snapshot) {
         None => POLL_STILL_MS,
         Some(left_ms) if left_ms <= NEAR_MS => POLL_NEAR_MS,
         Some(left_ms) => {
@@ -120,10 +133,14 @@ pub(crate) fn poll_at_opening_ms(left_ms: u64, jitter: u64) -> u64 {
     left_ms + OPENING_LAG_MS + jitter % OPENING_SPREAD_MS
 }
 
-fn plain_ms(people: u64, snapshot: &Snapshot) -> Option<u64> {
-    let rate = u64::from(snapshot.rate_per_minute);
+/// A lane has its share of the rate while others have people, and more when they use less of theirs.
+fn plain_ms(people: u64, lane: usize, snapshot: &Snapshot) -> Option<u64> {
+    let (weight, sum) = snapshot.share_of(lane);
+    let rate = u64::from(snapshot.rate_per_minute).saturating_mul(weight);
     match snapshot.state {
-        RoomState::Open | RoomState::Draining if rate > 0 => Some(people.saturating_mul(60_000) / rate),
+        RoomState::Open | RoomState::Draining if rate > 0 => {
+            Some(people.saturating_mul(60_000).saturating_mul(sum) / rate)
+        }
         RoomState::Open | RoomState::Paused | RoomState::Draining | RoomState::Closed | RoomState::SoldOut => None,
     }
 }
@@ -133,14 +150,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::line::LaneSnapshot;
 
     pub(crate) fn snapshot(issued: u64, cursor: u64, rate_per_minute: u32) -> Snapshot {
         Snapshot {
             version: 1,
             epoch: 1,
-            issued,
-            cursor,
-            called_waiting: 0,
+            lanes: vec![LaneSnapshot { weight: 1, issued, cursor, ..LaneSnapshot::default() }],
             admitted: 0,
             admitted_last_minute: 0,
             rate_per_minute,
@@ -156,16 +172,32 @@ mod tests {
     fn the_range_lies_around_the_quotient() {
         let line = snapshot(1_000, 100, 60);
         let place = Place::of(401, &line);
-        assert_eq!(place, Place { number: 401, ahead: 300, called: false });
+        assert_eq!(place, Place { lane: 0, number: 401, ahead: 300, called: false });
         assert_eq!(eta_of(place, &line, 0), Some(Eta { low_ms: 238_000, high_ms: 362_000 }));
         assert_eq!(eta_of(Place::of(100, &line), &line, 0), Some(Eta { low_ms: 0, high_ms: 2_000 }));
     }
 
     #[test]
+    fn a_lane_waits_for_its_share_of_the_rate() {
+        let lane = |weight, issued, cursor| LaneSnapshot { weight, issued, cursor, ..LaneSnapshot::default() };
+        let line = Snapshot { lanes: vec![lane(1, 100, 0), lane(3, 100, 0)], ..snapshot(0, 0, 60) };
+        let high_ms =
+            |lane, line: &Snapshot| eta_of(Place::of(numbered(lane, 61), line), line, 0).map(|eta| eta.high_ms);
+        assert_eq!((high_ms(0, &line), high_ms(1, &line)), (Some(290_000), Some(98_000)));
+        let line = Snapshot { lanes: vec![lane(1, 100, 0), lane(3, 100, 100)], ..line };
+        assert_eq!(high_ms(0, &line), Some(74_000), "nobody is in the other lane");
+    }
+
+    #[test]
     fn being_called_in_a_slow_room_is_no_promise_of_seconds() {
-        let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 1) };
+        let called = |called_waiting, rate| {
+            let mut line = snapshot(10, 2, rate);
+            line.lanes[0].called_waiting = called_waiting;
+            line
+        };
+        let line = called(2, 1);
         assert_eq!(eta_of(Place::of(1, &line), &line, 0), Some(Eta { low_ms: 0, high_ms: 146_000 }));
-        let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 600) };
+        let line = called(2, 600);
         assert_eq!(eta_of(Place::of(1, &line), &line, 0), Some(Eta { low_ms: 0, high_ms: 2_240 }));
     }
 
@@ -222,7 +254,8 @@ mod tests {
         fn bounds_hold_for_whatever_comes(
             number: u64, issued: u64, cursor: u64, called_waiting: u64, rate in 0u32..=1_000_000, jitter: u64,
         ) {
-            let line = Snapshot { called_waiting, ..snapshot(issued, cursor, rate) };
+            let mut line = snapshot(issued, cursor, rate);
+            line.lanes[0].called_waiting = called_waiting;
             let place = Place::of(number, &line);
             let after = poll_after_ms(place, &line, jitter);
             prop_assert!((POLL_NEAR_MS / 2..=POLL_MS_MAX).contains(&after));

@@ -8,7 +8,7 @@ use super::reach::Reach;
 use super::room::Room;
 use super::stand_in::{CONFIRM_MS, Rank, Share, StandIn};
 use crate::credential::Ticket;
-use crate::line::{Phase, RoomState, Session, Snapshot};
+use crate::line::{Phase, RoomState, Session, Snapshot, within_lane};
 use crate::metrics;
 use crate::settings::OnStoreLoss;
 use crate::store::StoreError;
@@ -105,7 +105,7 @@ impl Room {
                 Rank::Late(arrival) => self.use_up(arrival).await,
             };
             match told {
-                Ok(()) | Err(StoreError::Invalid(_) | StoreError::Full | StoreError::Closed) => {
+                Ok(()) | Err(StoreError::Invalid(_) | StoreError::Full | StoreError::Closed | StoreError::NoLane) => {
                     self.stand_in().told(rank);
                 }
                 Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_)) => return false,
@@ -233,7 +233,10 @@ impl Gate {
 
 fn rank_of(room: &Room, held: &Held) -> Option<Rank> {
     match held {
-        Held::Number(ticket) => Some(Rank::Place { position: position_of(room, held)?, number: ticket.number }),
+        Held::Number(ticket) => {
+            let position = within_lane(position_of(room, held)?);
+            Some(Rank::Place { position, number: ticket.in_line() })
+        }
         Held::Provisional(ticket) => Some(Rank::Late(ticket.arrival)),
     }
 }
@@ -241,7 +244,7 @@ fn rank_of(room: &Room, held: &Held) -> Option<Rank> {
 fn position_of(room: &Room, held: &Held) -> Option<u64> {
     let Held::Number(ticket) = held else { return None };
     let line = room.snapshot();
-    match room.position_of(ticket.number, &line) {
+    match room.position_of(ticket.in_line(), &line) {
         Position::At(position) if ticket.epoch == line.epoch => Some(position),
         Position::At(_) | Position::NotDrawn | Position::NotKnown => None,
     }

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::room::{Method, Phase, Ramp, RoomState};
+use super::{
+    identity::Identity,
+    number::{lane_of, within_lane},
+    room::{Method, Phase, Ramp, RoomState},
+};
 
 /// The line as one moment sees it. Nodes keep the last one and answer polls from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,13 +17,8 @@ pub struct Snapshot {
     /// When this line began, epoch milliseconds. A line begun anew, after its store was lost, has another epoch, so
     /// that an old ticket is never taken for a new one with the same number.
     pub epoch: u64,
-    /// The highest number given out; 0 = none.
-    pub issued: u64,
-    /// The highest number called; never above `issued`.
-    pub cursor: u64,
-    /// People called who have not gone in and ask to, or were called a moment ago. The others are still called, not
-    /// counted.
-    pub called_waiting: u64,
+    /// The lanes, always in the same order; the first is the general one.
+    pub lanes: Vec<LaneSnapshot>,
     /// People who went in since the line began.
     pub admitted: u64,
     /// People who went in during the last 60 s.
@@ -52,12 +51,6 @@ pub struct Snapshot {
     pub session_renewal: bool,
     /// Live sessions: went in, not ended, not over.
     pub active: u64,
-    /// The numbers 1 ..= `drawn` have their positions by lot; 0 = no draw was made.
-    pub drawn: u64,
-    /// Digest of the registrations before the opening, hexadecimal; empty before the first one.
-    pub digest: String,
-    /// People called or near the front who were seen lately and have not gone in.
-    pub present: u64,
     /// The store's clock at this answer, epoch milliseconds. For display only.
     pub at_ms: i64,
 }
@@ -69,24 +62,93 @@ impl Snapshot {
         self.epoch != other.epoch || self.version >= other.version
     }
 
+    /// The lane of this index, if the room has it.
+    pub fn lane(&self, lane: usize) -> Option<&LaneSnapshot> {
+        self.lanes.get(lane)
+    }
+
+    /// The lane of this name and its index.
+    pub fn lane_named(&self, name: &str) -> Option<(usize, &LaneSnapshot)> {
+        self.lanes.iter().enumerate().find(|(_, lane)| lane.name == name)
+    }
+
+    /// Numbers given out in all lanes.
+    pub fn issued(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.issued).sum()
+    }
+
+    /// People called in all lanes who have not gone in and ask to, or were called a moment ago. The others are still
+    /// called, not counted.
+    pub fn called_waiting(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.called_waiting).fold(0, u64::saturating_add)
+    }
+
+    /// People of all lanes called or near the front who were seen lately and have not gone in.
+    pub fn present(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.present).sum()
+    }
+
+    /// Numbers of all lanes that have their positions by lot.
+    pub fn drawn(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.drawn).sum()
+    }
+
+    /// People of all lanes not called yet and people called a short while ago who have not gone in.
+    pub fn waiting(&self) -> u64 {
+        self.lanes.iter().map(LaneSnapshot::waiting).fold(0, u64::saturating_add)
+    }
+
+    /// What part of the rate a lane has while it has people: its weight, and the weights of all lanes with people.
+    pub fn share_of(&self, lane: usize) -> (u64, u64) {
+        let counts = |(index, other): &(usize, &LaneSnapshot)| *index == lane || other.waiting() > 0;
+        let sum: u64 = self.lanes.iter().enumerate().filter(counts).map(|(_, other)| u64::from(other.weight)).sum();
+        let weight = self.lane(lane).map_or(1, |lane| u64::from(lane.weight));
+        (weight.max(1), sum.max(weight).max(1))
+    }
+
+    /// Whether this number may claim.
+    pub fn is_called(&self, number: u64) -> bool {
+        self.lane(lane_of(number)).is_some_and(|lane| within_lane(number) <= lane.cursor)
+    }
+
+    /// How many people of its lane stand before this number; 0 when it is called. Never grows (invariant W7).
+    pub fn ahead_of(&self, number: u64) -> u64 {
+        let cursor = self.lane(lane_of(number)).map_or(0, |lane| lane.cursor);
+        within_lane(number).saturating_sub(cursor).saturating_sub(1)
+    }
+}
+
+/// One lane as one moment sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LaneSnapshot {
+    /// Its name; the first lane's is `general`.
+    pub name: String,
+    /// Its share of the rate against those of the others.
+    pub weight: u32,
+    /// The highest number given out; 0 = none.
+    pub issued: u64,
+    /// The highest number called; never above `issued`.
+    pub cursor: u64,
+    /// People called who have not gone in and ask to, or were called a moment ago.
+    pub called_waiting: u64,
+    /// People called or near the front who were seen lately and have not gone in.
+    pub present: u64,
+    /// The numbers 1 ..= `drawn` have their positions by lot; 0 = no draw was made.
+    pub drawn: u64,
+    /// Digest of the registrations before the opening, hexadecimal; empty before the first one.
+    pub digest: String,
+}
+
+impl LaneSnapshot {
     /// People not called yet and people called a short while ago who have not gone in.
     pub fn waiting(&self) -> u64 {
         self.issued.saturating_sub(self.cursor).saturating_add(self.called_waiting)
     }
 
-    /// The positions up to this one are near the front: nodes report which of them they heard of.
-    pub fn near(&self) -> u64 {
-        near(self.cursor, self.rate_per_minute)
-    }
-
-    /// Whether this number may claim.
-    pub fn is_called(&self, number: u64) -> bool {
-        number <= self.cursor
-    }
-
-    /// How many people stand before this number; 0 when it is called. Never grows (invariant W7).
-    pub fn ahead_of(&self, number: u64) -> u64 {
-        number.saturating_sub(self.cursor).saturating_sub(1)
+    /// The positions of this lane up to this one are near the front: nodes report which of them they heard of.
+    pub fn near(&self, rate_per_minute: u32) -> u64 {
+        near(self.cursor, rate_per_minute)
     }
 }
 
@@ -115,15 +177,85 @@ pub struct Session {
     pub expires_in_ms: i64,
 }
 
-/// The numbers given to a group of arrivals: `first .. first + count`.
+/// Somebody who wants a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Joiner {
+    /// The index of the lane.
+    pub lane: u8,
+    /// In rooms with one place per identity: whose place it is.
+    pub identity: Option<Identity>,
+}
+
+/// What a joiner got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// The next number of the lane, and a session if it went in at once because the room was calm.
+    New {
+        /// The number, with its lane.
+        number: u64,
+        /// Set if it is in.
+        session: Option<Session>,
+    },
+    /// The number that this identity has had before.
+    Known {
+        /// The number, with its lane: perhaps another one than was asked for.
+        number: u64,
+        /// It went in, or was given up.
+        used: bool,
+    },
+    /// Nothing, although others of the group got something.
+    Refused(Refused),
+}
+
+/// Why nobody may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// As many wait as may, or no numbers are left.
+    Full,
+    /// The state or the schedule says no.
+    Closed,
+    /// The room has no such lane.
+    NoLane,
+}
+
+/// What a group of joiners got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// The first number; the others follow without a gap.
-    pub first: u64,
-    /// Sessions of the first `admitted.len()` numbers: they went in at once because the room was calm.
-    pub admitted: Vec<Session>,
+    /// In the order of the joiners.
+    pub given: Vec<Given>,
     /// The line after it.
     pub snapshot: Snapshot,
+}
+
+impl Joiner {
+    /// So many people of the first lane, without an identity.
+    pub fn many(count: usize) -> Vec<Joiner> {
+        vec![Joiner::default(); count]
+    }
+}
+
+impl Joined {
+    /// The new numbers, in the order of the joiners.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.given.iter().filter_map(|given| match given {
+            Given::New { number, .. } => Some(*number),
+            Given::Known { .. } | Given::Refused(_) => None,
+        })
+    }
+
+    /// The first of them; 0 if there is none.
+    pub fn first(&self) -> u64 {
+        self.numbers().next().unwrap_or(0)
+    }
+
+    /// The sessions of those who went in at once, in the order of the joiners.
+    pub fn admitted(&self) -> Vec<&Session> {
+        let sessions = self.given.iter().filter_map(|given| match given {
+            Given::New { session, .. } => session.as_ref(),
+            Given::Known { .. } | Given::Refused(_) => None,
+        });
+        sessions.collect()
+    }
 }
 
 /// The answer to one claim.

@@ -22,9 +22,15 @@ fn commitment(seed: &Bytes32) -> Bytes32 {
     sha256(seed)
 }
 
-/// The seed of the order: the committed one, mixed with everything that nobody knew when it was committed to.
-pub(crate) fn final_seed(seed: &[u8; 32], count: u64, digest: &str, beacon: &str) -> [u8; 32] {
-    sha256(&delimited(&[DRAW_ALGORITHM.as_bytes(), seed, &count.to_be_bytes(), digest.as_bytes(), beacon.as_bytes()]))
+/// The seed of a lane's order: the committed one, mixed with everything that nobody knew when it was committed to. The
+/// first lane has no name here, so that its order is that of a room without lanes.
+pub(crate) fn final_seed(seed: &[u8; 32], count: u64, digest: &str, beacon: &str, lane: &str) -> [u8; 32] {
+    let count = count.to_be_bytes();
+    let mut parts = vec![DRAW_ALGORITHM.as_bytes(), seed, &count, digest.as_bytes(), beacon.as_bytes()];
+    if !lane.is_empty() {
+        parts.push(lane.as_bytes());
+    }
+    sha256(&delimited(&parts))
 }
 
 /// Each part after its length in eight bytes, so that no two lists of parts give the same bytes.

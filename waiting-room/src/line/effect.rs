@@ -3,9 +3,13 @@
 
 use super::{
     answer::Snapshot,
+    identity::Identity,
+    lane::{self, LaneInitial},
     machine::Line,
+    number::{lane_of, numbered},
+    older,
     room::{Method, RoomChange},
-    schedule::Ramping,
+    schedule::{Ramping, register},
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,18 +17,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Effect {
-    /// `count` people got the next numbers; the first `admitted` of them went in at once.
+    /// `count` people got the next numbers; the first `admitted` of them went in at once. As journals had it before lanes.
     Joined {
         count: u64,
         admitted: u64,
         #[serde(default)]
         nonce: u64,
     },
-    /// The time of opening was reached; the first `drawn` numbers have their positions by lot.
-    Opened { drawn: u64 },
+    /// People got the next numbers of each lane, by its index, and these are those of them with an identity.
+    JoinedLanes {
+        lanes: Vec<LaneJoined>,
+        nonce: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        identities: Vec<(Identity, u64)>,
+    },
+    /// The time of opening was reached; the first `drawn` numbers of each lane have their positions by lot.
+    Opened {
+        #[serde(deserialize_with = "older::one_or_many")]
+        drawn: Vec<u64>,
+    },
     /// These called numbers went in.
     Claimed { numbers: Vec<u64> },
-    /// The cursor moved; `expected` of those it passed may be here (all who had not left, if it is not told).
+    /// The cursor of each of these numbers' lanes moved to it; so many of those it passed may be here.
+    CalledLanes(Vec<(u64, u64)>),
+    /// The cursor moved; `expected` of those it passed may be here (all who had not left, if it is not told). As journals
+    /// had it before lanes.
     Called {
         up_to: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,13 +52,23 @@ pub(crate) enum Effect {
     /// This operator changed something.
     ChangedBy { who: String, change: RoomChange },
     /// The line came back after a loss.
-    Restored(Box<Snapshot>),
+    Restored(#[serde(deserialize_with = "older::snapshot")] Box<Snapshot>),
     /// Sessions last this long from now on.
     SessionMs(i64),
+    /// The settings say something else from now on.
+    Settings { session_ms: i64, lanes: Vec<LaneInitial> },
     /// These sessions last from now on anew, and these are over.
     Sessions { renewed: Vec<u64>, ended: Vec<u64> },
     /// This number was given up.
     Left { number: u64 },
+}
+
+/// What one lane gave out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LaneJoined {
+    pub(crate) count: u64,
+    /// The first of them, who went in at once.
+    pub(crate) admitted: u64,
 }
 
 /// An effect and the clock at it: what a journal keeps.
@@ -63,19 +90,24 @@ impl Line {
         self.pass_time();
         self.version += 1;
         match &entry.effect {
-            Effect::Joined { count, admitted, nonce } => self.apply_joined(*count, *admitted, *nonce),
+            Effect::Joined { count, admitted, nonce } => {
+                self.apply_joined(&[LaneJoined { count: *count, admitted: *admitted }], *nonce);
+            }
+            Effect::JoinedLanes { lanes, nonce, identities } => {
+                self.apply_joined(lanes, *nonce);
+                identities.iter().for_each(|&(identity, number)| self.identities.keep(identity, number));
+            }
             Effect::Opened { drawn } => {
                 self.schedule.opened = true;
-                self.schedule.drawn = *drawn;
-                // A draw gives positions anew, so those that nobody holds are anywhere.
-                if *drawn > 0 {
-                    self.gaps.clear();
+                for (lane, &drawn) in self.lanes.iter_mut().zip(drawn) {
+                    lane.open(drawn);
                 }
             }
-            Effect::Claimed { numbers } => {
-                self.enter(numbers.iter().copied());
-            }
+            Effect::Claimed { numbers } => self.apply_claimed(numbers),
             Effect::Called { up_to, expected } => self.apply_called(*up_to, *expected),
+            Effect::CalledLanes(called) => {
+                called.iter().for_each(|&(up_to, expected)| self.apply_called(up_to, Some(expected)));
+            }
             Effect::Changed(change) => self.apply_changed(change),
             Effect::ChangedBy { who, change } => {
                 self.note_change(who, change);
@@ -83,38 +115,67 @@ impl Line {
             }
             Effect::Restored(highest) => self.apply_restored(highest),
             Effect::SessionMs(session_ms) => self.session_ms = *session_ms,
+            Effect::Settings { session_ms, lanes } => {
+                self.session_ms = *session_ms;
+                lane::follow(&mut self.lanes, lanes);
+            }
             Effect::Sessions { renewed, ended } => {
                 let ends_at_ms = self.clock.line_ms.saturating_add(self.session_ms);
                 renewed.iter().for_each(|&number| self.live.last(number, ends_at_ms));
                 ended.iter().for_each(|&number| self.live.end(number));
             }
             Effect::Left { number } => {
-                if self.spent.insert(*number) {
-                    self.nobody_waits_for(*number);
+                if let Some((lane, n)) = self.lane_mut(*number)
+                    && lane.spent.insert(n)
+                {
+                    lane.nobody_waits_for(n);
                 }
             }
         }
     }
 
-    fn apply_joined(&mut self, count: u64, admitted: u64, nonce: u64) {
-        if self.schedule.registers() {
-            self.schedule.register(count, nonce);
+    fn apply_joined(&mut self, joined: &[LaneJoined], nonce: u64) {
+        let registers = self.schedule.registers();
+        let mut at_once = Vec::new();
+        for (index, (lane, joined)) in self.lanes.iter_mut().zip(joined).enumerate().filter(|(_, (_, j))| j.count > 0) {
+            if registers {
+                lane.digest = register(&lane.digest, joined.count, nonce);
+            }
+            let first = lane.issued + 1;
+            lane.issued += joined.count;
+            if joined.admitted > 0 {
+                lane.cursor = lane.issued.min(first + joined.admitted - 1);
+                at_once.extend((first..first + joined.admitted).map(|n| numbered(index, n)));
+            }
         }
-        let first = self.issued + 1;
-        self.issued += count;
-        if admitted > 0 {
-            self.cursor = self.issued.min(first + admitted - 1);
-            self.enter(first..first + admitted);
+        if !at_once.is_empty() {
+            self.enter(&at_once);
         }
     }
 
+    /// Called people go in, which their lanes pay for.
+    fn apply_claimed(&mut self, numbers: &[u64]) {
+        for &number in numbers {
+            let line_ms = self.clock.line_ms;
+            if let Some((lane, _)) = self.lane_mut(number) {
+                lane.asked_at_ms = Some(line_ms);
+            }
+        }
+        let mut shares = self.shares();
+        for lane in numbers.iter().map(|&number| lane_of(number)).filter(|&lane| lane < self.lanes.len()) {
+            if shares.is_due(lane) {
+                self.held_since_ms = None;
+            }
+            shares.admit(lane);
+        }
+        self.lanes.iter_mut().zip(shares.credit).for_each(|(lane, credit)| lane.credit = credit);
+        self.enter(numbers);
+    }
+
     fn apply_called(&mut self, up_to: u64, expected: Option<u64>) {
-        let (first, last) = (self.cursor + 1, up_to.min(self.issued));
-        if first <= last {
-            let expected = expected.unwrap_or_else(|| last + 1 - first - self.spent.count(first, last));
-            self.calls.call(self.clock.line_ms, first, last, expected);
-            self.cursor = last;
-            self.gaps.retain(|gap| *gap.end() > last);
+        let line_ms = self.clock.line_ms;
+        if let Some((lane, n)) = self.lane_mut(up_to) {
+            lane.call(line_ms, n, expected);
         }
     }
 
@@ -126,6 +187,10 @@ impl Line {
         self.message = change.message.clone().unwrap_or(old.3);
         self.queue_max = change.queue_max.unwrap_or(self.queue_max);
         self.method = change.method.unwrap_or(self.method);
+        for lane in &mut self.lanes {
+            let weight = change.lane_weights.as_ref().and_then(|weights| weights.get(&lane.name));
+            lane.weight = weight.copied().unwrap_or(lane.weight);
+        }
         self.schedule.change(change);
         if change.rate_per_minute.is_some() {
             self.ramp = None;
@@ -144,19 +209,12 @@ impl Line {
         self.meter.limit(self.burst_in_force());
     }
 
-    /// This number went in or left.
-    fn nobody_waits_for(&mut self, number: u64) {
-        if !self.keen.done(number) {
-            self.calls.done(number);
-        }
-        self.presence.done(number);
-    }
-
-    fn enter(&mut self, numbers: impl Iterator<Item = u64>) {
-        let mut people = 0;
-        for number in numbers {
-            self.spent.insert(number);
-            self.nobody_waits_for(number);
+    fn enter(&mut self, numbers: &[u64]) {
+        for &number in numbers {
+            if let Some((lane, n)) = self.lane_mut(number) {
+                lane.spent.insert(n);
+                lane.nobody_waits_for(n);
+            }
             let wait_ms = match self.method {
                 Method::PassThrough => 0,
                 Method::Fcfs | Method::Draw => self.meter.spend(self.rate_per_minute),
@@ -164,8 +222,7 @@ impl Line {
             let begins_at_ms = self.clock.line_ms.saturating_add_unsigned(wait_ms);
             self.recent.enter(number, begins_at_ms);
             self.live.last(number, begins_at_ms.saturating_add(self.session_ms));
-            people += 1;
         }
-        self.tally.add(self.clock.line_ms, people);
+        self.tally.add(self.clock.line_ms, numbers.len() as u64);
     }
 }

@@ -1,23 +1,22 @@
 //! The state of one line and the passing of its time. What may happen is in `decide`, what happened in `effect`.
 
 use super::{
-    answer::{Session, Snapshot, near},
+    answer::{Session, Snapshot},
     clock::LineClock,
     effect::{Effect, Entry},
+    identity::Identities,
+    lane::{self, Lane},
     live::{Live, Unknown},
     meter::Meter,
-    presence::{Calls, Keen, Presence},
+    number::{lane_of, within_lane},
     room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
     schedule::{Ramping, Schedule},
     session::Recent,
-    spent::Spent,
+    share::{Shares, TAKES_PART_MS},
     tally::Tally,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, ops::RangeInclusive};
-
-/// The highest number a line gives out: where the bitmap of the largest store ends.
-pub(crate) const NUMBER_MAX: u64 = u32::MAX as u64;
+use std::collections::VecDeque;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +24,13 @@ pub(crate) struct Line {
     pub(super) epoch: u64,
     pub(super) version: u64,
     pub(super) clock: LineClock,
-    pub(super) issued: u64,
-    pub(super) cursor: u64,
+    /// At least one, and at most [`lane::LANES_MAX`]; their order never changes.
+    pub(super) lanes: Vec<Lane>,
+    /// Since when a place is kept for lanes that are behind. See `share`.
+    #[serde(default)]
+    pub(super) held_since_ms: Option<i64>,
+    #[serde(default)]
+    pub(super) identities: Identities,
     pub(super) rate_per_minute: u32,
     /// As set; 0 follows the rate.
     pub(super) burst: u32,
@@ -34,22 +38,12 @@ pub(crate) struct Line {
     pub(super) state: RoomState,
     pub(super) message: String,
     pub(super) meter: Meter,
-    pub(super) calls: Calls,
-    #[serde(default)]
-    pub(super) keen: Keen,
-    #[serde(default)]
-    pub(super) presence: Presence,
     pub(super) tally: Tally,
     pub(super) recent: Recent,
-    pub(super) spent: Spent,
     #[serde(default)]
     pub(super) live: Live,
     #[serde(default)]
     pub(super) unknown: Unknown,
-    /// Numbers that were skipped when the line was restored and that nobody holds, as far as the cursor has not passed
-    /// them.
-    #[serde(default)]
-    pub(super) gaps: VecDeque<RangeInclusive<u64>>,
     #[serde(default)]
     pub(super) max_active: u32,
     #[serde(default)]
@@ -73,23 +67,19 @@ impl Line {
             epoch: now_ms.max(1).unsigned_abs(),
             version: 1,
             clock: LineClock::begin(now_ms),
-            issued: 0,
-            cursor: 0,
+            lanes: lane::begin(&initial.lanes),
+            held_since_ms: None,
+            identities: Identities::default(),
             rate_per_minute: initial.rate_per_minute,
             burst: initial.burst,
             session_ms: initial.session_ms,
             state: initial.state,
             message: initial.message.clone(),
             meter: Meter::begin(now_ms),
-            calls: Calls::default(),
-            keen: Keen::default(),
-            presence: Presence::default(),
             tally: Tally::default(),
             recent: Recent::default(),
-            spent: Spent::default(),
             live: Live::default(),
             unknown: Unknown::default(),
-            gaps: VecDeque::new(),
             max_active: initial.max_active,
             session_renewal: initial.session_renewal,
             queue_max: initial.queue_max,
@@ -124,42 +114,47 @@ impl Line {
         };
         self.meter.fill(line_ms, rate_per_minute, self.burst_in_force());
         self.meter.reprice(before, self.rate_per_minute);
-        self.calls.forget(line_ms);
-        self.keen.forget(line_ms);
-        self.presence.forget(line_ms);
+        self.lanes.iter_mut().for_each(|lane| lane.forget(line_ms));
         self.recent.rotate(line_ms);
         self.live.forget(line_ms);
         self.unknown.forget(line_ms);
         self.tally.forget(line_ms);
     }
 
-    /// Nodes report, once a second, who of the people up to [`Snapshot::near`] was heard of. A line that is begun again
-    /// from its journal waits for new reports.
+    /// Nodes report, once a second, who of the people up to [`super::LaneSnapshot::near`] of each lane was heard of. A
+    /// line that is begun again from its journal waits for new reports.
     pub(crate) fn see(&mut self, positions: &[u64]) {
-        self.presence.report(self.clock.line_ms, near(self.cursor, self.rate_per_minute).min(self.issued));
-        for &position in positions {
-            if (1..=self.issued).contains(&position) && !self.spent.contains(position) {
-                self.presence.mark(position);
-            }
+        let (line_ms, rate) = (self.clock.line_ms, self.rate_per_minute);
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            lane.see(line_ms, rate, positions.iter().copied().filter(|&position| lane_of(position) == index));
         }
     }
 
-    /// These asked to go in and found no budget: they are here.
-    pub(super) fn ask_again(&mut self, number: u64) {
-        if self.keen.ask(number) {
-            self.calls.done(number);
+    /// The lane of a number, and the number within it.
+    pub(super) fn lane(&self, number: u64) -> Option<(&Lane, u64)> {
+        self.lanes.get(lane_of(number)).map(|lane| (lane, within_lane(number)))
+    }
+
+    pub(super) fn lane_mut(&mut self, number: u64) -> Option<(&mut Lane, u64)> {
+        self.lanes.get_mut(lane_of(number)).map(|lane| (lane, within_lane(number)))
+    }
+
+    /// How the lanes share the meter now.
+    pub(super) fn shares(&self) -> Shares {
+        let mut shares = Shares::default();
+        for (index, lane) in self.lanes.iter().enumerate().take(lane::LANES_MAX) {
+            let asked = lane.asked_at_ms.is_some_and(|at_ms| self.clock.line_ms - at_ms <= TAKES_PART_MS);
+            shares.weight[index] = i64::from(lane.weight);
+            shares.credit[index] = lane.credit;
+            shares.takes_part[index] = asked && lane.waiting() > 0;
+            shares.asks[index] = lane.keen.people() > 0;
         }
+        shares
     }
 
-    /// People called who are here, or were called too short a while ago to tell.
-    pub(super) fn called_waiting(&self) -> u64 {
-        self.calls.expected() + self.keen.people()
-    }
-
-    /// People not called yet and people called a short while ago who have not gone in.
+    /// People of all lanes who have not gone in, of whom it is not known that they are away.
     pub(super) fn waiting(&self) -> u64 {
-        let nobody = |gap: &RangeInclusive<u64>| gap.end().saturating_sub(self.cursor.max(gap.start() - 1));
-        self.issued - self.cursor - self.gaps.iter().map(nobody).sum::<u64>() + self.called_waiting()
+        self.lanes.iter().map(Lane::waiting).sum()
     }
 
     /// People inside now.
@@ -215,7 +210,7 @@ impl Line {
     /// What is kept for all who wait, in bytes.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.spent.bytes() + self.presence.bytes() + size_of::<Line>()
+        self.lanes.iter().map(Lane::bytes).sum::<usize>() + size_of::<Line>()
     }
 
     /// The line as it is at the last [`Line::settle`].
@@ -223,9 +218,7 @@ impl Line {
         Snapshot {
             version: self.version,
             epoch: self.epoch,
-            issued: self.issued,
-            cursor: self.cursor,
-            called_waiting: self.called_waiting(),
+            lanes: self.lanes.iter().map(Lane::snapshot).collect(),
             admitted: self.tally.total,
             admitted_last_minute: self.tally.last_minute(),
             rate_per_minute: self.rate_per_minute,
@@ -242,10 +235,7 @@ impl Line {
             closes_at_ms: self.schedule.closes_at_ms,
             phase: self.phase(),
             ramp: self.ramp.map(|ramp| ramp.left(self.clock.line_ms)),
-            drawn: self.schedule.drawn,
-            digest: self.schedule.digest.clone(),
             active: self.active(),
-            present: self.presence.people(),
         }
     }
 }

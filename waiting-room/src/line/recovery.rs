@@ -2,12 +2,12 @@
 //! seen, numbers that skip ahead, and an empty meter.
 
 use super::{
-    answer::Snapshot,
+    answer::{LaneSnapshot, Snapshot},
     effect::Effect,
-    machine::{Line, NUMBER_MAX},
+    lane::{LANES_MAX, Lane},
+    machine::Line,
     meter::Meter,
-    presence::Calls,
-    room::{Audit, Phase, RoomChange, RoomInitial, burst_for},
+    room::{Audit, Invalid, Phase, RoomChange, RoomInitial, burst_for},
     schedule::Ramping,
 };
 
@@ -22,7 +22,7 @@ impl Line {
     /// older line look young.
     pub(crate) fn decide_restore(&self, highest: &Snapshot) -> Option<Effect> {
         let older = self.epoch == highest.epoch && self.version < highest.version;
-        let shorter = self.epoch != highest.epoch && self.issued <= highest.issued;
+        let shorter = self.epoch != highest.epoch && self.snapshot().issued() <= highest.issued();
         (older || shorter).then(|| Effect::Restored(Box::new(highest.clone())))
     }
 
@@ -33,35 +33,24 @@ impl Line {
         self.epoch = highest.epoch;
         self.version = self.version.max(highest.version.saturating_add(1));
         self.tally.total = self.tally.total.max(highest.admitted);
-        self.skip_numbers(highest.issued);
-        self.cursor = self.cursor.max(highest.cursor).min(self.issued);
+        self.restore_lanes(&highest.lanes);
         self.take_settings(highest);
         let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
-        self.schedule.opened |= was_open || highest.drawn > 0;
-        self.schedule.drawn = self.schedule.drawn.max(highest.drawn);
+        self.schedule.opened |= was_open || highest.drawn() > 0;
         let missing = highest.active.saturating_sub(self.active());
         if missing > 0 {
             self.unknown.people += missing;
             self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
         }
         self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
-        self.calls = Calls::default();
     }
 
-    /// Nothing is left of another line but what operators changed.
+    /// Nothing is left of another line but what operators changed, and which lanes there are.
     fn begin_again(&mut self) {
         let initial = RoomInitial { session_ms: self.session_ms, ..RoomInitial::default() };
         let changes = std::mem::take(&mut self.changes);
-        *self = Line { changes, ..Line::begin(self.clock.wall_ms, &initial) };
-    }
-
-    /// Leaves out the numbers that may have been given out since; nobody waits for them to be called.
-    fn skip_numbers(&mut self, issued: u64) {
-        let first = self.issued.max(issued) + 1;
-        self.issued = self.issued.max(issued.saturating_add(RESTORE_GAP).min(NUMBER_MAX));
-        if first <= self.issued {
-            self.gaps.push_back(first..=self.issued);
-        }
+        let lanes = self.lanes.iter().map(Lane::begin_again).collect();
+        *self = Line { changes, lanes, ..Line::begin(self.clock.wall_ms, &initial) };
     }
 
     fn take_settings(&mut self, highest: &Snapshot) {
@@ -82,7 +71,23 @@ impl Line {
         self.schedule.prequeue_at_ms = highest.prequeue_at_ms;
         self.schedule.opens_at_ms = highest.opens_at_ms;
         self.schedule.closes_at_ms = highest.closes_at_ms;
-        self.schedule.digest.clone_from(&highest.digest);
+    }
+
+    /// The lanes of the line that was lost, in their order, because numbers tell lanes by it; then those of this one that
+    /// it did not have yet, in which nobody has a number.
+    fn restore_lanes(&mut self, seen: &[LaneSnapshot]) {
+        let mine = std::mem::take(&mut self.lanes);
+        for seen in seen.iter().take(LANES_MAX) {
+            let mut lane = mine.iter().find(|lane| lane.name == seen.name).cloned().unwrap_or_default();
+            lane.restore(seen);
+            self.lanes.push(lane);
+        }
+        for lane in mine {
+            let is_new = self.lanes.iter().all(|other| other.name != lane.name);
+            if is_new && self.lanes.len() < LANES_MAX {
+                self.lanes.push(lane);
+            }
+        }
     }
 
     /// Keeps who changed what.
@@ -109,10 +114,25 @@ impl Line {
             queue_max: change.queue_max.map(|_| self.queue_max),
             method: change.method.map(|_| self.method),
             session_renewal: change.session_renewal.map(|_| self.session_renewal),
+            lane_weights: change.lane_weights.as_ref().map(|weights| {
+                let named = self.lanes.iter().filter(|lane| weights.contains_key(&lane.name));
+                named.map(|lane| (lane.name.clone(), lane.weight)).collect()
+            }),
             prequeue_at_ms: time(change.prequeue_at_ms, self.schedule.prequeue_at_ms),
             opens_at_ms: time(change.opens_at_ms, self.schedule.opens_at_ms),
             closes_at_ms: time(change.closes_at_ms, self.schedule.closes_at_ms),
         }
+    }
+
+    /// Whether the change names lanes that there are.
+    pub(crate) fn check_change(&self, change: &RoomChange) -> Result<(), Invalid> {
+        let mut named = change.lane_weights.iter().flat_map(|weights| weights.keys());
+        let is_known = |name: &&String| self.lanes.iter().any(|lane| lane.name == **name);
+        if named.all(|name| is_known(&name)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.lanes.iter().map(|lane| lane.name.as_str()).collect();
+        Err(Invalid { field: "lane_weights", range: format!("of lanes that the room has: {}", names.join(", ")) })
     }
 
     /// The last changes, oldest first.

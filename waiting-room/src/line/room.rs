@@ -1,6 +1,8 @@
 //! What an operator sets: state, rate, burst, message, and their limits. Not the people in the line.
 
+use super::lane::{LaneInitial, check, check_weights};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The fastest rate a room can have, in people per minute.
 pub const RATE_PER_MINUTE_MAX: u32 = 1_000_000;
@@ -149,6 +151,8 @@ pub struct RoomInitial {
     pub closes_at_ms: Option<i64>,
     /// Whether a session that is used goes on (`true`), or ends after its time whatever happens.
     pub session_renewal: bool,
+    /// The lanes besides the general one, which may be named for its weight.
+    pub lanes: Vec<LaneInitial>,
 }
 
 impl Default for RoomInitial {
@@ -166,6 +170,7 @@ impl Default for RoomInitial {
             opens_at_ms: None,
             closes_at_ms: None,
             session_renewal: false,
+            lanes: Vec::new(),
         }
     }
 }
@@ -181,6 +186,7 @@ impl RoomInitial {
         check_message(&self.message)?;
         check_limits(Some(self.max_active), Some(self.queue_max))?;
         check_schedule([self.prequeue_at_ms, self.opens_at_ms, self.closes_at_ms])?;
+        check(&self.lanes)?;
         if (1..=SESSION_MS_MAX).contains(&self.session_ms) {
             Ok(())
         } else {
@@ -229,6 +235,9 @@ pub struct RoomChange {
     /// Whether a session that is used goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_renewal: Option<bool>,
+    /// New weights of lanes, by their names; lanes that are not named keep theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane_weights: Option<BTreeMap<String, u32>>,
 }
 
 impl RoomChange {
@@ -240,6 +249,7 @@ impl RoomChange {
         self.rate_per_minute.map_or(Ok(()), check_rate)?;
         self.burst.map_or(Ok(()), check_burst)?;
         self.message.as_deref().map_or(Ok(()), check_message)?;
+        self.lane_weights.as_ref().map_or(Ok(()), check_weights)?;
         check_limits(self.max_active, self.queue_max)?;
         check_schedule([self.prequeue_at_ms, self.opens_at_ms, self.closes_at_ms])?;
         self.ramp.map_or(Ok(()), |ramp| check_ramp(ramp, self.rate_per_minute))

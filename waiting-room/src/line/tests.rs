@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 mod cap;
 mod invariant;
+mod lanes;
 mod life;
 mod progress;
 mod recovery;
@@ -40,14 +41,15 @@ impl Model {
     }
 
     pub(crate) fn try_join(&mut self, now_ms: i64, count: u32) -> Result<Joined, Refused> {
-        self.join_with(now_ms, count, 7)
+        self.join_with(now_ms, &vec![Joiner::default(); count as usize], 7)
     }
 
-    pub(crate) fn join_with(&mut self, now_ms: i64, count: u32, nonce: u64) -> Result<Joined, Refused> {
+    pub(crate) fn join_with(&mut self, now_ms: i64, joiners: &[Joiner], nonce: u64) -> Result<Joined, Refused> {
         self.settle(now_ms);
-        let effect = self.0.decide_join(count, nonce)?;
-        self.put(Some(effect.clone()));
-        Ok(self.0.joined(&effect))
+        let mut joining = self.0.decide_join(joiners, nonce);
+        joining.refused().map_or(Ok(()), Err)?;
+        self.put(joining.effect.take());
+        Ok(self.0.joined(&joining))
     }
 
     pub(crate) fn claim(&mut self, now_ms: i64, numbers: &[u64]) -> (Vec<Claimed>, Snapshot) {
@@ -56,6 +58,7 @@ impl Model {
 
     pub(crate) fn claim_in(&mut self, now_ms: i64, epoch: u64, numbers: &[u64]) -> (Vec<Claimed>, Snapshot) {
         self.settle(now_ms);
+        self.0.note_asking(epoch, numbers);
         let verdicts = self.0.decide_claims(epoch, numbers);
         self.put(effect_of(numbers, &verdicts));
         self.0.note_asked(numbers, &verdicts);
@@ -128,13 +131,13 @@ fn claim_one(line: &mut Model, now_ms: i64, number: u64) -> Claimed {
 fn a_calm_room_admits_at_once_and_a_busy_one_queues() {
     let mut line = Model::begin(BEGIN_MS, &initial(60, 2));
     let early = line.join(BEGIN_MS, 1);
-    assert_eq!((early.first, early.admitted.len()), (1, 0), "the meter begins empty");
+    assert_eq!((early.first(), early.admitted().len()), (1, 0), "the meter begins empty");
     line.tick(BEGIN_MS + 1_000);
     assert!(matches!(claim_one(&mut line, BEGIN_MS + 1_000, 1), Claimed::Admitted(_)));
     let calm = line.join(BEGIN_MS + 3_000, 5);
-    assert_eq!((calm.first, calm.admitted.len()), (2, 2));
-    assert_eq!((calm.snapshot.issued, calm.snapshot.cursor, calm.snapshot.waiting()), (6, 3, 3));
-    assert!(line.join(BEGIN_MS + 5_000, 1).admitted.is_empty(), "people wait, so nobody overtakes them");
+    assert_eq!((calm.first(), calm.admitted().len()), (2, 2));
+    assert_eq!((calm.snapshot.issued(), calm.snapshot.lanes[0].cursor, calm.snapshot.waiting()), (6, 3, 3));
+    assert!(line.join(BEGIN_MS + 5_000, 1).admitted().is_empty(), "people wait, so nobody overtakes them");
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn the_called_go_in_at_the_rate_and_the_others_are_told_why_not() {
     line.join(BEGIN_MS, 20);
     let now = BEGIN_MS + 1_000;
     let snapshot = line.tick(now);
-    assert_eq!((snapshot.cursor, snapshot.called_waiting), (16, 16));
+    assert_eq!((snapshot.lanes[0].cursor, snapshot.called_waiting()), (16, 16));
     let (answers, after) = line.claim(now, &[3, 2, 1, 17, 99, 0, 1]);
     let session = |number, starts_in_ms| Session {
         number,
@@ -156,7 +159,7 @@ fn the_called_go_in_at_the_rate_and_the_others_are_told_why_not() {
     assert_eq!(answers[2], Claimed::Admitted(session(1, 0)), "who stands in front is served first");
     assert_eq!(answers[3..6], [Claimed::NotCalled, Claimed::Unknown, Claimed::Unknown]);
     assert_eq!(answers[6], answers[2], "twice in one group is one entry");
-    assert_eq!((after.admitted, after.called_waiting), (2, 14));
+    assert_eq!((after.admitted, after.called_waiting()), (2, 14));
     assert_eq!(claim_one(&mut line, now + 400, 3), Claimed::NoBudget { retry_after_ms: 600 });
     assert_eq!(claim_one(&mut line, now + 400, 2), Claimed::Admitted(session(2, 600)), "a repeat waits the rest");
 }
@@ -201,9 +204,9 @@ fn people_who_do_not_come_are_passed_over_and_stay_called() {
             .expect("a tick")
     };
     let first = tick_for(&mut line, &mut now, 1_000);
-    assert_eq!(first.cursor, 16);
-    assert_eq!(tick_for(&mut line, &mut now, 2_000).cursor, 16, "the called are still expected");
-    assert!(tick_for(&mut line, &mut now, 1_500).cursor >= 28, "the next ones are called");
+    assert_eq!(first.lanes[0].cursor, 16);
+    assert_eq!(tick_for(&mut line, &mut now, 2_000).lanes[0].cursor, 16, "the called are still expected");
+    assert!(tick_for(&mut line, &mut now, 1_500).lanes[0].cursor >= 28, "the next ones are called");
     assert!(matches!(claim_one(&mut line, now, 1), Claimed::Admitted(_)), "ahead of everyone not called");
 }
 
@@ -216,11 +219,11 @@ fn a_paused_room_gives_numbers_and_calls_nobody() {
     line.change(BEGIN_MS + 1_000, &pause);
     assert_eq!(claim_one(&mut line, BEGIN_MS + 1_000, 1), Claimed::NoBudget { retry_after_ms: 1_000 });
     let joined = line.join(BEGIN_MS + 2_000, 50);
-    assert_eq!((joined.first, joined.admitted.len()), (6, 0));
-    assert_eq!(line.tick(BEGIN_MS + 3_000).cursor, 5);
+    assert_eq!((joined.first(), joined.admitted().len()), (6, 0));
+    assert_eq!(line.tick(BEGIN_MS + 3_000).lanes[0].cursor, 5);
     let open = RoomChange { state: Some(RoomState::Open), ..RoomChange::default() };
     line.change(BEGIN_MS + 4_000, &open);
-    assert!(line.tick(BEGIN_MS + 4_000).cursor > 5);
+    assert!(line.tick(BEGIN_MS + 4_000).lanes[0].cursor > 5);
     assert!(matches!(claim_one(&mut line, BEGIN_MS + 4_000, 1), Claimed::Admitted(_)));
 }
 
@@ -230,21 +233,21 @@ fn who_leaves_holds_nobody_up_and_cannot_come_back() {
     line.join(BEGIN_MS, 30);
     line.leave(BEGIN_MS, 2);
     let called = line.tick(BEGIN_MS);
-    assert_eq!((called.cursor, called.called_waiting), (13, 12), "2 left before it was called");
-    assert_eq!(line.leave(BEGIN_MS, 1).called_waiting, 11);
+    assert_eq!((called.lanes[0].cursor, called.called_waiting()), (13, 12), "2 left before it was called");
+    assert_eq!(line.leave(BEGIN_MS, 1).called_waiting(), 11);
     let (again, unknown) = (line.leave(BEGIN_MS, 1), line.leave(BEGIN_MS, 31));
-    assert_eq!((again.version, again.called_waiting), (unknown.version, 11));
+    assert_eq!((again.version, again.called_waiting()), (unknown.version, 11));
     assert_eq!(line.claim(BEGIN_MS + 1_000, &[1, 2]).0, [Claimed::Spent, Claimed::Spent]);
-    assert_eq!(line.tick(BEGIN_MS + 1_000).cursor, 18);
+    assert_eq!(line.tick(BEGIN_MS + 1_000).lanes[0].cursor, 18);
 }
 
 #[test]
 fn the_numbers_end_where_the_bitmap_ends() {
     let mut line = Model::begin(BEGIN_MS, &initial(60, 1));
-    line.0.issued = machine::NUMBER_MAX - 1;
-    assert!(line.0.decide_join(2, 0).is_err());
-    assert_eq!(line.join(BEGIN_MS, 1).first, machine::NUMBER_MAX);
-    assert!(line.0.decide_join(1, 0).is_err());
+    line.0.lanes[0].issued = number::NUMBER_MAX - 1;
+    assert_eq!(line.try_join(BEGIN_MS, 2), Err(Refused::Full));
+    assert_eq!(line.join(BEGIN_MS, 1).first(), number::NUMBER_MAX);
+    assert_eq!(line.try_join(BEGIN_MS, 1), Err(Refused::Full));
 }
 
 #[test]
@@ -252,12 +255,12 @@ fn one_minute_of_ticks_lets_in_exactly_the_rate() {
     for rate in [1, 7, 60, 500, 1_000, 60_000] {
         for tick_ms in [1, 7, 10, 100, 250, 1_000] {
             let mut line = Model::begin(BEGIN_MS, &initial(rate, rate / 60 + 2));
-            while line.0.issued < u64::from(rate) * 2 {
+            while line.0.snapshot().issued() < u64::from(rate) * 2 {
                 line.join(BEGIN_MS, 1_024);
             }
             let (mut next, mut begun) = (1, 0);
             for at in (tick_ms..60_000).step_by(tick_ms as usize).chain([60_000]) {
-                let cursor = line.tick(BEGIN_MS + at).cursor;
+                let cursor = line.tick(BEGIN_MS + at).lanes[0].cursor;
                 let places = line.0.meter.places(rate);
                 let group: Vec<u64> = (next..=cursor.min(next + places)).collect();
                 for claimed in line.claim(BEGIN_MS + at, &group).0 {
@@ -350,6 +353,7 @@ pub(crate) fn any_change_in_full() -> impl Strategy<Value = RoomChange> {
         opens_at_ms: times.1,
         closes_at_ms: times.2,
         session_renewal,
+        lane_weights: None,
     })
 }
 

@@ -123,6 +123,7 @@ fn store_says(error: StoreError) -> Problem {
         | StoreError::Busy
         | StoreError::NoRoom(_)
         | StoreError::Full
+        | StoreError::NoLane
         | StoreError::Closed => line_unavailable("The line's store does not answer; nothing may have changed."),
     }
 }

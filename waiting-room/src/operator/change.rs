@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::line::{
     BURST_MAX, MAX_ACTIVE_MAX, MESSAGE_BYTES_MAX, Method, QUEUE_MAX_MAX, RAMP_MS_MAX, RATE_PER_MINUTE_MAX, Ramp,
-    RoomChange, RoomState, Snapshot,
+    RoomChange, RoomState, Snapshot, WEIGHT_MAX,
 };
 use crate::problem::{Code, Problem};
 
@@ -13,7 +13,7 @@ use crate::problem::{Code, Problem};
 const TIMES: [&str; 3] = ["prequeue_at", "opens_at", "closes_at"];
 /// Everything that can be changed, for the sentence about a field that cannot.
 const FIELDS: &str = "rate_per_minute, burst, max_active, queue_max, state, method, prequeue_at, opens_at, closes_at, \
-     ramp, message and session_renewal can be changed";
+     ramp, message, session_renewal and lane_weights can be changed";
 
 /// Reads a change; says which field is wrong rather than where the parser stopped.
 pub(super) fn parse(body: &[u8]) -> Result<RoomChange, Problem> {
@@ -63,8 +63,21 @@ fn in_the_lines_words(name: &str, value: Value) -> Result<(String, Value), Probl
             let (to_per_minute, over_ms) = ramp(text).ok_or_else(|| refuse(name, &expected(name)))?;
             Ok((name.to_owned(), serde_json::json!({ "to_per_minute": to_per_minute, "over_ms": over_ms })))
         }
+        ("lane_weights", Value::String(text)) => {
+            let weights = weights(text).ok_or_else(|| refuse(name, &expected(name)))?;
+            Ok((name.to_owned(), Value::Object(weights)))
+        }
         _ => Ok((name.to_owned(), value)),
     }
+}
+
+/// `members 3, general 1`: names and weights.
+fn weights(text: &str) -> Option<Map<String, Value>> {
+    let one = |pair: &str| {
+        let (name, weight) = pair.trim().rsplit_once([' ', '=', ':'])?;
+        Some((name.trim().to_owned(), weight.parse::<u32>().ok()?.into()))
+    };
+    text.split(',').map(one).collect()
 }
 
 /// `2026-12-01T20:00:00Z` with any offset, or milliseconds since 1970; empty or `none` takes the time away.
@@ -112,6 +125,7 @@ fn expected(field: &str) -> String {
         "method" => format!("one of {}", words(&Method::ALL.map(Method::as_str))),
         "message" => format!("a text of at most {MESSAGE_BYTES_MAX} bytes"),
         "session_renewal" => "true or false".to_owned(),
+        "lane_weights" => format!("like {{\"members\": 3}}: the weights of lanes, each from 1 to {WEIGHT_MAX}"),
         "ramp" => format!(
             "like \"800 per minute over 5 minutes\": to 1 to {RATE_PER_MINUTE_MAX}, within {} hours",
             RAMP_MS_MAX / 3_600_000
@@ -127,6 +141,8 @@ fn expected(field: &str) -> String {
 /// The first field that a store did not take over, although it answered: one that is older than this node.
 pub(super) fn not_taken(change: &RoomChange, after: &Snapshot) -> Option<&'static str> {
     let time = |asked: Option<i64>, is: Option<i64>| asked.is_none_or(|at_ms| at_ms == is.unwrap_or(0));
+    let weighs =
+        |(name, weight): (&String, &u32)| after.lane_named(name).is_some_and(|(_, lane)| lane.weight == *weight);
     let ramping = |ramp: Ramp| after.ramp.is_some() || after.rate_per_minute == ramp.to_per_minute;
     [
         ("max_active", change.max_active.is_none_or(|max| max == after.max_active)),
@@ -136,6 +152,7 @@ pub(super) fn not_taken(change: &RoomChange, after: &Snapshot) -> Option<&'stati
         ("opens_at", time(change.opens_at_ms, after.opens_at_ms)),
         ("closes_at", time(change.closes_at_ms, after.closes_at_ms)),
         ("ramp", change.ramp.is_none_or(ramping)),
+        ("lane_weights", change.lane_weights.iter().flatten().all(weighs)),
         ("session_renewal", change.session_renewal.is_none_or(|renewal| renewal == after.session_renewal)),
     ]
     .into_iter()
@@ -149,7 +166,10 @@ pub(super) fn refuse(field: &str, detail: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::line::LaneSnapshot;
 
     fn change(body: &str) -> RoomChange {
         parse(body.as_bytes()).unwrap_or_else(|problem| panic!("{body}: {}", problem.detail()))
@@ -185,6 +205,24 @@ mod tests {
         ] {
             assert_eq!(change(body).ramp, ramp, "{body}");
         }
+    }
+
+    #[test]
+    fn weights_are_read_as_fields_and_in_words() {
+        let weights = Some(BTreeMap::from([("general".to_owned(), 1), ("members".to_owned(), 3)]));
+        for body in [
+            r#"{"lane_weights":{"members":3,"general":1}}"#,
+            r#"{"lane_weights":"members 3, general 1"}"#,
+            r#"{"lane_weights":"general=1,members:3"}"#,
+        ] {
+            assert_eq!(change(body).lane_weights, weights, "{body}");
+        }
+        let told = parse(br#"{"lane_weights":{"members":101}}"#).unwrap_err();
+        assert_eq!(told.detail(), "lane_weights must be given with weights of 1 to 100");
+        let lane = LaneSnapshot { name: "members".to_owned(), weight: 3, ..LaneSnapshot::default() };
+        let after = Snapshot { lanes: vec![lane], ..Snapshot::default() };
+        assert_eq!(not_taken(&change(r#"{"lane_weights":{"members":3}}"#), &after), None);
+        assert_eq!(not_taken(&change(r#"{"lane_weights":{"members":2}}"#), &after), Some("lane_weights"));
     }
 
     #[test]

@@ -42,6 +42,8 @@ type RoomForm = BTreeMap<String, String>;
 const MAY_BE_EMPTY: [&str; 4] = ["message", "prequeue_at", "opens_at", "closes_at"];
 /// Fields that are numbers.
 const NUMBERS: [&str; 4] = ["rate_per_minute", "burst", "max_active", "queue_max"];
+/// Begins the name of a lane's weight: `lane_weights.members`.
+const WEIGHT_PREFIX: &str = "lane_weights.";
 /// How many changes the dashboard shows.
 const CHANGES_SHOWN: usize = 10;
 
@@ -101,9 +103,13 @@ async fn back(desk: &Desk, outcome: Result<Facts, Problem>) -> Response {
 }
 
 fn read(form: RoomForm) -> Result<RoomChange, Problem> {
-    let mut fields = Map::new();
+    let (mut fields, mut weights) = (Map::new(), Map::new());
     for (name, text) in form {
         let trimmed = text.trim();
+        if let Some(lane) = name.strip_prefix(WEIGHT_PREFIX) {
+            weights.insert(lane.to_owned(), trimmed.parse::<u64>().map_or_else(|_| text.clone().into(), Value::from));
+            continue;
+        }
         if trimmed.is_empty() && !MAY_BE_EMPTY.contains(&name.as_str()) {
             continue;
         }
@@ -112,6 +118,9 @@ fn read(form: RoomForm) -> Result<RoomChange, Problem> {
             Ok(_) | Err(_) => Value::String(text),
         };
         fields.insert(name, value);
+    }
+    if !weights.is_empty() {
+        fields.insert("lane_weights".to_owned(), Value::Object(weights));
     }
     if fields.contains_key("ramp") {
         // The form sends the rate that it was filled with; a ramp goes on from the one of now.

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::change::time_said;
 use super::page;
-use crate::door::{Room, Steered, eta};
+use crate::door::{Eta, Room, Steered, eta};
 use crate::facade::Door;
-use crate::line::{Health, Method, Phase, Ramp, RoomState, Snapshot};
+use crate::line::{Health, LaneSnapshot, Method, Phase, Ramp, RoomState, Snapshot};
 use crate::settings::OnStoreLoss;
 use crate::stock::Remaining;
 use crate::visitor::page::Left;
@@ -41,11 +41,11 @@ pub(super) struct Facts {
     drawn: u64,
     waiting: u64,
     issued: u64,
-    cursor: u64,
     called: u64,
+    lanes: Vec<LaneFacts>,
     admitted_total: u64,
     admitted_last_minute: u64,
-    /// Expected wait of who joins now, in milliseconds; null while nobody is let in.
+    /// Expected wait of who joins the first lane now, in milliseconds; null while nobody is let in.
     eta_ms: Option<u64>,
     at_ms: i64,
     store: &'static str,
@@ -63,6 +63,40 @@ pub(super) struct Facts {
     message: String,
     remaining: Option<Stock>,
     autopilot: Option<Autopilot>,
+}
+
+/// One lane with its people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct LaneFacts {
+    lane: String,
+    weight: u32,
+    waiting: u64,
+    called: u64,
+    present: u64,
+    issued: u64,
+    cursor: u64,
+    drawn: u64,
+    eta_ms: Option<u64>,
+}
+
+impl LaneFacts {
+    fn of((index, lane): (usize, &LaneSnapshot), line: &Snapshot, room: &Room) -> LaneFacts {
+        LaneFacts {
+            lane: lane.name.clone(),
+            weight: lane.weight,
+            waiting: lane.waiting(),
+            called: lane.called_waiting,
+            present: lane.present,
+            issued: lane.issued,
+            cursor: lane.cursor,
+            drawn: lane.drawn,
+            eta_ms: middle_ms(eta(lane.waiting(), index, line, room.pace_per_minute(index))),
+        }
+    }
+}
+
+fn middle_ms(wait: Option<Eta>) -> Option<u64> {
+    wait.map(|wait| u64::midpoint(wait.low_ms, wait.high_ms))
 }
 
 /// The autopilot: its bounds, and why the rate is what it is.
@@ -97,7 +131,7 @@ impl From<Remaining> for Stock {
 impl Facts {
     pub(super) fn of(door: &Door, room: &Room) -> Facts {
         let line = room.snapshot();
-        let wait = eta(line.waiting(), &line, room.pace_per_minute());
+        let wait = eta(line.lane(0).map_or(0, LaneSnapshot::waiting), 0, &line, room.pace_per_minute(0));
         Facts {
             room: room.name().to_owned(),
             title: room.title().to_owned(),
@@ -118,15 +152,15 @@ impl Facts {
             closes_at_ms: line.closes_at_ms,
             session_renewal: line.session_renewal,
             active: line.active,
-            present: line.present,
-            drawn: line.drawn,
+            present: line.present(),
+            drawn: line.drawn(),
             waiting: line.waiting(),
-            issued: line.issued,
-            cursor: line.cursor,
-            called: line.called_waiting,
+            issued: line.issued(),
+            called: line.called_waiting(),
+            lanes: line.lanes.iter().enumerate().map(|lane| LaneFacts::of(lane, &line, room)).collect(),
             admitted_total: line.admitted,
             admitted_last_minute: line.admitted_last_minute,
-            eta_ms: wait.map(|wait| u64::midpoint(wait.low_ms, wait.high_ms)),
+            eta_ms: middle_ms(wait),
             at_ms: line.at_ms,
             store: door.store_kind(),
             store_ok: room.store_ok(),
@@ -148,7 +182,16 @@ impl Facts {
     /// The same for the dashboard's template.
     pub(super) fn into_view(self, changes: Vec<page::Change>) -> page::Room {
         let time = |at: Option<String>| at.unwrap_or_default();
+        let lanes = self.lanes.into_iter().map(|lane| page::Lane {
+            name: lane.lane,
+            weight: lane.weight,
+            waiting: lane.waiting,
+            called: lane.called,
+            cursor: lane.cursor,
+            eta_ms: lane.eta_ms.and_then(|ms| i64::try_from(ms).ok()),
+        });
         page::Room {
+            lanes: lanes.collect(),
             state: self.state,
             state_why: self.state_why,
             method: self.method,

@@ -59,6 +59,9 @@ fn said(value: &Value) -> String {
         Value::Null => "none".to_owned(),
         Value::String(text) if text.is_empty() => "none".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Object(weights) if !weights.contains_key("to_per_minute") => {
+            weights.iter().map(|(lane, weight)| format!("{lane} {weight}")).collect::<Vec<_>>().join(", ")
+        }
         Value::Object(ramp) => {
             let part = |name: &str| ramp.get(name).and_then(Value::as_u64).unwrap_or(0);
             format!("to {} within {} s", part("to_per_minute"), part("over_ms") / 1_000)

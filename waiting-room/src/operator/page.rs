@@ -52,6 +52,8 @@ pub(crate) struct Room {
     pub(crate) closes_at: String,
     /// The latest changes, the youngest first.
     pub(crate) changes: Vec<Change>,
+    /// In the order of the line; a single one is not shown.
+    pub(crate) lanes: Vec<Lane>,
     pub(crate) rate_per_minute: u32,
     pub(crate) burst: u32,
     pub(crate) waiting: u64,
@@ -74,6 +76,25 @@ pub(crate) struct Room {
     pub(crate) message: String,
     /// What the autopilot did last and why, if the room has one.
     pub(crate) autopilot: Option<String>,
+}
+
+/// One lane of a room, as a row.
+pub(crate) struct Lane {
+    pub(crate) name: String,
+    pub(crate) weight: u32,
+    pub(crate) waiting: u64,
+    pub(crate) called: u64,
+    /// The highest number called.
+    pub(crate) cursor: u64,
+    /// Expected wait of who joins now, in milliseconds.
+    pub(crate) eta_ms: Option<i64>,
+}
+
+impl Lane {
+    /// The expected wait.
+    pub(crate) fn eta_said(&self) -> String {
+        self.eta_ms.map_or_else(|| "–".to_owned(), span)
+    }
 }
 
 /// One line of the history.

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::{BadSetting, Network, bad};
+use crate::line::LaneInitial;
 
 /// Most joins a minute that a limit can name.
 const PER_MINUTE_MAX: u32 = 1_000_000;
@@ -27,6 +28,30 @@ pub struct ProofOfWork {
     /// The number to find lies below this one while joins are few, and up to 32 times higher while they are many;
     /// half of it is tried on average. 0 = no proof.
     pub number_max: u32,
+}
+
+/// One lane of a room. The general one, of weight 1, is there without being named, and open to everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneSettings {
+    /// As room names are.
+    pub name: String,
+    /// Its share of the rate against those of the other lanes, 1 to 100.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Whether whoever asks for this lane may use it.
+    #[serde(default)]
+    pub anyone: bool,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+impl LaneSettings {
+    pub(super) fn initial(&self) -> LaneInitial {
+        LaneInitial { name: self.name.clone(), weight: self.weight }
+    }
 }
 
 /// Who need not wait: a request for which everything named here holds.

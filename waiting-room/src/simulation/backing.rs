@@ -1,11 +1,12 @@
 //! What the nodes of a story talk to: the pure `Line`, driven as a store drives it. A trait, so that a test can put a
 //! line in its place that breaks a rule.
 
-use crate::line::{Claimed, Effect, Joined, Line, RoomChange, RoomInitial, Snapshot, effect_of};
+use crate::line::{Claimed, Effect, Joined, Joiner, Line, RoomChange, RoomInitial, Snapshot, effect_of};
 
 /// The operations of a store on one room, in virtual time.
 pub(super) trait Backing {
-    fn join(&mut self, wall_ms: i64, count: u32) -> Option<Joined>;
+    /// Nothing: the room takes nobody in.
+    fn join(&mut self, wall_ms: i64, joiner: Joiner) -> Option<Joined>;
     fn claim(&mut self, wall_ms: i64, epoch: u64, number: u64) -> (Claimed, Snapshot);
     fn tick(&mut self, wall_ms: i64) -> Snapshot;
     fn change(&mut self, wall_ms: i64, change: &RoomChange) -> Snapshot;
@@ -37,16 +38,20 @@ impl PureLine {
 }
 
 impl Backing for PureLine {
-    fn join(&mut self, wall_ms: i64, count: u32) -> Option<Joined> {
+    fn join(&mut self, wall_ms: i64, joiner: Joiner) -> Option<Joined> {
         self.settle(wall_ms);
         self.1 += 1;
-        let effect = self.0.decide_join(count, self.1).ok()?;
-        self.put(Some(effect.clone()));
-        Some(self.0.joined(&effect))
+        let mut joining = self.0.decide_join(&[joiner], self.1);
+        if joining.refused().is_some() {
+            return None;
+        }
+        self.put(joining.effect.take());
+        Some(self.0.joined(&joining))
     }
 
     fn claim(&mut self, wall_ms: i64, epoch: u64, number: u64) -> (Claimed, Snapshot) {
         self.settle(wall_ms);
+        self.0.note_asking(epoch, &[number]);
         let verdicts = self.0.decide_claims(epoch, &[number]);
         self.put(effect_of(&[number], &verdicts));
         self.0.note_asked(&[number], &verdicts);

@@ -5,10 +5,11 @@
 
 mod ceiling;
 mod progress;
+mod shares;
 
-use self::{ceiling::Ceiling, progress::Progress};
+use self::{ceiling::Ceiling, progress::Progress, shares::Shares};
 use super::Scenario;
-use crate::line::{Claimed, Session, Snapshot};
+use crate::line::{Claimed, LANES_MAX, Session, Snapshot, lane_of, numbered, within_lane};
 use std::collections::HashSet;
 
 /// W3 is promised while no larger part of the people goes away.
@@ -25,17 +26,24 @@ struct Ticket {
     session: Option<Box<str>>,
 }
 
-/// The record.
-#[derive(Debug)]
-pub(super) struct Checker {
+/// What is known of one lane.
+#[derive(Clone, Debug, Default)]
+struct Lane {
     tickets: Vec<Ticket>,
-    sessions: HashSet<Box<str>>,
     /// The highest number that anybody was told.
     acknowledged_last: u64,
     /// The highest number that any snapshot called.
     called_last: u64,
     issued_last: u64,
+}
+
+/// The record.
+#[derive(Debug)]
+pub(super) struct Checker {
+    lanes: Vec<Lane>,
+    sessions: HashSet<Box<str>>,
     admitted: u64,
+    pub(super) shares: Shares,
     pub(super) ceiling: Ceiling,
     pub(super) progress: Progress,
 }
@@ -47,38 +55,40 @@ fn broken<T>(rule: &'static str, detail: String) -> Result<T, Broken> {
 impl Checker {
     pub(super) fn new(scenario: &Scenario) -> Checker {
         Checker {
-            tickets: Vec::new(),
+            lanes: vec![Lane::default(); LANES_MAX],
             sessions: HashSet::new(),
-            acknowledged_last: 0,
-            called_last: 0,
-            issued_last: 0,
             admitted: 0,
+            shares: Shares::new(scenario.weights()),
             ceiling: Ceiling::new(scenario.rate_per_minute, scenario.burst),
             progress: Progress::new(scenario.leave <= LEAVE_MAX),
         }
     }
 
     fn ticket(&mut self, number: u64) -> &mut Ticket {
-        let index = usize::try_from(number).unwrap_or(usize::MAX);
-        if index >= self.tickets.len() {
-            self.tickets.resize(index + 1, Ticket::default());
+        let (tickets, index) = (&mut self.lanes[lane_of(number)].tickets, within_lane(number));
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        if index >= tickets.len() {
+            tickets.resize(index + 1, Ticket::default());
         }
-        &mut self.tickets[index]
+        &mut tickets[index]
     }
 
     /// W1: a number is told once, and whoever is told later has a later one.
     pub(super) fn acknowledged(&mut self, number: u64) -> Verdict {
-        if number <= self.acknowledged_last {
-            return broken("W1", format!("number {number} was given out after {}", self.acknowledged_last));
+        let lane = &mut self.lanes[lane_of(number)];
+        if within_lane(number) <= lane.acknowledged_last {
+            return broken("W1", format!("number {number} was given out after {}", lane.acknowledged_last));
         }
-        self.acknowledged_last = number;
+        lane.acknowledged_last = within_lane(number);
         Ok(())
     }
 
-    /// W1: who goes in without waiting overtakes nobody who is there and has not been called.
+    /// W1: who goes in without waiting overtakes nobody who is there and has not been called, of whatever lane: the last
+    /// of one lane is asked about at a time.
     pub(super) fn calm(&self, number: u64, last_there: Option<u64>) -> Verdict {
+        let is_called = |number: u64| within_lane(number) <= self.lanes[lane_of(number)].called_last;
         match last_there {
-            Some(other) if other < number && other > self.called_last => {
+            Some(other) if other != number && !is_called(other) => {
                 broken("W1", format!("number {number} went in at once, and {other}, who is there, was not even called"))
             }
             Some(_) | None => Ok(()),
@@ -87,18 +97,20 @@ impl Checker {
 
     /// Every answer's snapshot: nothing goes back, and nobody is called who does not exist (W1).
     pub(super) fn snapshot(&mut self, snapshot: &Snapshot) -> Verdict {
-        let Snapshot { issued, cursor, .. } = *snapshot;
-        if cursor > issued {
-            return broken("W1", format!("{cursor} is called, but only {issued} numbers were given out"));
+        for (lane, seen) in self.lanes.iter_mut().zip(&snapshot.lanes) {
+            let (issued, cursor) = (seen.issued, seen.cursor);
+            if cursor > issued {
+                return broken("W1", format!("{cursor} is called, but only {issued} numbers were given out"));
+            }
+            let (issued_last, called_last) = (lane.issued_last, lane.called_last);
+            if issued < issued_last || cursor < called_last {
+                return broken(
+                    "W7",
+                    format!("issued {issued_last} became {issued}, or called {called_last} became {cursor}"),
+                );
+            }
+            (lane.issued_last, lane.called_last) = (issued, cursor);
         }
-        if issued < self.issued_last || cursor < self.called_last {
-            let (issued_last, called_last) = (self.issued_last, self.called_last);
-            return broken(
-                "W7",
-                format!("issued {issued_last} became {issued}, or called {called_last} became {cursor}"),
-            );
-        }
-        (self.issued_last, self.called_last) = (issued, cursor);
         if snapshot.admitted != self.admitted {
             return broken(
                 "W4",
@@ -127,6 +139,7 @@ impl Checker {
             return broken("W4", format!("the session {id} of number {number} belongs to another number"));
         }
         self.admitted += 1;
+        self.shares.admitted(lane_of(number));
         Ok(true)
     }
 
@@ -138,7 +151,8 @@ impl Checker {
 
     /// The answer to a claim: nobody goes in uncalled or in a closed room (W5), and no place is lost (W1).
     pub(super) fn claimed(&mut self, number: u64, answer: &Claimed) -> Verdict {
-        let (called_last, open) = (self.called_last, self.ceiling.is_open());
+        let called_last = numbered(lane_of(number), self.lanes[lane_of(number)].called_last);
+        let open = self.ceiling.is_open();
         let ticket = self.ticket(number);
         let used = ticket.left || ticket.session.is_some();
         match answer {

@@ -1,7 +1,8 @@
 //! A whole story from one number: crowd, room and faults, small enough that thousands of them are told in a minute.
 
-use super::{Arrivals, Fault, FaultKind, Scenario, chance::Chance};
+use super::{Arrivals, Fault, FaultKind, Scenario, chance::Chance, lane_name};
 use crate::line::{Ramp, RoomChange, RoomState};
+use std::collections::BTreeMap;
 
 impl Scenario {
     /// The story of this seed.
@@ -12,7 +13,7 @@ impl Scenario {
         let nodes = 1 + u8::try_from(chance.below(4)).unwrap_or(0);
         let limit_ms = chance.between(90_000, 420_000);
         let faults = (0..chance.below(7)).map(|_| any_fault(&mut chance, nodes, limit_ms)).collect();
-        Scenario {
+        let mut story = Scenario {
             seed,
             visitors,
             arrivals: chance.one_of(&[Arrivals::Spike, Arrivals::Poisson, Arrivals::Flat]),
@@ -25,6 +26,22 @@ impl Scenario {
             nodes,
             faults,
             limit_ms,
+            lanes: Vec::new(),
+        };
+        if chance.happens(0.4) {
+            story.add_lanes(&mut chance);
+        }
+        story
+    }
+
+    /// Lanes, and perhaps an operator who gives one of them another weight.
+    fn add_lanes(&mut self, chance: &mut Chance) {
+        self.lanes = (0..=chance.below(3)).map(|_| chance.one_of(&[1, 3, 3, 10, 100])).collect();
+        if chance.happens(0.3) {
+            let lane = usize::try_from(chance.below(self.lanes.len() as u64 + 1)).unwrap_or(0);
+            let weights = BTreeMap::from([(lane_name(lane), chance.one_of(&[1, 2, 50]))]);
+            let change = RoomChange { lane_weights: Some(weights), ..RoomChange::default() };
+            self.faults.push(Fault { at_ms: chance.between(0, self.limit_ms), kind: FaultKind::Changed(change) });
         }
     }
 }

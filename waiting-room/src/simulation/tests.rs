@@ -4,7 +4,7 @@ use super::{
     backing::{Backing, PureLine},
     *,
 };
-use crate::line::{Claimed, Joined, RoomChange, RoomState, Session, Snapshot};
+use crate::line::{Claimed, Given, Joined, Joiner, RoomChange, RoomState, Session, Snapshot};
 use std::{
     ops::Range,
     sync::atomic::{AtomicU64, Ordering},
@@ -63,6 +63,24 @@ fn everybody_who_stays_goes_in_at_the_rate() {
 }
 
 #[test]
+fn full_lanes_have_their_shares_in_a_story() {
+    let story = Scenario {
+        visitors: 4_000,
+        over_ms: 1,
+        rate_per_minute: 600,
+        lanes: vec![3, 6],
+        leave: 0.0,
+        limit_ms: 200_000,
+        ..Scenario::default()
+    };
+    let off = run(&story).expect("the rules hold").lanes_off.expect("some full minutes");
+    assert!(off <= 2.0, "{off}");
+    let unfair = Scenario { lanes: vec![3, 7], ..story.clone() };
+    let violation = World::new(&story, PureLine::begin(&unfair.initial())).run().expect_err("other weights");
+    assert_eq!(violation.rule, "shares", "{violation}");
+}
+
+#[test]
 fn a_violation_names_the_seed_and_the_event() {
     let violation = Violation { rule: "W2", detail: "too many".to_owned(), seed: 7, event: 12, at_ms: 1_050 };
     assert_eq!(violation.to_string(), "W2 is broken at event 12, 1.050 s into seed 7: too many");
@@ -97,22 +115,26 @@ struct BrokenLine {
 
 impl BrokenLine {
     fn spoil(&self, mut snapshot: Snapshot) -> Snapshot {
-        let all_called = snapshot.issued > 50 && snapshot.cursor == snapshot.issued;
+        let lane = &mut snapshot.lanes[0];
+        let all_called = lane.issued > 50 && lane.cursor == lane.issued;
         if matches!(self.fault, Fault::CallsNobody) && all_called {
-            snapshot.cursor += 1;
+            lane.cursor += 1;
         }
         if matches!(self.fault, Fault::GoesBack) && self.restarted {
-            snapshot.cursor = snapshot.cursor.saturating_sub(3);
+            lane.cursor = lane.cursor.saturating_sub(3);
         }
         snapshot
     }
 }
 
 impl Backing for BrokenLine {
-    fn join(&mut self, wall_ms: i64, count: u32) -> Option<Joined> {
-        let mut joined = self.line.join(wall_ms, count)?;
-        if matches!(self.fault, Fault::SameNumberTwice) && joined.first == 30 {
-            joined.first -= 1;
+    fn join(&mut self, wall_ms: i64, joiner: Joiner) -> Option<Joined> {
+        let mut joined = self.line.join(wall_ms, joiner)?;
+        if let [Given::New { number, .. }] = &mut joined.given[..]
+            && matches!(self.fault, Fault::SameNumberTwice)
+            && *number == 30
+        {
+            *number -= 1;
         }
         joined.snapshot = self.spoil(joined.snapshot);
         Some(joined)

@@ -55,6 +55,9 @@ pub struct Outcome {
     /// The worst share of the rate that was used in any 60 s after the first in which people who were there waited
     /// and nothing disturbed the room; nothing if there was no such minute.
     pub share_used: Option<f64>,
+    /// The farthest that any lane was from its weight's part of those who went in during any 60 s in which every lane had
+    /// people and nothing disturbed the room, in people; nothing if there was no such minute.
+    pub lanes_off: Option<f64>,
     /// Waits of the admitted.
     pub waits: Waits,
     /// One a second.

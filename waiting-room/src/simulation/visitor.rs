@@ -30,6 +30,9 @@ pub(super) struct Visitor {
     pub(super) stage: Stage,
     pub(super) patience: Patience,
     pub(super) epoch: u64,
+    /// The lane they join.
+    pub(super) lane: u8,
+    /// With its lane.
     pub(super) number: u64,
     pub(super) arrived_ms: i64,
     pub(super) asked_ms: i64,
@@ -54,10 +57,13 @@ impl Visitor {
             Patience::Stays
         };
         let has_copy = patience == Patience::Stays && chance.happens(scenario.clones);
+        let lanes = scenario.lanes.len() as u64;
+        let lane = if lanes == 0 { 0 } else { u8::try_from(chance.below(lanes + 1)).unwrap_or(0) };
         Visitor {
             stage: Stage::Outside,
             patience,
             epoch: 0,
+            lane,
             number: 0,
             arrived_ms: 0,
             asked_ms: i64::MIN / 2,

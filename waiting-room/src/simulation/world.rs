@@ -2,9 +2,10 @@
 //! do as the nodes say. Every answer of the line goes through the checker before anybody learns of it.
 
 mod faults;
+mod watch;
 
 use super::{
-    Outcome, Sample, Scenario, Violation,
+    Outcome, Scenario, Violation,
     backing::Backing,
     chance::Chance,
     checker::{Broken, Checker},
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     door::{Place, is_near, poll_after_ms},
-    line::{Claimed, RoomState, Session, Snapshot},
+    line::{Claimed, Joiner, RoomState, Session, Snapshot},
 };
 use std::{
     cmp::Reverse,
@@ -145,6 +146,7 @@ impl<'a, B: Backing> World<'a, B> {
         self.trace.outcome.lasted_ms = self.now_ms;
         self.trace.outcome.waiting = self.waiting;
         self.trace.outcome.share_used = self.checker.progress.worst();
+        self.trace.outcome.lanes_off = self.checker.shares.worst();
         Ok(self.trace.end())
     }
 
@@ -190,18 +192,6 @@ impl<'a, B: Backing> World<'a, B> {
         }
         let snapshot = self.backing.tick(self.wall_ms());
         self.learn(node, snapshot)
-    }
-
-    fn second(&mut self) -> Result<(), Broken> {
-        self.schedule(self.now_ms + 1_000, Event::Second);
-        let (now_ms, rate) = (self.now_ms, self.checker.ceiling.rate_in_force());
-        let there = self.there.len() as u64;
-        // More than ten seconds of the rate are there and will stay, so that some of them are on their way at any time.
-        let enough = self.staying > u64::from(rate) / 6 + 1 && now_ms > 60_000;
-        let sample =
-            Sample { at_ms: now_ms, waiting: self.waiting, there, admitted_last_minute: 0, rate_per_minute: rate };
-        self.trace.second(sample);
-        self.checker.progress.second(now_ms, rate, enough)
     }
 
     /// A node that is up; the last one for a retry that comes at once.
@@ -251,13 +241,15 @@ impl<'a, B: Backing> World<'a, B> {
             self.again(visitor);
             return Ok(());
         }
-        let Some(joined) = self.backing.join(self.wall_ms(), 1) else {
+        let joiner = Joiner { lane: self.visitors[visitor].lane, identity: None };
+        let Some(joined) = self.backing.join(self.wall_ms(), joiner) else {
             self.done(visitor);
             return Ok(());
         };
-        let session = joined.admitted.first();
+        let Some(number) = joined.numbers().next() else { return Ok(()) };
+        let session = joined.admitted().first().copied();
         if let Some(session) = session {
-            self.checker.calm(session.number, self.there.last().copied())?;
+            self.calm(session.number)?;
             self.admit(session)?;
         }
         self.learn(node, joined.snapshot.clone())?;
@@ -266,9 +258,9 @@ impl<'a, B: Backing> World<'a, B> {
             self.again(visitor);
             return Ok(());
         }
-        self.checker.acknowledged(joined.first)?;
+        self.checker.acknowledged(number)?;
         self.trace.outcome.joined += 1;
-        self.visitors[visitor].number = joined.first;
+        self.visitors[visitor].number = number;
         self.visitors[visitor].epoch = joined.snapshot.epoch;
         if session.is_some() {
             self.trace.admitted(0);

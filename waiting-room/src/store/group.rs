@@ -2,7 +2,7 @@
 //! goes out at once, alone. It decides nothing about the line.
 
 use super::{Answer, GROUP_MAX, LineStore, StoreError, check_size};
-use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Given, Joined, Joiner, RoomChange, RoomInitial, Snapshot};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -25,10 +25,11 @@ pub struct GroupedStore {
 }
 
 enum Call {
-    Join { count: u32, reply: oneshot::Sender<Result<Joined, StoreError>> },
+    Join { joiners: Vec<Joiner>, reply: oneshot::Sender<JoinReply> },
     Claim { epoch: u64, numbers: Vec<u64>, reply: oneshot::Sender<ClaimReply> },
 }
 
+type JoinReply = Result<Joined, StoreError>;
 type ClaimReply = Result<(Vec<Claimed>, Snapshot), StoreError>;
 
 impl GroupedStore {
@@ -66,11 +67,11 @@ impl LineStore for GroupedStore {
         })
     }
 
-    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
+    fn join<'a>(&'a self, room: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined> {
         Box::pin(async move {
-            check_size("count", count as usize)?;
+            check_size("joiners", joiners.len())?;
             let (reply, answer) = oneshot::channel();
-            self.send(room, Call::Join { count, reply })?;
+            self.send(room, Call::Join { joiners: joiners.to_vec(), reply })?;
             answer.await.unwrap_or_else(|_| Err(stopped()))
         })
     }
@@ -140,7 +141,7 @@ fn stopped() -> StoreError {
 /// What goes out as one call.
 #[derive(Default)]
 struct Group {
-    joins: Vec<(u32, oneshot::Sender<Result<Joined, StoreError>>)>,
+    joins: Vec<(Vec<Joiner>, oneshot::Sender<JoinReply>)>,
     /// Claims of one epoch only.
     epoch: u64,
     claims: Vec<(Vec<u64>, oneshot::Sender<ClaimReply>)>,
@@ -152,7 +153,7 @@ impl Group {
     /// would be waited for in vain.
     fn take(&mut self, call: Call) -> Option<Call> {
         let (people, gone) = match &call {
-            Call::Join { count, reply } => (*count as usize, reply.is_closed()),
+            Call::Join { joiners, reply } => (joiners.len(), reply.is_closed()),
             Call::Claim { numbers, reply, .. } => (numbers.len(), reply.is_closed()),
         };
         if gone {
@@ -164,7 +165,7 @@ impl Group {
         }
         self.people += people;
         match call {
-            Call::Join { count, reply } => self.joins.push((count, reply)),
+            Call::Join { joiners, reply } => self.joins.push((joiners, reply)),
             Call::Claim { epoch, numbers, reply } => {
                 self.epoch = epoch;
                 self.claims.push((numbers, reply));
@@ -197,22 +198,31 @@ async fn run(store: Arc<dyn LineStore>, room: String, mut calls: mpsc::Receiver<
 }
 
 /// One join for all; everyone gets numbers in the order of arrival.
-async fn join(store: &dyn LineStore, room: &str, callers: Vec<(u32, oneshot::Sender<Result<Joined, StoreError>>)>) {
-    let count: u32 = callers.iter().map(|(count, _)| count).sum();
-    if count == 0 {
+async fn join(store: &dyn LineStore, room: &str, callers: Vec<(Vec<Joiner>, oneshot::Sender<JoinReply>)>) {
+    let joiners: Vec<Joiner> = callers.iter().flat_map(|(joiners, _)| joiners).copied().collect();
+    if joiners.is_empty() {
         return;
     }
-    match store.join(room, count).await {
-        Ok(Joined { mut first, admitted, snapshot }) => {
-            let mut admitted = admitted.into_iter();
-            for (count, reply) in callers {
-                let admitted = admitted.by_ref().take(count as usize).collect();
+    match store.join(room, &joiners).await {
+        Ok(Joined { given, snapshot }) => {
+            let mut given = given.into_iter();
+            for (joiners, reply) in callers {
+                let mine: Vec<Given> = given.by_ref().take(joiners.len()).collect();
                 // A caller that is gone by now has lost a number, and holds nobody up for long.
-                let _ = reply.send(Ok(Joined { first, admitted, snapshot: snapshot.clone() }));
-                first += u64::from(count);
+                let _ = reply.send(of_one(mine, &snapshot));
             }
         }
         Err(error) => callers.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
+    }
+}
+
+/// What one caller is told: as if it had come alone.
+fn of_one(given: Vec<Given>, snapshot: &Snapshot) -> JoinReply {
+    match given.first() {
+        Some(Given::Refused(refused)) if given.iter().all(|given| matches!(given, Given::Refused(_))) => {
+            Err((*refused).into())
+        }
+        Some(_) | None => Ok(Joined { given, snapshot: snapshot.clone() }),
     }
 }
 

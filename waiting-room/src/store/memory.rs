@@ -8,7 +8,7 @@ use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, c
 use crate::{
     Clock,
     line::{
-        Audit, Claimed, Effect, Joined, Line, Refused, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of,
+        Audit, Claimed, Effect, Joined, Joiner, Line, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of,
     },
 };
 use std::{
@@ -98,21 +98,23 @@ impl MemoryStore {
         })
     }
 
-    fn join_now(&self, room: &str, count: u32) -> Result<Joined, StoreError> {
-        check_size("count", count as usize)?;
+    fn join_now(&self, room: &str, joiners: &[Joiner]) -> Result<Joined, StoreError> {
+        check_size("joiners", joiners.len())?;
         self.with(room, |room| {
-            let effect = room.line.decide_join(count, rand::random()).map_err(|refused| match refused {
-                Refused::Full => StoreError::Full,
-                Refused::Closed => StoreError::Closed,
-            })?;
-            room.commit(Some(effect.clone()))?;
-            Ok(room.line.joined(&effect))
+            let mut joining = room.line.decide_join(joiners, rand::random());
+            if let Some(refused) = joining.refused() {
+                return Err(refused.into());
+            }
+            let effect = joining.effect.take();
+            room.commit(effect)?;
+            Ok(room.line.joined(&joining))
         })
     }
 
     fn claim_now(&self, room: &str, epoch: u64, numbers: &[u64]) -> Result<(Vec<Claimed>, Snapshot), StoreError> {
         check_size("numbers", numbers.len())?;
         self.with(room, |room| {
+            room.line.note_asking(epoch, numbers);
             let verdicts = room.line.decide_claims(epoch, numbers);
             room.commit(effect_of(numbers, &verdicts))?;
             room.line.note_asked(numbers, &verdicts);
@@ -139,8 +141,8 @@ impl LineStore for MemoryStore {
         Box::pin(async move { self.ensure_now(room, initial) })
     }
 
-    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
-        Box::pin(async move { self.join_now(room, count) })
+    fn join<'a>(&'a self, room: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined> {
+        Box::pin(async move { self.join_now(room, joiners) })
     }
 
     fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
@@ -161,6 +163,7 @@ impl LineStore for MemoryStore {
             check_who(who)?;
             change.check()?;
             self.with(room, |room| {
+                room.line.check_change(change)?;
                 let effect = room.line.decide_change(who, change);
                 room.commit(effect)
             })

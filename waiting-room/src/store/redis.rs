@@ -13,7 +13,7 @@ use self::{
     server::RESPONSE_TIMEOUT,
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
-use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot, check_room_name};
+use crate::line::{Audit, Claimed, Invalid, Joined, Joiner, RoomChange, RoomInitial, Snapshot, check_room_name};
 use redis::FromRedisValue;
 use serde::Serialize;
 use std::{
@@ -96,8 +96,8 @@ impl RedisStore {
         tracing::error!(
             room,
             life,
-            issued_before = snapshot.issued,
-            issued = after.issued,
+            issued_before = snapshot.issued(),
+            issued = after.issued(),
             same_line = after.epoch == snapshot.epoch,
             "the store had lost the line, or an older state of it: it was restored"
         );
@@ -134,6 +134,9 @@ impl RedisStore {
     fn know(&self, room: &str, initial: &RoomInitial) -> Result<(), StoreError> {
         check_room_name(room)?;
         initial.check()?;
+        if !initial.lanes.is_empty() {
+            return not_here("lanes");
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.entry(room.to_owned());
         known.or_insert_with(|| Known { initial: initial.clone(), highest: None, clock: None }).initial =
@@ -182,9 +185,12 @@ impl RedisStore {
         self.restore_known(room, now_ms).await
     }
 
-    async fn join_at(&self, room: &str, now_ms: i64, count: u32, nonce: u64) -> Result<Joined, StoreError> {
-        check_size("count", count as usize)?;
-        let arguments = [text(count), text(format_args!("{nonce:016x}"))];
+    async fn join_at(&self, room: &str, now_ms: i64, joiners: &[Joiner], nonce: u64) -> Result<Joined, StoreError> {
+        check_size("joiners", joiners.len())?;
+        if joiners.iter().any(|joiner| *joiner != Joiner::default()) {
+            return not_here("joiners");
+        }
+        let arguments = [text(joiners.len()), text(format_args!("{nonce:016x}"))];
         let answer: JoinAnswer = self.call(Operation::Join, room, now_ms, &arguments).await?;
         Ok(answer.joined())
     }
@@ -252,8 +258,8 @@ impl LineStore for RedisStore {
         Box::pin(self.ensure_at(room, SERVER_TIME, initial))
     }
 
-    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
-        Box::pin(self.join_at(room, SERVER_TIME, count, rand::random()))
+    fn join<'a>(&'a self, room: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined> {
+        Box::pin(self.join_at(room, SERVER_TIME, joiners, rand::random()))
     }
 
     fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
@@ -293,6 +299,11 @@ impl LineStore for RedisStore {
 fn keys(room: &str) -> [String; 10] {
     ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1", "live", "changes"]
         .map(|part| format!("vestibule:{{{room}}}:{part}"))
+}
+
+/// The operation is one of the memory store only.
+fn not_here<T>(field: &'static str) -> Result<T, StoreError> {
+    Err(Invalid { field, range: "asked of the memory store".to_owned() }.into())
 }
 
 /// The first argument of every script: when it is, until when the answer is waited for, and the youngest state of the

@@ -14,6 +14,7 @@ use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
 use super::seen;
 use crate::credential::{cookie, ticket_cookie};
 use crate::door::{Comer, Gone, Grant, Held, Room, Standing, Status, Turn, line_unavailable, proof};
+use crate::line::Joiner;
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
 
@@ -82,7 +83,12 @@ async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem>
         Route::Keys => Ok(reply::json_text(StatusCode::OK, visit.gate.jwks())),
         Route::Asset(name) => file(visit, name).ok_or_else(nothing),
         Route::Room(name) => room(visit, name).map(|room| look(visit, room)),
-        Route::Draw(name) => room(visit, name).map(|room| reply::json(StatusCode::OK, &room.draw())),
+        Route::Draw(name) => {
+            let room = room(visit, name)?;
+            let named = |lane| room.snapshot().lane_named(lane).map(|(index, _)| index);
+            let lane = lane_asked(visit).map_or(Some(0), named).and_then(|lane| room.draw(lane));
+            lane.map(|evidence| reply::json(StatusCode::OK, &evidence)).ok_or_else(nothing)
+        }
         Route::Challenge(name) => {
             let challenge = visit.gate.challenge(room(visit, name)?).ok_or_else(nothing)?;
             Ok(reply::json(StatusCode::OK, &challenge))
@@ -127,6 +133,11 @@ fn look(visit: Visit<'_>, room: &Room) -> Response<Body> {
     reply::json(StatusCode::OK, &RoomFacts::of(visit, room, &visit.gate.standing(room, None)))
 }
 
+/// The lane that a request names: `?lane=members`.
+fn lane_asked<'a>(visit: Visit<'a>) -> Option<&'a str> {
+    visit.path.and_then(|path| path.query_value("lane"))
+}
+
 /// One ticket, one place, however many tabs: who has a ticket keeps it.
 async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     if let Ok(ticket) = ticket(visit, room) {
@@ -141,7 +152,12 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
             .with("next_at_ms", standing.next.map(|next| next.at_ms))
             .retry_after(standing.poll_after_ms));
     }
-    let comer = Comer { address: visit.origin.address(), proof: proof(visit.headers) };
+    let lane = lane_asked(visit).map_or(Ok(0), |name| {
+        let refused = || Problem::new(Code::ValueRefused, "This lane is not open to everybody.").with("field", "lane");
+        room.open_lane(name).ok_or_else(refused)
+    })?;
+    let joiner = Joiner { lane: u8::try_from(lane).unwrap_or(u8::MAX), identity: None };
+    let comer = Comer { address: visit.origin.address(), proof: proof(visit.headers), joiner };
     match visit.gate.join(room, comer).await {
         Ok(Turn::In(grant)) => {
             let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
@@ -230,7 +246,7 @@ async fn give_up(visit: Visit<'_>, room: &Room) -> Result<(), Problem> {
     if ticket.epoch != room.snapshot().epoch {
         return Err(invalid());
     }
-    room.leave(ticket.number).await.map_err(away)
+    room.leave(ticket.in_line()).await.map_err(away)
 }
 
 fn left(visit: Visit<'_>, room: &Room) -> Response<Body> {

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::Visit;
 use super::page::{Before, CountdownPage, Left, Lot, QueuePage, QueueState, Wait};
-use crate::door::{Eta, Grant, Room, Shut, Standing, Status};
-use crate::line::Method;
+use crate::credential::Ticket;
+use crate::door::{Eta, Grant, Room, Shut, Standing, Status, eta};
+use crate::line::{LaneSnapshot, Method, Snapshot};
 use crate::stock::Remaining;
 
 /// What the API answers about a place in line.
@@ -17,6 +18,9 @@ pub(super) struct Facts<'a> {
     ticket: Option<&'a str>,
     room: &'a str,
     state: &'static str,
+    /// The lane that the number and the position are of, in rooms with more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<String>,
     /// In the order of joining; a draw gives it another position.
     number: Option<u64>,
     position: Option<u64>,
@@ -65,7 +69,7 @@ pub(super) struct Opening {
 impl Opening {
     fn of(standing: &Standing) -> Option<Opening> {
         let next = standing.next?;
-        Some(Opening { next_at_ms: next.at_ms, next_in_ms: next.left_ms, registered: standing.snapshot.issued })
+        Some(Opening { next_at_ms: next.at_ms, next_in_ms: next.left_ms, registered: standing.snapshot.issued() })
     }
 }
 
@@ -75,6 +79,7 @@ impl<'a> Facts<'a> {
             ticket: grant.ticket.as_deref(),
             room: room.name(),
             state: if grant.entry.is_some() { "admitted" } else { word(standing.status) },
+            lane: standing.ticket.as_ref().and_then(|ticket| lane_name(ticket, &standing.snapshot)),
             number: standing.ticket.as_ref().map(|ticket| ticket.number),
             position: standing.place.map(|place| place.number),
             ahead: standing.place.map(|place| place.ahead),
@@ -128,7 +133,8 @@ pub(super) struct RoomFacts<'a> {
     commitment: String,
     waiting: u64,
     rate_per_minute: u32,
-    /// For somebody who joins now.
+    lanes: Vec<LaneFacts<'a>>,
+    /// For somebody who joins now, in the first lane.
     eta: Option<Eta>,
     poll_after_ms: u64,
     updated_at_ms: i64,
@@ -136,6 +142,30 @@ pub(super) struct RoomFacts<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
     remaining: Option<FreeAndHeld>,
+}
+
+/// What anybody may know of a lane.
+#[derive(Debug, Serialize)]
+struct LaneFacts<'a> {
+    lane: &'a str,
+    weight: u32,
+    waiting: u64,
+    /// For somebody who joins it now.
+    eta: Option<Eta>,
+}
+
+impl<'a> LaneFacts<'a> {
+    fn all(standing: &'a Standing, room: &Room) -> Vec<LaneFacts<'a>> {
+        let line = &standing.snapshot;
+        let seen = standing.status != Status::OneMoment && standing.next.is_none();
+        let facts = |(index, lane): (usize, &'a LaneSnapshot)| LaneFacts {
+            lane: &lane.name,
+            weight: lane.weight,
+            waiting: lane.waiting(),
+            eta: eta(lane.waiting(), index, line, room.pace_per_minute(index)).filter(|_| seen),
+        };
+        line.lanes.iter().enumerate().map(facts).collect()
+    }
 }
 
 impl<'a> RoomFacts<'a> {
@@ -151,9 +181,10 @@ impl<'a> RoomFacts<'a> {
             opens_at_ms: line.opens_at_ms,
             closes_at_ms: line.closes_at_ms,
             opening: Opening::of(standing),
-            commitment: room.draw().commitment,
+            commitment: room.commitment(),
             waiting: line.waiting(),
             rate_per_minute: line.rate_per_minute,
+            lanes: LaneFacts::all(standing, room),
             eta: standing.eta,
             poll_after_ms: standing.poll_after_ms,
             updated_at_ms: line.at_ms,
@@ -194,6 +225,7 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
             Status::OneMoment | Status::Early | Status::Prequeue => QueueState::OneMoment,
         },
         lot: lot(standing),
+        lane: standing.ticket.as_ref().and_then(|ticket| lane_name(ticket, line)),
         position: standing.place.map_or(0, |place| place.number),
         ahead: standing.place.map_or(0, |place| place.ahead),
         eta: standing.eta.map(|eta| Wait { low_ms: signed(eta.low_ms), high_ms: signed(eta.high_ms) }),
@@ -214,14 +246,27 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
 
 /// The number that somebody drew their place with.
 fn lot(standing: &Standing) -> Option<Lot> {
-    let (number, drawn) = (standing.ticket.as_ref()?.number, standing.snapshot.drawn);
-    (standing.place.is_some() && number <= drawn).then_some(Lot { number, drawn, epoch: standing.snapshot.epoch })
+    let ticket = standing.ticket.as_ref()?;
+    let lane = standing.snapshot.lane(ticket.lane.into())?;
+    let lot = Lot {
+        number: ticket.number,
+        drawn: lane.drawn,
+        epoch: standing.snapshot.epoch,
+        lane: if ticket.lane == 0 { String::new() } else { lane.name.clone() },
+    };
+    (standing.place.is_some() && ticket.number <= lane.drawn).then_some(lot)
+}
+
+/// The name of a ticket's lane, in rooms that have more than one.
+fn lane_name(ticket: &Ticket, line: &Snapshot) -> Option<String> {
+    line.lane(ticket.lane.into()).map(|lane| lane.name.clone()).filter(|_| line.lanes.len() > 1)
 }
 
 /// Fills the page before the opening, if the room has not opened.
 pub(super) fn countdown_page(room: &Room, standing: &Standing) -> Option<CountdownPage> {
     let (line, next) = (&standing.snapshot, standing.next?);
-    let draws = standing.place.is_none() && line.method == Method::Draw && line.cursor == 0;
+    let draws =
+        standing.place.is_none() && line.method == Method::Draw && line.lanes.iter().all(|lane| lane.cursor == 0);
     Some(CountdownPage {
         room: room.name().to_owned(),
         title: room.title().to_owned(),
@@ -233,10 +278,10 @@ pub(super) fn countdown_page(room: &Room, standing: &Standing) -> Option<Countdo
         at_ms: next.at_ms,
         left_ms: next.left_ms,
         number: standing.ticket.as_ref().map_or(0, |ticket| ticket.number),
-        registered: line.issued,
+        registered: line.issued(),
         poll_after_ms: standing.poll_after_ms,
         message: Some(line.message.clone()).filter(|message| !message.is_empty()),
-        commitment: draws.then(|| room.draw().commitment),
+        commitment: draws.then(|| room.commitment()),
         epoch: line.epoch,
     })
 }

@@ -21,6 +21,8 @@ pub(crate) struct QueuePage {
     pub(crate) state: QueueState,
     /// The place in line: the same for as long as one waits. 0 when there is none yet.
     pub(crate) position: u64,
+    /// The lane of the place, in rooms that have more than one.
+    pub(crate) lane: Option<String>,
     /// How the place was drawn, if it was.
     pub(crate) lot: Option<Lot>,
     /// People in front; not shown while `position` is 0.
@@ -46,13 +48,23 @@ pub(crate) struct QueuePage {
 }
 
 /// What a place was drawn with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Lot {
     /// In the order of registering.
     pub(crate) number: u64,
     /// How many took part.
     pub(crate) drawn: u64,
     pub(crate) epoch: u64,
+    /// The lane that the draw is of; empty for the first one.
+    pub(crate) lane: String,
+}
+
+impl Lot {
+    /// Where the evidence of this draw is published.
+    pub(crate) fn evidence(&self, room: &str) -> String {
+        let lane = if self.lane.is_empty() { String::new() } else { format!("?lane={}", self.lane) };
+        format!("/.waiting-room/rooms/{room}/draw{lane}")
+    }
 }
 
 /// What kind of waiting it is.

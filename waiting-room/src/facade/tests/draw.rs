@@ -16,7 +16,7 @@ const SEATS: &str = "/screenings/lighthouse-1900/seats";
 fn early(line: &mut Snapshot) {
     line.method = line::Method::Draw;
     line.phase = Phase::Early;
-    line.cursor = 0;
+    line.lanes[0].cursor = 0;
     line.prequeue_at_ms = Some(line.at_ms + 40_000);
     line.opens_at_ms = Some(line.at_ms + 100_000);
 }
@@ -24,7 +24,7 @@ fn early(line: &mut Snapshot) {
 fn prequeue(line: &mut Snapshot) {
     early(line);
     line.phase = Phase::Prequeue;
-    line.digest = "aa".to_owned();
+    line.lanes[0].digest = "aa".to_owned();
 }
 
 fn sold_out(line: &mut Snapshot) {
@@ -35,12 +35,12 @@ fn sold_out(line: &mut Snapshot) {
 fn drawn(line: &mut Snapshot) {
     prequeue(line);
     line.phase = Phase::Running;
-    line.drawn = 12;
+    line.lanes[0].drawn = 12;
 }
 
 fn called(line: &mut Snapshot) {
     drawn(line);
-    line.cursor = 5;
+    line.lanes[0].cursor = 5;
 }
 
 /// A world whose first two numbers are taken.

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Joined, Joiner, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
 use crate::{Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
@@ -308,9 +308,9 @@ impl LineStore for Switch {
         self.ask(self.inner.ensure(room, initial))
     }
 
-    fn join<'a>(&'a self, room: &'a str, count: u32) -> Answer<'a, Joined> {
+    fn join<'a>(&'a self, room: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.shape(self.inner.join(room, count), |joined| &mut joined.snapshot)
+        self.shape(self.inner.join(room, joiners), |joined| &mut joined.snapshot)
     }
 
     fn claim<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {

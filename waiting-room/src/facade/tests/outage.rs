@@ -322,7 +322,7 @@ async fn in_a_calm_room_each_goes_in_by_their_own_poll() {
     world.pass_ms(5_000).await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let room = world.door.gate().rooms.get("demo").unwrap();
-    assert_eq!((room.snapshot().issued, room.away_since_ms()), (0, None), "nothing was given to nobody");
+    assert_eq!((room.snapshot().issued(), room.away_since_ms()), (0, None), "nothing was given to nobody");
     let facts = world.json(Method::GET, &format!("{ROOM}/ticket"), &one).await;
     assert_eq!(facts.json()["state"], "admitted", "{}", facts.body);
     assert!(facts.cookie().contains("vestibule_entry_demo=") && facts.cookie().contains("vestibule_ticket_demo="));

@@ -14,6 +14,12 @@ pub struct DrawEvidence {
     pub room: String,
     /// Which life of the line it is; another one has another seed.
     pub epoch: u64,
+    /// The lane whose draw this is; empty is the first one, and the only one of most rooms.
+    #[serde(default)]
+    pub lane: String,
+    /// The lane's index, as tickets have it.
+    #[serde(default)]
+    pub lane_index: u8,
     /// How the order follows from the rest: [`DRAW_ALGORITHM`].
     pub algorithm: String,
     /// SHA-256 of the seed, hexadecimal.
@@ -54,19 +60,28 @@ pub enum Refuted {
 
 impl DrawEvidence {
     /// What may be known now. The seed stays secret until the line has recorded its draw.
-    pub(crate) fn of(room: &str, line: &Snapshot, seed: &[u8; 32], beacon: &str) -> DrawEvidence {
-        let drawn = line.drawn > 0;
+    pub(crate) fn of(
+        room: &str,
+        line: &Snapshot,
+        (index, name): (usize, &str),
+        seed: &[u8; 32],
+        beacon: &str,
+    ) -> DrawEvidence {
+        let lane = line.lane(index).cloned().unwrap_or_default();
+        let drawn = lane.drawn > 0;
         DrawEvidence {
             room: room.to_owned(),
             epoch: line.epoch,
+            lane: name.to_owned(),
+            lane_index: u8::try_from(index).unwrap_or(u8::MAX),
             algorithm: DRAW_ALGORITHM.to_owned(),
             commitment: hex(&commitment(seed)),
-            registered: line.issued,
-            digest: line.digest.clone(),
+            registered: lane.issued,
             beacon: beacon.to_owned(),
-            drawn: line.drawn,
+            drawn: lane.drawn,
             seed: drawn.then(|| hex(seed)),
-            final_seed: drawn.then(|| hex(&final_seed(seed, line.drawn, &line.digest, beacon))),
+            final_seed: drawn.then(|| hex(&final_seed(seed, lane.drawn, &lane.digest, beacon, name))),
+            digest: lane.digest,
         }
     }
 
@@ -86,7 +101,7 @@ impl DrawEvidence {
         if unhex(&self.commitment) != Some(commitment(&seed)) {
             return Err(Refuted::Commitment);
         }
-        let order = final_seed(&seed, self.drawn, &self.digest, &self.beacon);
+        let order = final_seed(&seed, self.drawn, &self.digest, &self.beacon, &self.lane);
         if unhex(published) != Some(order) {
             return Err(Refuted::FinalSeed);
         }

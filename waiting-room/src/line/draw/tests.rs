@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::answer::Snapshot;
+use super::super::answer::{LaneSnapshot, Snapshot};
 use super::evidence::hex;
 use super::*;
 
@@ -25,10 +25,13 @@ fn places(draw: &Draw) -> Vec<u64> {
 #[test]
 fn the_order_is_the_one_of_the_published_vectors() {
     assert_eq!(hex(&commitment(&SEED)), "630dcd2966c4336691125448bbb25b4ff412a49c732db2c8abc1b8581bd710dd");
-    let seed = final_seed(&SEED, 10, DIGEST, BEACON);
+    let seed = final_seed(&SEED, 10, DIGEST, BEACON, "");
     assert_eq!(hex(&seed), "8ec02113c874094f6c5cc1dddd70cf136653c8bfdaa303083a9b031bbf07e865");
     assert_eq!(places(&Draw::make(seed, 10)), [6, 1, 10, 8, 3, 7, 4, 2, 9, 5]);
-    let seed = final_seed(&SEED, 1_000, DIGEST, BEACON);
+    let members = final_seed(&SEED, 10, DIGEST, BEACON, "members");
+    assert_eq!(hex(&members), "ed6487fe83f3c2eade16824b04d319cfbffb9254bf37a3af2d4ff7133eeb68f3");
+    assert_eq!(places(&Draw::make(members, 10)), [4, 1, 8, 5, 9, 2, 10, 7, 6, 3]);
+    let seed = final_seed(&SEED, 1_000, DIGEST, BEACON, "");
     assert_eq!(hex(&seed), "b57fe9d77e341cab6116fde40b9c73d2b58c490dd160376c5971f817d71e3ceb");
     let draw = Draw::make(seed, 1_000);
     assert_eq!((&places(&draw)[..3], draw.place_of(1_000)), (&[850, 549, 646][..], Some(777)));
@@ -46,7 +49,7 @@ fn small_draws_and_strangers() {
 #[test]
 fn one_bit_of_anything_changes_the_order() {
     let order = |seed: &Bytes32, count, digest: &str, beacon: &str| {
-        places(&Draw::make(final_seed(seed, count, digest, beacon), 100))
+        places(&Draw::make(final_seed(seed, count, digest, beacon, ""), 100))
     };
     let plain = order(&SEED, 100, DIGEST, BEACON);
     for bit in 0..256 {
@@ -74,16 +77,17 @@ fn one_bit_of_anything_changes_the_order() {
 }
 
 fn line(drawn: u64) -> Snapshot {
-    Snapshot { epoch: 1, issued: 12, drawn, digest: DIGEST.to_owned(), ..Snapshot::default() }
+    let lane = LaneSnapshot { issued: 12, drawn, digest: DIGEST.to_owned(), ..LaneSnapshot::default() };
+    Snapshot { epoch: 1, lanes: vec![lane.clone(), lane], ..Snapshot::default() }
 }
 
 fn evidence() -> DrawEvidence {
-    DrawEvidence::of("demo", &line(10), &SEED, BEACON)
+    DrawEvidence::of("demo", &line(10), (0, ""), &SEED, BEACON)
 }
 
 #[test]
 fn the_seed_is_secret_until_the_draw() {
-    let before = DrawEvidence::of("demo", &line(0), &SEED, BEACON);
+    let before = DrawEvidence::of("demo", &line(0), (0, ""), &SEED, BEACON);
     assert_eq!((before.seed.clone(), before.final_seed.clone()), (None, None));
     assert_eq!((&before.commitment, before.registered), (&evidence().commitment, 12));
     assert_eq!(before.check(), Err(Refuted::NotDrawn));
@@ -107,6 +111,9 @@ fn evidence_is_checked_from_itself_alone() {
     assert_eq!(with(|e| e.drawn = u64::MAX), Refuted::Unreadable("drawn"));
     assert_eq!(with(|e| e.digest.push('0')), Refuted::FinalSeed);
     assert_eq!(with(|e| e.beacon.clear()), Refuted::FinalSeed);
+    assert_eq!(with(|e| e.lane = "members".to_owned()), Refuted::FinalSeed);
+    let members = DrawEvidence::of("demo", &line(10), (1, "members"), &SEED, BEACON);
+    assert_ne!(places(&members.check().expect("holds")), places(&draw), "each lane has an order of its own");
     assert_eq!(with(|e| e.algorithm = "other".to_owned()), Refuted::Algorithm("other".to_owned()));
 }
 

@@ -70,7 +70,7 @@ fn a_calm_room_keeps_to_the_cap_too_and_a_cap_of_zero_is_none() {
     let initial = RoomInitial { max_active: 2, ..initial(60_000, 100) };
     let mut line = Model::begin(BEGIN_MS, &initial);
     line.tick(BEGIN_MS + 1_000);
-    assert_eq!(line.join(BEGIN_MS + 1_000, 5).admitted.len(), 2);
+    assert_eq!(line.join(BEGIN_MS + 1_000, 5).admitted().len(), 2);
     let none = RoomChange { max_active: Some(0), ..RoomChange::default() };
     assert_eq!(line.change(BEGIN_MS + 1_000, &none).max_active, 0);
     line.tick(BEGIN_MS + 1_000);

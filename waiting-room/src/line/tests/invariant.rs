@@ -77,10 +77,10 @@ proptest! {
             let snapshot = match step {
                 Step::Join(count) => {
                     let Ok(joined) = line.try_join(wall_ms, count) else { continue };
-                    prop_assert_eq!(joined.first, last.issued + 1, "numbers follow without a gap");
-                    prop_assert!(joined.admitted.is_empty() || last.cursor == last.issued, "nobody is overtaken");
-                    for (index, session) in joined.admitted.iter().enumerate() {
-                        prop_assert_eq!(session.number, joined.first + index as u64);
+                    prop_assert_eq!(joined.first(), last.issued() + 1, "numbers follow without a gap");
+                    prop_assert!(joined.admitted().is_empty() || last.lanes[0].cursor == last.issued(), "nobody is overtaken");
+                    for (index, session) in joined.admitted().iter().enumerate() {
+                        prop_assert_eq!(session.number, joined.first() + index as u64);
                         people += witness.admit(session)?;
                     }
                     joined.snapshot
@@ -90,7 +90,7 @@ proptest! {
                     prop_assert_eq!(answers.len(), numbers.len());
                     for (&number, answer) in numbers.iter().zip(&answers) {
                         if let Claimed::Admitted(session) = answer {
-                            prop_assert!(number == session.number && number <= last.cursor, "only the called go in");
+                            prop_assert!(number == session.number && number <= last.lanes[0].cursor, "only the called go in");
                             people += witness.admit(session)?;
                         }
                     }
@@ -102,11 +102,11 @@ proptest! {
                 Step::Seen(positions) => line.seen(wall_ms, &positions),
             };
             witness.events.push((witness.allowed_units, people, burst_before, last.rate_per_minute));
-            prop_assert!(snapshot.cursor <= snapshot.issued);
-            prop_assert!(snapshot.cursor >= last.cursor && snapshot.issued >= last.issued, "W7");
+            prop_assert!(snapshot.lanes[0].cursor <= snapshot.issued());
+            prop_assert!(snapshot.lanes[0].cursor >= last.lanes[0].cursor && snapshot.issued() >= last.issued(), "W7");
             prop_assert!(snapshot.version >= last.version && snapshot.supersedes(&last));
             prop_assert_eq!(snapshot.admitted, witness.sessions.len() as u64);
-            prop_assert!(snapshot.called_waiting <= snapshot.cursor && snapshot.present <= snapshot.issued);
+            prop_assert!(snapshot.called_waiting() <= snapshot.lanes[0].cursor && snapshot.present() <= snapshot.issued());
             last = snapshot;
         }
         witness.check_every_window()?;

@@ -46,20 +46,20 @@ fn a_draw_gathers_people_opens_on_time_and_records_how_many_take_part() {
     assert_eq!(line.try_join(BEGIN_MS, 1), Err(Refused::Closed));
     assert_eq!(pass(&mut line, BEGIN_MS, BEGIN_MS + 2_000).phase, Phase::Prequeue);
     let joined = line.join(BEGIN_MS + 2_000, 40);
-    assert!(joined.admitted.is_empty() && joined.snapshot.digest.len() == 40);
+    assert!(joined.admitted().is_empty() && joined.snapshot.lanes[0].digest.len() == 40);
     assert_eq!(line.leave(BEGIN_MS + 2_000, 3).version, joined.snapshot.version, "nobody has a position yet");
     let last = pass(&mut line, BEGIN_MS + 2_000, OPENS_MS - 1);
-    assert_eq!((last.cursor, last.drawn, last.phase), (0, 0, Phase::Prequeue));
+    assert_eq!((last.lanes[0].cursor, last.drawn(), last.phase), (0, 0, Phase::Prequeue));
     let late = line.join(OPENS_MS, 2).snapshot;
     assert_eq!(
-        (late.drawn, late.phase, &late.digest),
-        (40, Phase::Running, &last.digest),
+        (late.drawn(), late.phase, &late.lanes[0].digest),
+        (40, Phase::Running, &last.lanes[0].digest),
         "who comes late goes behind"
     );
-    assert!(line.tick(OPENS_MS).cursor > 0);
+    assert!(line.tick(OPENS_MS).lanes[0].cursor > 0);
     let postponed = RoomChange { opens_at_ms: Some(OPENS_MS + 3_000), ..RoomChange::default() };
     let again = line.change(OPENS_MS + 250, &postponed);
-    assert_eq!((again.drawn, again.phase), (40, Phase::Prequeue), "a draw that was made stands");
+    assert_eq!((again.drawn(), again.phase), (40, Phase::Prequeue), "a draw that was made stands");
     assert_eq!(claim_one(&mut line, OPENS_MS + 250, 1), Claimed::NoBudget { retry_after_ms: 1_000 });
     assert_eq!(pass(&mut line, OPENS_MS + 250, OPENS_MS + 4_000).phase, Phase::Over);
     assert_eq!(line.try_join(OPENS_MS + 4_000, 1), Err(Refused::Closed));
@@ -87,13 +87,13 @@ fn a_pass_through_room_only_counts() {
     line.join(BEGIN_MS, 3);
     let through = RoomChange { method: Some(Method::PassThrough), ..RoomChange::default() };
     line.change(BEGIN_MS, &through);
-    assert_eq!(line.join(BEGIN_MS, 1_000).admitted.len(), 1_000);
+    assert_eq!(line.join(BEGIN_MS, 1_000).admitted().len(), 1_000);
     let snapshot = line.tick(BEGIN_MS);
-    assert_eq!((snapshot.cursor, snapshot.admitted, snapshot.active), (1_003, 1_000, 1_000));
+    assert_eq!((snapshot.lanes[0].cursor, snapshot.admitted, snapshot.active), (1_003, 1_000, 1_000));
     assert!(line.claim(BEGIN_MS, &[1, 2, 3]).0.iter().all(|claimed| matches!(claimed, Claimed::Admitted(_))));
     let back = RoomChange { method: Some(Method::Fcfs), ..RoomChange::default() };
     line.change(BEGIN_MS, &back);
-    assert!(line.join(BEGIN_MS, 1).admitted.is_empty(), "the meter counts again, from empty");
+    assert!(line.join(BEGIN_MS, 1).admitted().is_empty(), "the meter counts again, from empty");
 }
 
 #[test]

@@ -24,8 +24,8 @@ impl Crowd {
     /// `people` join; `stays` tells who of them polls.
     fn join(initial: &RoomInitial, people: u64, stays: impl Fn(u64) -> bool) -> Crowd {
         let mut line = Model::begin(BEGIN_MS, initial);
-        while line.0.issued < people {
-            line.join(BEGIN_MS, 1_024.min(people - line.0.issued) as u32);
+        while line.0.snapshot().issued() < people {
+            line.join(BEGIN_MS, 1_024.min(people - line.0.snapshot().issued()) as u32);
         }
         let polls = (1..=people).filter(|&number| stays(number));
         let polls = polls.map(|number| Reverse((BEGIN_MS + number as i64 * 37 % 2_000, number))).collect();
@@ -35,7 +35,7 @@ impl Crowd {
     /// A page's poll; answers when the next one comes.
     fn poll(&mut self, at_ms: i64, number: u64) -> Option<i64> {
         let snapshot = self.line.0.snapshot();
-        if number <= snapshot.near() {
+        if number <= snapshot.lanes[0].near(snapshot.rate_per_minute) {
             self.heard.push(number);
         }
         if !snapshot.is_called(number) {
@@ -129,7 +129,7 @@ fn who_is_away_is_passed_over_at_once_and_goes_in_when_back() {
     let mut crowd = Crowd::join(&initial(60, 1), 2_000, |number| number % 10 == 0);
     crowd.run(2);
     let snapshot = crowd.line.0.snapshot();
-    assert!(snapshot.cursor >= 150, "{snapshot:?}");
+    assert!(snapshot.lanes[0].cursor >= 150, "{snapshot:?}");
     let now_ms = crowd.now_ms + 3_000;
     assert!(matches!(claim_one(&mut crowd.line, now_ms, 3), Claimed::Admitted(_) | Claimed::NoBudget { .. }));
 }
@@ -138,7 +138,7 @@ fn who_is_away_is_passed_over_at_once_and_goes_in_when_back() {
 fn without_reports_nobody_is_passed_over_unasked() {
     let mut line = Model::begin(BEGIN_MS, &initial(60, 1));
     line.join(BEGIN_MS, 1_000);
-    let cursors: Vec<u64> = (1..=40).map(|tick| line.tick(BEGIN_MS + tick * 250).cursor).collect();
+    let cursors: Vec<u64> = (1..=40).map(|tick| line.tick(BEGIN_MS + tick * 250).lanes[0].cursor).collect();
     assert!(cursors.windows(2).all(|pair| pair[1] - pair[0] <= 16), "{cursors:?}");
 }
 

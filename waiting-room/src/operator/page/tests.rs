@@ -5,6 +5,10 @@ use super::*;
 use crate::visitor::page::Left;
 use crate::visitor::page::tests::{keep, pages_dir};
 
+fn lane((name, weight, waiting): (&str, u32, u64)) -> Lane {
+    Lane { name: name.to_owned(), weight, waiting, called: 2, cursor: 40, eta_ms: Some(61_000) }
+}
+
 fn room(paused: bool) -> Room {
     let change = |at_ms, who: &str, text: &str| Change { at_ms, who: who.to_owned(), text: text.to_owned() };
     Room {
@@ -23,6 +27,7 @@ fn room(paused: bool) -> Room {
         prequeue_at: String::new(),
         opens_at: "2026-12-01T20:00:00Z".to_owned(),
         closes_at: String::new(),
+        lanes: [("general", 1, 300), ("members", 3, 12)].map(lane).into(),
         changes: vec![
             change(1_795_286_520_000, "ada", "rate_per_minute: 300 → 600"),
             change(1_795_286_400_000, "operator", "state: paused → open, message: Back at eight. → none"),

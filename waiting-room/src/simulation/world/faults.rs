@@ -1,7 +1,7 @@
 //! Faults and the operator's changes, when their time has come.
 
 use super::{Node, World};
-use crate::simulation::{backing::Backing, checker::Broken, fault::FaultKind};
+use crate::simulation::{backing::Backing, checker::Broken, fault::FaultKind, lane_name};
 
 /// How long the room may take after a fault until it runs at its rate again (W3).
 const RECOVERY_MS: i64 = 5_000;
@@ -43,12 +43,17 @@ impl<B: Backing> World<'_, B> {
                 // A line on a ramp may be held up by faults; then nobody knows which rate to expect.
                 heals_ms += if change.ramp.is_some() { self.scenario.limit_ms } else { CHANGE_MS };
                 let snapshot = self.backing.change(self.wall_ms(), change);
+                for (lane, weight) in change.lane_weights.iter().flatten() {
+                    let lane = (0..).find(|&index| lane_name(index) == *lane).unwrap_or(0);
+                    self.checker.shares.weigh(lane, *weight);
+                }
                 self.checker.ceiling.change(change);
                 self.checker.snapshot(&snapshot)?;
             }
             FaultKind::Changed(_) => {}
         }
         self.checker.progress.disturbed_until(heals_ms + RECOVERY_MS);
+        self.checker.shares.disturbed_until(heals_ms + RECOVERY_MS);
         Ok(())
     }
 }

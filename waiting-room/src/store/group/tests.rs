@@ -1,7 +1,7 @@
 //! How calls are put together and answers taken apart, against a store that can be held still.
 
 use super::*;
-use crate::line::{Session, tests::Model};
+use crate::line::tests::Model;
 use std::{future::poll_fn, task::Poll};
 use tokio::sync::Semaphore;
 
@@ -39,10 +39,10 @@ impl LineStore for Slow {
     fn ensure<'a>(&'a self, _: &'a str, initial: &'a RoomInitial) -> Answer<'a, Snapshot> {
         Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").ensure(1_000, initial)) })
     }
-    fn join<'a>(&'a self, _: &'a str, count: u32) -> Answer<'a, Joined> {
+    fn join<'a>(&'a self, _: &'a str, joiners: &'a [Joiner]) -> Answer<'a, Joined> {
         Box::pin(async move {
-            self.ask(format!("join {count}")).await?;
-            Ok(self.model.lock().expect("unpoisoned").join(1_000, count))
+            self.ask(format!("join {}", joiners.len())).await?;
+            Ok(self.model.lock().expect("unpoisoned").join(1_000, u32::try_from(joiners.len()).expect("a group")))
         })
     }
     fn claim<'a>(&'a self, _: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, (Vec<Claimed>, Snapshot)> {
@@ -89,7 +89,7 @@ async fn settle() {
 
 fn join_later(store: &Arc<GroupedStore>, count: u32) -> tokio::task::JoinHandle<Result<Joined, StoreError>> {
     let store = Arc::clone(store);
-    tokio::spawn(async move { store.join("demo", count).await })
+    tokio::spawn(async move { store.join("demo", &Joiner::many(count as usize)).await })
 }
 
 fn claim_later(store: &Arc<GroupedStore>, numbers: Vec<u64>) -> tokio::task::JoinHandle<ClaimReply> {
@@ -111,11 +111,11 @@ async fn a_lone_call_goes_out_at_once_and_the_queued_ones_together() {
     slow.permits.add_permits(3);
     let [first, second, third] = [first, second, third].map(|task| async { task.await.expect("ran").expect("joined") });
     let (first, second, third) = tokio::join!(first, second, third);
-    assert_eq!((first.first, second.first, third.first), (1, 2, 4));
+    assert_eq!((first.first(), second.first(), third.first()), (1, 2, 4));
     assert_eq!(slow.asked(), ["join 1", "join 5", "claim [1, 9]"]);
-    let numbers = |sessions: &[Session]| sessions.iter().map(|session| session.number).collect::<Vec<_>>();
-    assert_eq!(numbers(&second.admitted), [2, 3]);
-    assert_eq!(numbers(&third.admitted), [4, 5, 6]);
+    let numbers = |joined: &Joined| joined.admitted().iter().map(|session| session.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&second), [2, 3]);
+    assert_eq!(numbers(&third), [4, 5, 6]);
     let (claim, same) = (claim.await.expect("ran").expect("claimed").0, same.await.expect("ran").expect("claimed").0);
     assert_eq!(claim[0], Claimed::Unknown);
     assert!(matches!(&claim[1], Claimed::Admitted(session) if session.number == 1));
@@ -131,7 +131,7 @@ async fn a_group_is_bounded_and_nobody_is_lost() {
     slow.permits.add_permits(10);
     let mut firsts = Vec::new();
     for task in tasks {
-        firsts.push(task.await.expect("ran").expect("joined").first);
+        firsts.push(task.await.expect("ran").expect("joined").first());
     }
     assert_eq!(firsts, [1, 501, 1_001, 1_501, 2_001]);
     assert!(slow.asked().iter().all(|asked| asked == "join 500" || asked == "join 1000"), "{:?}", slow.asked());
@@ -143,17 +143,18 @@ async fn a_full_queue_is_busy_and_a_gone_caller_costs_no_number() {
     let store = grouped(&slow).await;
     let first = join_later(&store, 1);
     settle().await;
+    let one = Joiner::many(1);
     let mut queued = Vec::new();
     for _ in 0..QUEUE_MAX {
-        let mut join = store.join("demo", 1);
+        let mut join = store.join("demo", &one);
         assert!(poll_fn(|context| Poll::Ready(join.as_mut().poll(context))).await.is_pending());
         queued.push(join);
     }
-    assert_eq!(store.join("demo", 1).await, Err(StoreError::Busy));
+    assert_eq!(store.join("demo", &Joiner::many(1)).await, Err(StoreError::Busy));
     drop(queued);
     slow.permits.add_permits(QUEUE_MAX);
-    assert_eq!(first.await.expect("ran").expect("joined").first, 1);
-    assert_eq!(store.join("demo", 1).await.expect("joined").first, 2);
+    assert_eq!(first.await.expect("ran").expect("joined").first(), 1);
+    assert_eq!(store.join("demo", &Joiner::many(1)).await.expect("joined").first(), 2);
 }
 
 #[tokio::test]
@@ -164,5 +165,5 @@ async fn an_error_reaches_everyone_and_an_unknown_room_has_no_queue() {
     let (join, claim) = (join_later(&store, 1), claim_later(&store, vec![1]));
     assert!(matches!(join.await.expect("ran"), Err(StoreError::Unreachable(_))));
     assert!(matches!(claim.await.expect("ran"), Err(StoreError::Unreachable(_))));
-    assert_eq!(store.join("other", 1).await, Err(StoreError::NoRoom("other".to_owned())));
+    assert_eq!(store.join("other", &Joiner::many(1)).await, Err(StoreError::NoRoom("other".to_owned())));
 }

@@ -2,7 +2,7 @@
 //! the whole line, every further one an effect. It decides nothing.
 
 use super::{OpenError, file_error};
-use crate::line::{Entry, Line};
+use crate::line::{Entry, Line, read_line};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -123,7 +123,8 @@ fn read(path: &Path, room: &str) -> Result<Line, OpenError> {
         let reason = format!("format {} of room {}", header.vestibule_journal, header.room);
         return Err(OpenError::Damaged { path: path.to_owned(), offset: 0, reason });
     }
-    let mut line: Line = records.required("the line's own record is missing")?;
+    let record = records.required("the line's own record is missing")?;
+    let mut line = read_line(record).map_err(|error| records.damaged(error.to_string()))?;
     while let Some(entry) = records.next::<Entry>()? {
         line.apply(&entry);
     }

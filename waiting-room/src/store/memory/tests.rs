@@ -49,7 +49,7 @@ fn line(store: &MemoryStore) -> Line {
 fn filled(world: &World) -> MemoryStore {
     let store = world.open();
     store.ensure_now("demo", &RoomInitial::default()).expect("ensured");
-    store.join_now("demo", 5).expect("joined");
+    store.join_now("demo", &Joiner::many(5)).expect("joined");
     world.pass(1_000);
     store.with("demo", |room| room.commit(Some(Effect::Called { up_to: 3, expected: None }))).expect("called");
     store.claim_now("demo", EPOCH, &[1]).expect("claimed");
@@ -89,7 +89,7 @@ fn a_record_that_was_cut_off_is_dropped_at_every_length() {
     drop(filled(&world));
     let store = world.open();
     let before = line(&store);
-    store.join_now("demo", 7).expect("joined");
+    store.join_now("demo", &Joiner::many(7)).expect("joined");
     drop(store);
     let whole = fs::read(world.journal()).expect("the journal");
     let last = whole[..whole.len() - 1].iter().rposition(|&byte| byte == b'\n').expect("a line end") + 1;
@@ -98,7 +98,7 @@ fn a_record_that_was_cut_off_is_dropped_at_every_length() {
         assert_eq!(line(&world.open()), before, "cut at {length}");
     }
     fs::write(world.journal(), &whole).expect("whole again");
-    assert_eq!(line(&world.open()).snapshot().issued, 12);
+    assert_eq!(line(&world.open()).snapshot().issued(), 12);
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn damage_is_refused_with_file_and_offset_and_the_file_stays_as_it_is() {
     let world = World::new();
     drop(filled(&world));
     let store = world.open();
-    store.join_now("demo", 1).expect("joined");
-    store.join_now("demo", 1).expect("joined");
+    store.join_now("demo", &Joiner::many(1)).expect("joined");
+    store.join_now("demo", &Joiner::many(1)).expect("joined");
     drop(store);
     let whole = fs::read(world.journal()).expect("the journal");
     let starts: Vec<usize> = [0].into_iter().chain((1..whole.len()).filter(|&at| whole[at - 1] == b'\n')).collect();
@@ -133,12 +133,12 @@ fn a_journal_that_cannot_be_written_changes_nothing_and_recovers() {
     let room = store.room("demo").expect("the room");
     let full = OpenOptions::new().append(true).open("/dev/full").expect("a full device");
     let kept = held(&room).expect("the lock").journal.swap_file(full);
-    assert!(matches!(store.join_now("demo", 1), Err(StoreError::Unreachable(_))));
+    assert!(matches!(store.join_now("demo", &Joiner::many(1)), Err(StoreError::Unreachable(_))));
     assert_eq!(line(&store), before, "nothing happened");
     held(&room).expect("the lock").journal.swap_file(kept);
-    assert!(store.join_now("demo", 1).is_err(), "what was written in part could not be taken back");
+    assert!(store.join_now("demo", &Joiner::many(1)).is_err(), "what was written in part could not be taken back");
     drop((room, store));
-    assert_eq!(world.open().join_now("demo", 1).expect("after a restart").first, 6);
+    assert_eq!(world.open().join_now("demo", &Joiner::many(1)).expect("after a restart").first(), 6);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_large_journal_is_compacted() {
     held(&store.room("demo").expect("the room")).expect("the lock").journal.compact_above(5_000);
     let sizes: Vec<u64> = (0..200)
         .map(|_| {
-            store.join_now("demo", 1).expect("joined");
+            store.join_now("demo", &Joiner::many(1)).expect("joined");
             fs::metadata(world.journal()).expect("it is there").len()
         })
         .collect();
@@ -162,11 +162,11 @@ fn a_large_journal_is_compacted() {
 fn sizes_and_names_are_checked() {
     let world = World::new();
     let store = filled(&world);
-    assert!(matches!(store.join_now("demo", 0), Err(StoreError::Invalid(_))));
-    assert!(matches!(store.join_now("demo", 1_025), Err(StoreError::Invalid(_))));
+    assert!(matches!(store.join_now("demo", &Joiner::many(0)), Err(StoreError::Invalid(_))));
+    assert!(matches!(store.join_now("demo", &Joiner::many(1_025)), Err(StoreError::Invalid(_))));
     assert!(matches!(store.claim_now("demo", EPOCH, &[1; 1_025]), Err(StoreError::Invalid(_))));
     assert!(matches!(store.ensure_now("../demo", &RoomInitial::default()), Err(StoreError::Invalid(_))));
-    assert_eq!(store.join_now("other", 1), Err(StoreError::NoRoom("other".to_owned())));
+    assert_eq!(store.join_now("other", &Joiner::many(1)), Err(StoreError::NoRoom("other".to_owned())));
 }
 
 impl World {
@@ -178,7 +178,7 @@ impl World {
             })
         };
         match step {
-            Step::Join(count) => drop(store.join_now("demo", *count)),
+            Step::Join(count) => drop(store.join_now("demo", &Joiner::many(*count as usize))),
             Step::Claim(numbers) => drop(store.claim_now("demo", EPOCH, numbers).expect("claimed")),
             Step::Tick => drop(run(&Line::decide_tick).expect("ticked")),
             Step::Change(change) => drop(run(&|line| line.decide_change("test", change)).expect("changed")),
@@ -213,7 +213,7 @@ proptest! {
                 store = world.open();
                 let after = line(&store).snapshot();
                 let kept = |snapshot: &Snapshot| {
-                    (snapshot.version, snapshot.epoch, snapshot.issued, snapshot.cursor, snapshot.admitted)
+                    (snapshot.version, snapshot.epoch, snapshot.issued(), snapshot.lanes[0].cursor, snapshot.admitted)
                 };
                 prop_assert_eq!(kept(&before), kept(&after));
                 prop_assert_eq!((before.rate_per_minute, before.burst), (after.rate_per_minute, after.burst));

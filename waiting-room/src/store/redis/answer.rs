@@ -1,6 +1,8 @@
 //! The scripts' answers as the line's own values.
 
-use crate::line::{Audit, Claimed, Joined, Method, Phase, Ramp, RoomState, Session, Snapshot};
+use crate::line::{
+    Audit, Claimed, GENERAL, Given, Joined, LaneSnapshot, Method, Phase, Ramp, RoomState, Session, Snapshot,
+};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
 /// What a snapshot looks like on the way: numbers and words, each in the order of `line.lua`.
@@ -34,6 +36,7 @@ pub(super) struct SnapshotAnswer(pub(super) Seen);
 pub(super) struct JoinAnswer {
     seen: Seen,
     first: u64,
+    count: u64,
     admitted: u64,
     session_ms: i64,
 }
@@ -59,12 +62,20 @@ impl FromRedisValue for SnapshotAnswer {
         let word = |index: usize| words.get(index).map(String::as_str).ok_or_else(|| short("a word"));
         let time = |index: usize| number(index).map(|at_ms| (at_ms > 0).then_some(at_ms));
         let ramp = Ramp { to_per_minute: small(20)?, over_ms: number(21)? };
-        let snapshot = Snapshot {
-            version: count(0)?,
-            epoch: count(1)?,
+        let lane = LaneSnapshot {
+            name: GENERAL.to_owned(),
+            weight: 1,
             issued: count(2)?,
             cursor: count(3)?,
             called_waiting: count(4)?,
+            present: count(11)?,
+            drawn: count(19)?,
+            digest: word(4)?.to_owned(),
+        };
+        let snapshot = Snapshot {
+            version: count(0)?,
+            epoch: count(1)?,
+            lanes: vec![lane],
             admitted: count(5)?,
             admitted_last_minute: count(6)?,
             rate_per_minute: small(7)?,
@@ -72,7 +83,6 @@ impl FromRedisValue for SnapshotAnswer {
             state: of_word(&RoomState::ALL, RoomState::as_str, word(0)?)?,
             message: word(1)?.to_owned(),
             at_ms: number(9)?,
-            present: count(11)?,
             active: count(12)?,
             max_active: small(13)?,
             session_renewal: number(14)? == 1,
@@ -83,8 +93,6 @@ impl FromRedisValue for SnapshotAnswer {
             closes_at_ms: time(18)?,
             phase: of_word(&Phase::ALL, Phase::as_str, word(3)?)?,
             ramp: (ramp.over_ms > 0).then_some(ramp),
-            drawn: count(19)?,
-            digest: word(4)?.to_owned(),
         };
         let life = count(10)?;
         Ok(SnapshotAnswer(Seen { snapshot, life }))
@@ -94,15 +102,17 @@ impl FromRedisValue for SnapshotAnswer {
 impl FromRedisValue for JoinAnswer {
     fn from_redis_value(value: Value) -> Result<JoinAnswer, ParsingError> {
         let (SnapshotAnswer(seen), first, admitted, session_ms) = from_redis_value(value)?;
-        Ok(JoinAnswer { seen, first, admitted, session_ms })
+        let count = seen.snapshot.issued() + 1 - first;
+        Ok(JoinAnswer { seen, first, count, admitted, session_ms })
     }
 }
 
 impl JoinAnswer {
     pub(super) fn joined(self) -> Joined {
-        let JoinAnswer { seen: Seen { snapshot, .. }, first, admitted, session_ms } = self;
+        let JoinAnswer { seen: Seen { snapshot, .. }, first, count, admitted, session_ms } = self;
         let session = |number| Session::derive(snapshot.epoch, number, 0, session_ms);
-        Joined { first, admitted: (first..first + admitted).map(session).collect(), snapshot }
+        let give = |number| Given::New { number, session: (number < first + admitted).then(|| session(number)) };
+        Joined { given: (first..first + count).map(give).collect(), snapshot }
     }
 }
 

@@ -5,6 +5,9 @@
 -- ARGV: time and caller's state, the youngest snapshot (JSON), session_ms. Answers the snapshot.
 
 local highest = cjson.decode(ARGV[2])
+for _, name in ipairs({ 'issued', 'cursor', 'drawn', 'digest' }) do
+  highest[name] = highest.lanes[1][name]
+end
 local line = load_any()
 local life = line and line.life or 0
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::line::tests::{Model, Step, any_change_in_full, any_jump_back, any_pause, any_step_in_full};
-use crate::line::{self, Line, Method, RoomState, Session};
+use crate::line::{Line, Method, RoomState, Session};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::io::Write;
 use tokio::runtime::Runtime;
@@ -25,11 +25,9 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
     match step {
         Step::Join(count) => {
             let nonce = now_ms.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let joined = model.join_with(now_ms, *count, nonce).map_err(|refused| match refused {
-                line::Refused::Full => StoreError::Full,
-                line::Refused::Closed => StoreError::Closed,
-            });
-            prop_assert_eq!(store.join_at(room, now_ms, *count, nonce).await, joined);
+            let joiners = Joiner::many(*count as usize);
+            let joined = model.join_with(now_ms, &joiners, nonce).map_err(StoreError::from);
+            prop_assert_eq!(store.join_at(room, now_ms, &joiners, nonce).await, joined);
         }
         Step::Claim(numbers) => {
             prop_assert_eq!(store.claim_at(room, now_ms, epoch, numbers).await, Ok(model.claim(now_ms, numbers)));
@@ -163,6 +161,7 @@ fn any_initial() -> impl Strategy<Value = RoomInitial> {
             opens_at_ms: change.opens_at_ms,
             closes_at_ms: change.closes_at_ms,
             session_renewal: change.session_renewal.unwrap_or_default(),
+            lanes: Vec::new(),
         };
         match opens_at_ms {
             None => any,
@@ -260,7 +259,7 @@ fn large_groups_fit_and_the_meter_is_exact() {
         for second in 0..5 {
             let now_ms = BEGIN_MS + second * 997;
             for group in 0..6 {
-                assert_eq!(store.join_at(&room, now_ms, 1_024, 7).await, Ok(model.join(now_ms, 1_024)));
+                assert_eq!(store.join_at(&room, now_ms, &Joiner::many(1_024), 7).await, Ok(model.join(now_ms, 1_024)));
                 assert_eq!(store.tick_at(&room, now_ms).await, Ok(model.tick(now_ms)));
                 let first = second.unsigned_abs() * 6_144 + group * 1_024 + 1;
                 let numbers: Vec<u64> = (first..first + 1_024).collect();
@@ -283,17 +282,17 @@ fn a_lost_room_goes_on_with_its_numbers_and_an_empty_meter() {
         let room = format!("lost-{}", uuid::Uuid::now_v7().simple());
         assert_eq!(store.tick(&room).await, Err(StoreError::NoRoom(room.clone())));
         let begun = store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
-        store.join_at(&room, BEGIN_MS, 3, 7).await.expect("joined");
+        store.join_at(&room, BEGIN_MS, &Joiner::many(3), 7).await.expect("joined");
         forget(&store, &room).await;
-        let joined = store.join_at(&room, BEGIN_MS + 5_000, 1, 7).await.expect("joined");
-        assert_eq!((joined.first, joined.admitted.len()), (1_004, 0));
+        let joined = store.join_at(&room, BEGIN_MS + 5_000, &Joiner::many(1), 7).await.expect("joined");
+        assert_eq!((joined.first(), joined.admitted().len()), (1_004, 0));
         assert_eq!(joined.snapshot.epoch, begun.epoch);
         let other = RedisStore::open(&address).await.expect("the server of the test");
         forget(&store, &room).await;
         let foreign = other.ensure_at(&room, BEGIN_MS + 6_000, &RoomInitial::default()).await.expect("ensured");
         assert_ne!(foreign.epoch, begun.epoch, "a node that knows nothing begins another line");
-        let joined = store.join_at(&room, BEGIN_MS + 6_000, 1, 7).await.expect("joined");
-        assert_eq!((joined.first, joined.snapshot.epoch), (2_005, begun.epoch), "the longer line stays");
+        let joined = store.join_at(&room, BEGIN_MS + 6_000, &Joiner::many(1), 7).await.expect("joined");
+        assert_eq!((joined.first(), joined.snapshot.epoch), (2_005, begun.epoch), "the longer line stays");
         assert_eq!(other.tick_at(&room, BEGIN_MS + 6_000).await.map(|after| after.epoch), Ok(begun.epoch));
         forget(&store, &room).await;
     });
@@ -310,7 +309,7 @@ fn a_million_people_in_line_take_less_than_a_byte_each() {
         store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
         let mut issued = 0;
         while issued < 1_000_000 {
-            issued = store.join_at(&room, BEGIN_MS, 1_000, 7).await.expect("joined").snapshot.issued;
+            issued = store.join_at(&room, BEGIN_MS, &Joiner::many(1_000), 7).await.expect("joined").snapshot.issued();
         }
         // As long as the bitmaps get: in each of the two windows somebody at the end is heard of, and one there leaves.
         for now_ms in [
@@ -363,7 +362,8 @@ fn who_went_in_is_forgotten_after_two_windows() {
         let room = format!("short-{}", uuid::Uuid::now_v7().simple());
         store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
         store.tick_at(&room, BEGIN_MS + 1_500).await.expect("ticked");
-        assert_eq!(store.join_at(&room, BEGIN_MS + 1_500, 1, 7).await.expect("joined").admitted.len(), 1);
+        let joined = store.join_at(&room, BEGIN_MS + 1_500, &Joiner::many(1), 7).await.expect("joined");
+        assert_eq!(joined.admitted().len(), 1);
         let count = script::Whole {
             code: "return redis.call('EXISTS', KEYS[3]) + redis.call('EXISTS', KEYS[4])".to_owned(),
             sha1: "0".repeat(40),

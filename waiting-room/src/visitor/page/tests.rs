@@ -32,6 +32,7 @@ fn page(state: QueueState) -> QueuePage {
         title: "Spring premieres".to_owned(),
         state,
         position: 5_231,
+        lane: None,
         lot: None,
         ahead: 312,
         eta: Some(Wait { low_ms: 270_000, high_ms: 390_000 }),
@@ -97,7 +98,7 @@ fn a_drawn_place_can_be_verified() {
     let plain = page(QueueState::Waiting).render().expect("renders");
     assert!(!plain.contains("verify.js") && plain.contains("First come"));
     let mut drawn = page(QueueState::Waiting);
-    drawn.lot = Some(Lot { number: 17, drawn: 52_310, epoch: 1 });
+    drawn.lot = Some(Lot { number: 17, drawn: 52_310, epoch: 1, lane: String::new() });
     let html = drawn.render().expect("renders");
     assert!(html.contains("Registration 17 of 52,310 drew place 5,231.") && html.contains("verify.js"), "{html}");
     assert!(!html.contains("First come"));
