@@ -41,6 +41,7 @@ pub use lane::{GENERAL, LANES_MAX, LaneInitial, WEIGHT_MAX};
 pub(crate) use machine::Line;
 pub use number::{lane_of, numbered, within_lane};
 pub(crate) use older::line as read_line;
+pub(crate) use recovery::no_such_lane;
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
@@ -48,11 +49,13 @@ pub(crate) mod rule {
         answer::NEAR_MIN,
         clock::{STEADY_MS, STEP_MS_MAX},
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
+        lane::LANES_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
         number::NUMBER_MAX,
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
         recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,
+        share::{CREDIT_PLACES, HOLD_INSIDE_MS, HOLD_MS, TAKES_PART_MS},
         tally::SECONDS,
     };
 }

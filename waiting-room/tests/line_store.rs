@@ -54,6 +54,8 @@ contract!(
     a_change_is_seen_by_other_handles,
     a_paused_room_lets_nobody_in,
     who_leaves_cannot_come_back,
+    lanes_share_the_rate_and_are_never_lost,
+    an_identity_has_one_place,
     rooms_are_apart,
     wrong_calls_are_refused,
 );

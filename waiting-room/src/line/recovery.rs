@@ -132,11 +132,16 @@ impl Line {
             return Ok(());
         }
         let names: Vec<&str> = self.lanes.iter().map(|lane| lane.name.as_str()).collect();
-        Err(Invalid { field: "lane_weights", range: format!("of lanes that the room has: {}", names.join(", ")) })
+        Err(no_such_lane(&names.join(", ")))
     }
 
     /// The last changes, oldest first.
     pub(crate) fn changes(&self) -> Vec<Audit> {
         self.changes.iter().cloned().collect()
     }
+}
+
+/// A change names a lane that is not one of these.
+pub(crate) fn no_such_lane(names: &str) -> Invalid {
+    Invalid { field: "lane_weights", range: format!("of lanes that the room has: {names}") }
 }

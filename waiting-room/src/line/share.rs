@@ -16,7 +16,7 @@ pub(crate) const HOLD_MS: i64 = 500;
 /// The same where the cap is what people wait for, who then ask once a second.
 pub(crate) const HOLD_INSIDE_MS: i64 = 1_500;
 /// The bound of credit, in places.
-const CREDIT_PLACES: i64 = 2;
+pub(crate) const CREDIT_PLACES: i64 = 2;
 
 /// The lanes at one moment.
 #[derive(Clone, Copy, Debug, Default)]

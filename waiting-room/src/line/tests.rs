@@ -92,6 +92,13 @@ impl Model {
         *self = Model(Line { changes, ..Line::begin(now_ms, initial) });
     }
 
+    /// The same, or nothing but time if it names a lane that there is not.
+    pub(crate) fn try_change_by(&mut self, now_ms: i64, who: &str, change: &RoomChange) -> Result<Snapshot, Invalid> {
+        self.settle(now_ms);
+        self.0.check_change(change)?;
+        Ok(self.change_by(now_ms, who, change))
+    }
+
     pub(crate) fn restore(&mut self, now_ms: i64, highest: &Snapshot) -> Snapshot {
         self.0.settle(now_ms);
         self.put(self.0.decide_restore(highest));
@@ -278,7 +285,7 @@ fn one_minute_of_ticks_lets_in_exactly_the_rate() {
 /// One step of a random story.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Join(u32),
+    Join(Vec<Joiner>),
     Claim(Vec<u64>),
     Tick,
     Change(RoomChange),
@@ -302,22 +309,45 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
                 let message = words.then(|| "back in a moment: \"soon\" \u{fc}".to_owned());
                 RoomChange { rate_per_minute, burst, state, message, ..RoomChange::default() }
             });
-    any_step_of(change)
+    any_step_of(change, (1..30_usize).prop_map(Joiner::many), 0..200_u64)
 }
 
 /// The same, with every change that an operator may ask for.
 pub(crate) fn any_step_in_full() -> impl Strategy<Value = Step> {
-    any_step_of(any_change_in_full())
+    any_step_of(any_change_in_full(), any_joiners(), any_number())
 }
 
-fn any_step_of(change: impl Strategy<Value = RoomChange>) -> impl Strategy<Value = Step> {
+/// People of up to four lanes, of which the room may have fewer; some have one of a few identities.
+fn any_joiners() -> impl Strategy<Value = Vec<Joiner>> {
+    let identity = prop::option::weighted(0.2, (0..40_u8).prop_map(|who| Identity([who; 16])));
+    let one = (any_lane(), identity, 1..15_usize).prop_map(|(lane, identity, count)| {
+        let count = if identity.is_some() { 1 } else { count };
+        vec![Joiner { lane, identity }; count]
+    });
+    prop::collection::vec(one, 1..5).prop_map(|groups| groups.concat())
+}
+
+fn any_lane() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => Just(0), 5 => Just(1), 3 => Just(2), 1 => Just(3)]
+}
+
+fn any_number() -> impl Strategy<Value = u64> + Clone {
+    (prop_oneof![6 => Just(0), 5 => Just(1), 3 => Just(2), 1 => Just(3)], 0..120_u64)
+        .prop_map(|(lane, n)| numbered(lane, n))
+}
+
+fn any_step_of(
+    change: impl Strategy<Value = RoomChange>,
+    joiners: impl Strategy<Value = Vec<Joiner>>,
+    number: impl Strategy<Value = u64> + Clone,
+) -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (1..30_u32).prop_map(Step::Join),
-        5 => prop::collection::vec(0..200_u64, 1..20).prop_map(Step::Claim),
+        3 => joiners.prop_map(Step::Join),
+        5 => prop::collection::vec(number.clone(), 1..20).prop_map(Step::Claim),
         4 => Just(Step::Tick),
         1 => change.prop_map(Step::Change),
-        1 => (0..200_u64).prop_map(Step::Leave),
-        2 => prop::collection::vec(0..200_u64, 0..40).prop_map(Step::Seen),
+        1 => number.clone().prop_map(Step::Leave),
+        2 => prop::collection::vec(number, 0..40).prop_map(Step::Seen),
     ]
 }
 
@@ -339,8 +369,8 @@ pub(crate) fn any_change_in_full() -> impl Strategy<Value = RoomChange> {
     let limits = (sometimes(0..20_u32), sometimes(0..20_u32), sometimes(0..60_u64));
     let words = prop::sample::select(&["", "back in a moment: \"soon\" \u{fc}/\n\u{7f}"][..]).prop_map(str::to_owned);
     let manner = (sometimes(any_state()), sometimes(words), sometimes(prop::sample::select(&Method::ALL[..])));
-    let rest = ((at_ms(), at_ms(), at_ms()), sometimes(any::<bool>()));
-    (rate, limits, manner, rest).prop_map(|(rate, limits, manner, (times, session_renewal))| RoomChange {
+    let rest = ((at_ms(), at_ms(), at_ms()), sometimes(any::<bool>()), sometimes(any_weights()));
+    (rate, limits, manner, rest).prop_map(|(rate, limits, manner, (times, session_renewal, lane_weights))| RoomChange {
         rate_per_minute: rate.0,
         ramp: rate.1,
         burst: limits.0,
@@ -353,7 +383,22 @@ pub(crate) fn any_change_in_full() -> impl Strategy<Value = RoomChange> {
         opens_at_ms: times.1,
         closes_at_ms: times.2,
         session_renewal,
-        lane_weights: None,
+        lane_weights,
+    })
+}
+
+/// Weights of lanes, most of which are those of [`any_lanes`].
+fn any_weights() -> impl Strategy<Value = std::collections::BTreeMap<String, u32>> {
+    let name = prop_oneof![4 => Just("general"), 4 => Just("members"), 2 => Just("press"), 1 => Just("nobody")];
+    prop::collection::btree_map(name.prop_map(str::to_owned), 1..=7_u32, 0..3)
+}
+
+/// Lanes as settings name them.
+pub(crate) fn any_lanes() -> impl Strategy<Value = Vec<LaneInitial>> {
+    let lanes = prop::sample::subsequence(vec!["members", "press", "general"], 0..=3);
+    (lanes, 1..=7_u32, 1..=7_u32).prop_map(|(names, one, other)| {
+        let weights = [one, other, 3];
+        names.iter().zip(weights).map(|(name, weight)| LaneInitial { name: (*name).to_owned(), weight }).collect()
     })
 }
 

@@ -3,17 +3,23 @@
 
 mod answer;
 mod connection;
+mod joining;
+mod key;
 mod script;
 mod server;
 
 use self::{
-    answer::{ChangesAnswer, ClaimAnswer, JoinAnswer, Learn, Seen, SnapshotAnswer},
+    answer::{ChangesAnswer, ClaimAnswer, Learn, Seen, SnapshotAnswer},
     connection::Connection,
+    joining::JoinAnswer,
+    key::keys,
     script::{Operation, Scripts},
     server::RESPONSE_TIMEOUT,
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
-use crate::line::{Audit, Claimed, Invalid, Joined, Joiner, RoomChange, RoomInitial, Snapshot, check_room_name};
+use crate::line::{
+    Audit, Claimed, Joined, Joiner, LANES_MAX, RoomChange, RoomInitial, Snapshot, check_room_name, no_such_lane,
+};
 use redis::FromRedisValue;
 use serde::Serialize;
 use std::{
@@ -40,6 +46,8 @@ pub struct RedisStore {
 /// What a node knows of a room by itself.
 #[derive(Clone)]
 struct Known {
+    /// The lanes whose keys a script is given.
+    lanes: usize,
     initial: RoomInitial,
     /// The youngest state that a script answered with.
     highest: Option<Seen>,
@@ -51,6 +59,8 @@ struct Known {
 enum Refused {
     /// The server has no such room, or an older state of it than this node has seen.
     Lost,
+    /// The room has so many lanes: more than the script was given keys for. Nothing happened.
+    MoreLanes(usize),
     Failed(StoreError),
 }
 
@@ -75,22 +85,23 @@ impl RedisStore {
         now_ms: i64,
         arguments: &[Vec<u8>],
     ) -> Result<T, StoreError> {
-        match self.call_once(operation, room, now_ms, arguments).await {
-            Err(Refused::Lost) => {
-                self.restore_known(room, now_ms).await?;
-                let again = self.call_once(operation, room, now_ms, arguments).await;
-                again.map_err(|refused| refused.or_no_room(room))
-            }
-            Err(Refused::Failed(error)) => Err(error),
-            Ok(answer) => Ok(answer),
+        let mut answer = self.call_once(operation, room, now_ms, arguments).await;
+        if let Err(Refused::MoreLanes(lanes)) = answer {
+            self.set_lanes(room, lanes);
+            answer = self.call_once(operation, room, now_ms, arguments).await;
         }
+        if let Err(Refused::Lost) = answer {
+            self.restore_known(room, now_ms).await?;
+            answer = self.call_once(operation, room, now_ms, arguments).await;
+        }
+        answer.map_err(|refused| refused.or_no_room(room))
     }
 
     async fn restore_known(&self, room: &str, now_ms: i64) -> Result<Snapshot, StoreError> {
         let Some(Known { initial, highest: Some(Seen { snapshot, .. }), .. }) = self.known(room) else {
             return Err(StoreError::NoRoom(room.to_owned()));
         };
-        let arguments = [json(&snapshot), text(initial.session_ms)];
+        let arguments = [json(&snapshot), text(initial.session_ms), json(&initial.lanes)];
         let restored = self.call_once(Operation::Restore, room, now_ms, &arguments).await;
         let SnapshotAnswer(Seen { snapshot: after, life }) = restored.map_err(|refused| refused.or_no_room(room))?;
         tracing::error!(
@@ -111,12 +122,22 @@ impl RedisStore {
         now_ms: i64,
         arguments: &[Vec<u8>],
     ) -> Result<T, Refused> {
-        let state = state_of(now_ms, self.known(room));
-        let answer = self.connection.run(self.scripts.of(operation), &keys(room), &state, arguments).await;
+        let known = self.known(room);
+        // These two may add lanes.
+        let adds = matches!(operation, Operation::Ensure | Operation::Restore);
+        let lanes = if adds { LANES_MAX } else { known.as_ref().map_or(1, |known| known.lanes) };
+        let state = state_of(now_ms, known);
+        let answer = self.connection.run(self.scripts.of(operation), &keys(room, lanes), &state, arguments).await;
         let answer: T = answer.map_err(|error| match error.code() {
             Some("NOROOM" | "BEHIND") => Refused::Lost,
             Some("FULL") => Refused::Failed(StoreError::Full),
             Some("CLOSED") => Refused::Failed(StoreError::Closed),
+            Some("NOLANE") => Refused::Failed(StoreError::NoLane),
+            Some("NOSUCHLANE") => Refused::Failed(no_such_lane(error.detail().unwrap_or_default()).into()),
+            Some("LANES") => {
+                let lanes = error.detail().and_then(|lanes| lanes.trim().parse().ok());
+                Refused::MoreLanes(lanes.unwrap_or(LANES_MAX).min(LANES_MAX))
+            }
             // Or its clock jumped: the next call learns it anew.
             Some("LATE") => {
                 self.set_clock(room, None);
@@ -134,18 +155,22 @@ impl RedisStore {
     fn know(&self, room: &str, initial: &RoomInitial) -> Result<(), StoreError> {
         check_room_name(room)?;
         initial.check()?;
-        if !initial.lanes.is_empty() {
-            return not_here("lanes");
-        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.entry(room.to_owned());
-        known.or_insert_with(|| Known { initial: initial.clone(), highest: None, clock: None }).initial =
+        known.or_insert_with(|| Known { lanes: 1, initial: initial.clone(), highest: None, clock: None }).initial =
             initial.clone();
         Ok(())
     }
 
     fn known(&self, room: &str) -> Option<Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(room).cloned()
+    }
+
+    fn set_lanes(&self, room: &str, lanes: usize) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(room) {
+            known.lanes = known.lanes.max(lanes);
+        }
     }
 
     fn set_clock(&self, room: &str, clock: Option<(i64, Instant)>) {
@@ -160,6 +185,7 @@ impl RedisStore {
         if let Some(known) = known.get_mut(room)
             && known.highest.as_ref().is_none_or(|highest| seen.supersedes(highest))
         {
+            known.lanes = known.lanes.max(seen.snapshot.lanes.len());
             known.highest = Some(seen.clone());
         }
     }
@@ -187,10 +213,7 @@ impl RedisStore {
 
     async fn join_at(&self, room: &str, now_ms: i64, joiners: &[Joiner], nonce: u64) -> Result<Joined, StoreError> {
         check_size("joiners", joiners.len())?;
-        if joiners.iter().any(|joiner| *joiner != Joiner::default()) {
-            return not_here("joiners");
-        }
-        let arguments = [text(joiners.len()), text(format_args!("{nonce:016x}"))];
+        let arguments = joining::arguments(joiners, nonce);
         let answer: JoinAnswer = self.call(Operation::Join, room, now_ms, &arguments).await?;
         Ok(answer.joined())
     }
@@ -295,17 +318,6 @@ impl LineStore for RedisStore {
     }
 }
 
-/// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.
-fn keys(room: &str) -> [String; 10] {
-    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1", "live", "changes"]
-        .map(|part| format!("vestibule:{{{room}}}:{part}"))
-}
-
-/// The operation is one of the memory store only.
-fn not_here<T>(field: &'static str) -> Result<T, StoreError> {
-    Err(Invalid { field, range: "asked of the memory store".to_owned() }.into())
-}
-
 /// The first argument of every script: when it is, until when the answer is waited for, and the youngest state of the
 /// line that this node has seen. A server that stood still must not let people in whose requests are long over.
 fn state_of(now_ms: i64, known: Option<Known>) -> String {
@@ -321,7 +333,7 @@ fn state_of(now_ms: i64, known: Option<Known>) -> String {
 impl Refused {
     fn or_no_room(self, room: &str) -> StoreError {
         match self {
-            Refused::Lost => StoreError::NoRoom(room.to_owned()),
+            Refused::Lost | Refused::MoreLanes(_) => StoreError::NoRoom(room.to_owned()),
             Refused::Failed(error) => error,
         }
     }

@@ -94,7 +94,7 @@ proptest! {
             let (renew, end) = ids.split_at(ids.len() / 2);
             line.sessions(now, renew, end);
             match step {
-                Step::Join(count) => drop(line.try_join(now, count)),
+                Step::Join(joiners) => drop(line.join_with(now, &joiners, 7)),
                 Step::Claim(numbers) => drop(line.claim(now, &numbers)),
                 Step::Leave(number) => drop(line.leave(now, number)),
                 Step::Seen(positions) => drop(line.seen(now, &positions)),

@@ -75,8 +75,8 @@ proptest! {
             let mut people = 0;
             let burst_before = u64::from(last.burst);
             let snapshot = match step {
-                Step::Join(count) => {
-                    let Ok(joined) = line.try_join(wall_ms, count) else { continue };
+                Step::Join(joiners) => {
+                    let Ok(joined) = line.join_with(wall_ms, &joiners, 7) else { continue };
                     prop_assert_eq!(joined.first(), last.issued() + 1, "numbers follow without a gap");
                     prop_assert!(joined.admitted().is_empty() || last.lanes[0].cursor == last.issued(), "nobody is overtaken");
                     for (index, session) in joined.admitted().iter().enumerate() {

@@ -178,7 +178,7 @@ impl World {
             })
         };
         match step {
-            Step::Join(count) => drop(store.join_now("demo", &Joiner::many(*count as usize))),
+            Step::Join(joiners) => drop(store.join_now("demo", joiners)),
             Step::Claim(numbers) => drop(store.claim_now("demo", EPOCH, numbers).expect("claimed")),
             Step::Tick => drop(run(&Line::decide_tick).expect("ticked")),
             Step::Change(change) => drop(run(&|line| line.decide_change("test", change)).expect("changed")),

@@ -1,12 +1,11 @@
 //! The scripts' answers as the line's own values.
 
-use crate::line::{
-    Audit, Claimed, GENERAL, Given, Joined, LaneSnapshot, Method, Phase, Ramp, RoomState, Session, Snapshot,
-};
+use crate::line::{Audit, Claimed, LaneSnapshot, Method, Phase, Ramp, RoomState, Session, Snapshot};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
-/// What a snapshot looks like on the way: numbers and words, each in the order of `line.lua`.
-type SnapshotRow = (Vec<i64>, Vec<String>);
+/// What a snapshot looks like on the way: numbers, words and lanes, each in the order of `line.lua`.
+type SnapshotRow = (Vec<i64>, Vec<String>, Vec<LaneRow>);
+type LaneRow = (String, String, u32, u64, u64, u64, u64, u64);
 
 /// The line as a script left it. Every answer has one.
 #[derive(Clone, Debug)]
@@ -32,15 +31,6 @@ pub(super) trait Learn {
 /// The answer of `ensure`, `tick`, `change`, `leave` and `restore`.
 pub(super) struct SnapshotAnswer(pub(super) Seen);
 
-/// The answer of `join`.
-pub(super) struct JoinAnswer {
-    seen: Seen,
-    first: u64,
-    count: u64,
-    admitted: u64,
-    session_ms: i64,
-}
-
 /// The answer of `changes`.
 pub(super) struct ChangesAnswer {
     seen: Seen,
@@ -55,65 +45,42 @@ pub(super) struct ClaimAnswer {
 
 impl FromRedisValue for SnapshotAnswer {
     fn from_redis_value(value: Value) -> Result<SnapshotAnswer, ParsingError> {
-        let (numbers, words): SnapshotRow = from_redis_value(value)?;
+        let (numbers, words, lanes): SnapshotRow = from_redis_value(value)?;
         let number = |index: usize| numbers.get(index).copied().ok_or_else(|| short("a number"));
         let count = |index: usize| number(index).and_then(|value| u64::try_from(value).map_err(|_| short("a count")));
         let small = |index: usize| number(index).and_then(|value| u32::try_from(value).map_err(|_| short("a rate")));
         let word = |index: usize| words.get(index).map(String::as_str).ok_or_else(|| short("a word"));
         let time = |index: usize| number(index).map(|at_ms| (at_ms > 0).then_some(at_ms));
-        let ramp = Ramp { to_per_minute: small(20)?, over_ms: number(21)? };
-        let lane = LaneSnapshot {
-            name: GENERAL.to_owned(),
-            weight: 1,
-            issued: count(2)?,
-            cursor: count(3)?,
-            called_waiting: count(4)?,
-            present: count(11)?,
-            drawn: count(19)?,
-            digest: word(4)?.to_owned(),
-        };
+        let ramp = Ramp { to_per_minute: small(15)?, over_ms: number(16)? };
         let snapshot = Snapshot {
             version: count(0)?,
             epoch: count(1)?,
-            lanes: vec![lane],
-            admitted: count(5)?,
-            admitted_last_minute: count(6)?,
-            rate_per_minute: small(7)?,
-            burst: small(8)?,
+            lanes: lanes.into_iter().map(lane).collect(),
+            admitted: count(2)?,
+            admitted_last_minute: count(3)?,
+            rate_per_minute: small(4)?,
+            burst: small(5)?,
             state: of_word(&RoomState::ALL, RoomState::as_str, word(0)?)?,
             message: word(1)?.to_owned(),
-            at_ms: number(9)?,
-            active: count(12)?,
-            max_active: small(13)?,
-            session_renewal: number(14)? == 1,
-            queue_max: count(15)?,
+            at_ms: number(6)?,
+            active: count(8)?,
+            max_active: small(9)?,
+            session_renewal: number(10)? == 1,
+            queue_max: count(11)?,
             method: of_word(&Method::ALL, Method::as_str, word(2)?)?,
-            prequeue_at_ms: time(16)?,
-            opens_at_ms: time(17)?,
-            closes_at_ms: time(18)?,
+            prequeue_at_ms: time(12)?,
+            opens_at_ms: time(13)?,
+            closes_at_ms: time(14)?,
             phase: of_word(&Phase::ALL, Phase::as_str, word(3)?)?,
             ramp: (ramp.over_ms > 0).then_some(ramp),
         };
-        let life = count(10)?;
+        let life = count(7)?;
         Ok(SnapshotAnswer(Seen { snapshot, life }))
     }
 }
 
-impl FromRedisValue for JoinAnswer {
-    fn from_redis_value(value: Value) -> Result<JoinAnswer, ParsingError> {
-        let (SnapshotAnswer(seen), first, admitted, session_ms) = from_redis_value(value)?;
-        let count = seen.snapshot.issued() + 1 - first;
-        Ok(JoinAnswer { seen, first, count, admitted, session_ms })
-    }
-}
-
-impl JoinAnswer {
-    pub(super) fn joined(self) -> Joined {
-        let JoinAnswer { seen: Seen { snapshot, .. }, first, count, admitted, session_ms } = self;
-        let session = |number| Session::derive(snapshot.epoch, number, 0, session_ms);
-        let give = |number| Given::New { number, session: (number < first + admitted).then(|| session(number)) };
-        Joined { given: (first..first + count).map(give).collect(), snapshot }
-    }
+fn lane((name, digest, weight, issued, cursor, called_waiting, present, drawn): LaneRow) -> LaneSnapshot {
+    LaneSnapshot { name, weight, issued, cursor, called_waiting, present, drawn, digest }
 }
 
 impl FromRedisValue for ChangesAnswer {
@@ -133,12 +100,6 @@ impl Learn for ChangesAnswer {
 impl Learn for SnapshotAnswer {
     fn seen(&self) -> &Seen {
         &self.0
-    }
-}
-
-impl Learn for JoinAnswer {
-    fn seen(&self) -> &Seen {
-        &self.seen
     }
 }
 
@@ -168,7 +129,7 @@ impl ClaimAnswer {
     }
 }
 
-fn short(what: &str) -> ParsingError {
+pub(super) fn short(what: &str) -> ParsingError {
     ParsingError::from(format!("{what} is missing in a snapshot"))
 }
 

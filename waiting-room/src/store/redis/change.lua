@@ -28,7 +28,32 @@ local function values_before()
   if change.session_renewal ~= nil then
     keep('session_renewal', line.renewal == 1 and 'true' or 'false')
   end
+  if change.lane_weights ~= nil then
+    local weights = {}
+    for _, lane in ipairs(line.lanes) do
+      if change.lane_weights[lane.name] then
+        weights[#weights + 1] = '"' .. lane.name .. '":' .. int(lane.weight)
+      end
+    end
+    keep('lane_weights', '{' .. table.concat(weights, ',') .. '}')
+  end
   return '{' .. table.concat(values, ',') .. '}'
+end
+
+-- The names of all lanes, if the change names another one.
+local function unknown_lane()
+  local names, left = {}, {}
+  for name in pairs(change.lane_weights or {}) do
+    left[name] = true
+  end
+  for index, lane in ipairs(line.lanes) do
+    names[index], left[lane.name] = lane.name, nil
+  end
+  return next(left) and table.concat(names, ', ')
+end
+local lanes = unknown_lane()
+if lanes then
+  return refuse(line, 'NOSUCHLANE ' .. lanes)
 end
 
 if next(change) ~= nil then
@@ -38,6 +63,9 @@ if next(change) ~= nil then
   redis.call('LTRIM', CHANGES, -CHANGES_MAX, -1)
   local rate_before = line.rate
   set(line, change)
+  for _, lane in ipairs(line.lanes) do
+    lane.weight = (change.lane_weights or {})[lane.name] or lane.weight
+  end
   if change.rate_per_minute then
     line.ramp_over_ms = 0
   end

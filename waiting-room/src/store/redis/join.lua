@@ -1,45 +1,140 @@
--- Gives out the next numbers; the first ones go in at once if the room is calm, or lets everybody pass.
--- ARGV: time and caller's state, count, nonce (16 hexadecimal digits). Answers {snapshot, first, admitted, session_ms}.
+-- Gives each joiner the next number of its lane; the first ones go in at once if the room is calm, or lets everybody
+-- pass. An identity that has a number gets that one again.
+-- ARGV: time and caller's state, nonce (16 hexadecimal digits), joiners...: `<lane>x<count>` for so many who follow each
+-- other, or `<lane>i<16 bytes>` for one with an identity. Answers {snapshot, session_ms, {what, number, count, ...}}: `count`
+-- new numbers from `number` on, the first `admitted` of whom are in; or the number that an identity had.
+
+local NEW, KNOWN, USED, REFUSED = 0, 1, 2, 3
 
 local line, refusal = load()
 if not line then
   return refusal
 end
-local count, nonce = tonumber(ARGV[2]), ARGV[3]
-if not takes(line) then
-  return refuse(line, 'CLOSED nobody joins now, by the state or the schedule')
+local nonce, known, total = ARGV[2], {}, 0
+
+local joiners, ids = {}, {}
+for index = 3, #ARGV do
+  local lane, kind = string.match(ARGV[index], '^(%d+)([xi])')
+  local rest = string.sub(ARGV[index], #lane + 2)
+  local joiner = { lane = line.lanes[tonumber(lane) + 1], count = kind == 'x' and tonumber(rest) or 1 }
+  if kind == 'i' then
+    joiner.identity, ids[#ids + 1] = rest, rest
+  end
+  joiners[#joiners + 1], total = joiner, total + joiner.count
+end
+if #ids > 0 then
+  for index, number in ipairs(redis.call('HMGET', IDS, unpack(ids))) do
+    known[ids[index]] = tonumber(number)
+  end
 end
 
 -- Nobody waits: nobody is overtaken by someone who goes in at once.
 local function is_calm()
-  return admits(line) and line.cursor == line.issued and called_waiting(line) == 0
+  for _, lane in ipairs(line.lanes) do
+    if lane.cursor ~= lane.issued or called_waiting(lane) > 0 then
+      return false
+    end
+  end
+  return admits(line)
 end
 
-local admitted = 0
+local places = 0
 if line.method == 'pass_through' then
-  admitted = admits(line) and count or 0
+  places = admits(line) and math.huge or 0
 elseif is_calm() then
-  admitted = math.min(people_within(line, 0), count, room_inside(line))
+  places = math.min(people_within(line, 0), room_inside(line))
 end
-if line.queue_max > 0 and admitted == 0 and waiting(line) >= line.queue_max then
-  return refuse(line, 'FULL as many people wait as may')
-end
-if count > NUMBER_MAX - line.issued then
-  return refuse(line, 'FULL the room has no numbers left')
-end
-if registers(line) then
-  register(line, count, nonce)
-end
-local first = line.issued + 1
-line.issued = line.issued + count
-if admitted > 0 then
-  line.cursor = first + admitted - 1
-  local numbers = {}
-  for number = first, line.cursor do
-    numbers[#numbers + 1] = number
+
+-- Why nobody gets a number, if so: for the whole group.
+local function why_not()
+  if not takes(line) then
+    return 'CLOSED nobody joins now, by the state or the schedule'
   end
-  enter(line, numbers)
+  if line.queue_max > 0 and places == 0 and over_lanes(line, waiting) >= line.queue_max then
+    return 'FULL as many people wait as may'
+  end
+  for _, lane in ipairs(line.lanes) do
+    if total > NUMBER_MAX - lane.issued then
+      return 'FULL the room has no numbers left'
+    end
+  end
+  return nil
 end
-line.version = line.version + 1
+
+local closed, refusals = why_not(), { FULL = 0, CLOSED = 1, NOLANE = 2 }
+local NO_LANE = 'NOLANE the room has no such lane'
+local answers, given, refused_first, at_once, fresh_ids = {}, 0, nil, {}, {}
+
+local function answer(what, number, count, admitted)
+  for _, value in ipairs({ what, number, count, admitted }) do
+    answers[#answers + 1] = value
+  end
+end
+
+local function give(joiner)
+  local had = joiner.identity and known[joiner.identity]
+  if had then
+    given = given + 1
+    return answer(KNOWN, had, 1, 0)
+  end
+  local lane, why = joiner.lane, closed
+  if not lane then
+    why = NO_LANE
+  end
+  if why then
+    refused_first = refused_first or why
+    return answer(REFUSED, refusals[string.match(why, '^%u+')], joiner.count, 0)
+  end
+  lane.given = (lane.given or 0) + joiner.count
+  local first, admitted = lane.issued + lane.given - joiner.count + 1, math.min(places, joiner.count)
+  places = places - admitted
+  for n = first, first + admitted - 1 do
+    at_once[#at_once + 1] = { lane, n }
+  end
+  if joiner.identity then
+    known[joiner.identity] = numbered(lane, first)
+    fresh_ids[#fresh_ids + 1] = joiner.identity
+    fresh_ids[#fresh_ids + 1] = int(known[joiner.identity])
+  end
+  given = given + 1
+  return answer(NEW, numbered(lane, first), joiner.count, admitted)
+end
+
+for _, joiner in ipairs(joiners) do
+  give(joiner)
+end
+if given == 0 then
+  return refuse(line, refused_first)
+end
+local any, numbers = false, {}
+table.sort(at_once, function(one, other)
+  return numbered(one[1], one[2]) < numbered(other[1], other[2])
+end)
+for _, one in ipairs(at_once) do
+  one[1].cursor = one[2]
+  numbers[#numbers + 1] = numbered(one[1], one[2])
+end
+for _, lane in ipairs(line.lanes) do
+  if lane.given then
+    any = true
+    if registers(line) then
+      register(lane, lane.given, nonce)
+    end
+    lane.issued = lane.issued + lane.given
+  end
+end
+enter(line, numbers)
+if any then
+  line.version = line.version + 1
+end
+if #fresh_ids > 0 then
+  redis.call('HSET', IDS, unpack(fresh_ids))
+end
+for index = 1, #answers, 4 do
+  local number = answers[index + 1]
+  if answers[index] == KNOWN and is_spent(lane_of(line, number), within_lane(number)) then
+    answers[index] = USED
+  end
+end
 save(line)
-return { snapshot(line), first, admitted, line.session_ms }
+return { snapshot(line), line.session_ms, answers }

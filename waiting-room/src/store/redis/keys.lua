@@ -1,8 +1,8 @@
 -- Put before every operation, after the constants of the pure `Line`, whose rules these scripts follow: a differential
 -- test compares every answer. Then come `meter`, `schedule`, `people` and `line`.
 --
--- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns), keen (two sets), seen (two bitmaps), live
--- (sorted set), changes (list). ARGV[1] is `now late epoch version life`: the time in epoch milliseconds (0 for the
+-- KEYS: line (hash), recent (two hashes that take turns), live (sorted set), changes (list), ids (hash), and for each lane
+-- that the caller knows of spent (bitmap), keen (two sets), seen (two bitmaps). ARGV[1] is `now late epoch version life`: the time in epoch milliseconds (0 for the
 -- server's own; only tests send another), the time after which the caller waits no more (0: unknown), and the youngest
 -- state of this line that the caller has seen (zeros: none). A line that is older than that is not touched: this server
 -- lost it, or was behind when it took over, and `restore` comes first. Numbers stay below 2^53, where Lua counts exactly.
@@ -13,9 +13,24 @@ for number in string.gmatch(ARGV[1], '%-?%d+') do
 end
 local NOW, LATE, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = unpack(STATE)
 
-local LINE, SPENT, RECENT = KEYS[1], KEYS[2], { [0] = KEYS[3], [1] = KEYS[4] }
-local KEEN, SEEN = { [0] = KEYS[5], [1] = KEYS[6] }, { [0] = KEYS[7], [1] = KEYS[8] }
-local LIVE, CHANGES = KEYS[9], KEYS[10]
+local LINE, RECENT, LIVE, CHANGES, IDS = KEYS[1], { [0] = KEYS[2], [1] = KEYS[3] }, KEYS[4], KEYS[5], KEYS[6]
+local KEYS_SHARED, KEYS_A_LANE = 6, 5
+local LANES_KNOWN = (#KEYS - KEYS_SHARED) / KEYS_A_LANE
+
+-- A number has its lane in its high bits; lanes count from 0.
+local LANE_UNIT = 2 ^ 32
+
+local function lane_of(line, number)
+  return line.lanes[math.floor(number / LANE_UNIT) + 1]
+end
+
+local function within_lane(number)
+  return number % LANE_UNIT
+end
+
+local function numbered(lane, n)
+  return lane.index * LANE_UNIT + n
+end
 
 local function int(number)
   return string.format('%.0f', number)

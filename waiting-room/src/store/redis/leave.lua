@@ -6,9 +6,10 @@ if not line then
   return refusal
 end
 local number = tonumber(ARGV[2])
+local lane, n = lane_of(line, number), within_lane(number)
 local waits_for_draw = line.method == 'draw' and registers(line)
-if not waits_for_draw and number >= 1 and number <= line.issued and use_up(number) then
-  nobody_waits_for(line, number)
+if not waits_for_draw and lane and n >= 1 and n <= lane.issued and use_up(lane, n) then
+  nobody_waits_for(lane, n)
   line.version = line.version + 1
 end
 save(line)

@@ -1,32 +1,37 @@
 -- The people of a line: whose number is used up, who was called, who is here, who is inside.
 
 -- One bit a number: used up, by going in or by leaving.
-local function is_spent(number)
-  return redis.call('GETBIT', SPENT, int(number)) == 1
+local function is_spent(lane, n)
+  return redis.call('GETBIT', lane.SPENT, int(n)) == 1
+end
+
+-- Whether this number of the lane was given out and has not been used up.
+local function holds(lane, n)
+  return n >= 1 and n <= lane.issued and not is_spent(lane, n)
 end
 
 -- Whether it was not used up before.
-local function use_up(number)
-  return redis.call('SETBIT', SPENT, int(number), 1) == 0
+local function use_up(lane, n)
+  return redis.call('SETBIT', lane.SPENT, int(n), 1) == 0
 end
 
 -- Calls are rows {slot, first, last, expected}, oldest first.
-local function expected(line)
-  return sum(line.calls, 4)
+local function expected(lane)
+  return sum(lane.calls, 4)
 end
 
-local function note_call(line, first, last, here)
-  local slot, newest = math.floor(line.line_ms / CALL_SLOT_MS), line.calls[#line.calls]
+local function note_call(line, lane, first, last, here)
+  local slot, newest = math.floor(line.line_ms / CALL_SLOT_MS), lane.calls[#lane.calls]
   if newest and newest[1] == slot then
     newest[3], newest[4] = last, newest[4] + here
   else
-    line.calls[#line.calls + 1] = { slot, first, last, here }
+    lane.calls[#lane.calls + 1] = { slot, first, last, here }
   end
 end
 
-local function done(line, number)
-  for _, call in ipairs(line.calls) do
-    if call[2] <= number and number <= call[3] then
+local function done(lane, n)
+  for _, call in ipairs(lane.calls) do
+    if call[2] <= n and n <= call[3] then
       call[4] = math.max(0, call[4] - 1)
       return
     end
@@ -34,15 +39,15 @@ local function done(line, number)
 end
 
 -- Called people who asked to go in a moment ago and found no budget.
-local function keen(line)
-  return line.keen0 + line.keen1
+local function keen(lane)
+  return lane.keen0 + lane.keen1
 end
 
-local function keen_done(line, number)
+local function keen_done(lane, n)
   for half = 0, 1 do
     local count = 'keen' .. half
-    if line[count] > 0 and redis.call('SREM', KEEN[half], int(number)) == 1 then
-      line[count] = line[count] - 1
+    if lane[count] > 0 and redis.call('SREM', lane.KEEN[half], int(n)) == 1 then
+      lane[count] = lane[count] - 1
       return true
     end
   end
@@ -50,59 +55,68 @@ local function keen_done(line, number)
 end
 
 -- Whoever asked in vain is here.
-local function ask_again(line, number)
-  local was_keen = keen_done(line, number)
+local function ask_again(line, lane, n)
+  local was_keen = keen_done(lane, n)
   local half = line.keen_window % 2
-  redis.call('SADD', KEEN[half], int(number))
-  line['keen' .. half] = line['keen' .. half] + 1
+  redis.call('SADD', lane.KEEN[half], int(n))
+  lane['keen' .. half] = lane['keen' .. half] + 1
   if not was_keen then
-    done(line, number)
+    done(lane, n)
   end
 end
 
-local function called_waiting(line)
-  return expected(line) + keen(line)
+local function called_waiting(lane)
+  return expected(lane) + keen(lane)
 end
 
 -- Gaps are rows {first, last}: numbers that were skipped when the line was restored, and that nobody holds.
-local function waiting(line)
-  local people = line.issued - line.cursor + called_waiting(line)
-  for _, gap in ipairs(line.gaps) do
-    people = people - math.max(0, gap[2] - math.max(gap[1] - 1, line.cursor))
+local function waiting(lane)
+  local people = lane.issued - lane.cursor + called_waiting(lane)
+  for _, gap in ipairs(lane.gaps) do
+    people = people - math.max(0, gap[2] - math.max(gap[1] - 1, lane.cursor))
   end
   return people
 end
 
+-- The sum of something over all lanes.
+local function over_lanes(line, of)
+  local total = 0
+  for _, lane in ipairs(line.lanes) do
+    total = total + of(lane)
+  end
+  return total
+end
+
 -- Two bits a position: heard of in this window, or in the one before (never both).
-local function unsee(line, position, half)
+local function unsee(lane, position, half)
   local count = 'seen' .. half
-  if line[count] > 0 and redis.call('GETBIT', SEEN[half], int(position)) == 1 then
-    redis.call('SETBIT', SEEN[half], int(position), 0)
-    line[count] = line[count] - 1
+  if lane[count] > 0 and redis.call('GETBIT', lane.SEEN[half], int(position)) == 1 then
+    redis.call('SETBIT', lane.SEEN[half], int(position), 0)
+    lane[count] = lane[count] - 1
   end
 end
 
-local function see(line, position)
+local function see(line, lane, position)
   local half = line.seen_window % 2
   local count = 'seen' .. half
-  unsee(line, position, 1 - half)
-  if redis.call('SETBIT', SEEN[half], int(position), 1) == 0 then
-    line[count] = line[count] + 1
+  unsee(lane, position, 1 - half)
+  if redis.call('SETBIT', lane.SEEN[half], int(position), 1) == 0 then
+    lane[count] = lane[count] + 1
   end
 end
 
 -- Whether nodes report, and for long enough that who was not heard of is away.
-local function is_known(line)
-  return line.known_to > 0 and line.line_ms - line.reported_at <= PRESENCE_MS
+local function is_known(line, lane)
+  return lane.known_to > 0 and line.line_ms - lane.reported_at <= PRESENCE_MS
 end
 
 -- This number went in or left.
-local function nobody_waits_for(line, number)
-  if not keen_done(line, number) then
-    done(line, number)
+local function nobody_waits_for(lane, n)
+  if not keen_done(lane, n) then
+    done(lane, n)
   end
-  unsee(line, number, 0)
-  unsee(line, number, 1)
+  unsee(lane, n, 0)
+  unsee(lane, n, 1)
 end
 
 -- Live sessions, by number; the score is when they end. Of those inside before a loss only their count is known.
@@ -126,15 +140,12 @@ local function room_inside(line)
   return math.max(0, line.max_active - active(line))
 end
 
--- Two keys take turns: one is emptied when its turn comes again. `counts` names the fields that count what is in them.
-local function rotate(line, field, window_ms, keys, counts)
+-- Of two keys that take turns one is emptied when its turn comes again; `empty` is called for it.
+local function rotate(line, field, window_ms, empty)
   local window = math.floor(line.line_ms / window_ms)
   for half = 0, 1 do
     if window > line[field] + 1 or (window > line[field] and half == window % 2) then
-      redis.call('UNLINK', keys[half])
-      if counts then
-        line[counts .. half] = 0
-      end
+      empty(half)
     end
   end
   line[field] = math.max(line[field], window)
@@ -142,15 +153,27 @@ end
 
 -- Calls, seconds (rows {second, people}), whoever was heard of and sessions are over in time.
 local function forget(line)
-  while line.calls[1] and line.calls[1][1] * CALL_SLOT_MS + EXPECTED_MS <= line.line_ms do
-    table.remove(line.calls, 1)
+  for _, lane in ipairs(line.lanes) do
+    while lane.calls[1] and lane.calls[1][1] * CALL_SLOT_MS + EXPECTED_MS <= line.line_ms do
+      table.remove(lane.calls, 1)
+    end
   end
   while line.seconds[1] and line.seconds[1][1] + SECONDS <= math.floor(line.line_ms / 1000) do
     table.remove(line.seconds, 1)
   end
-  rotate(line, 'keen_window', KEEN_MS, KEEN, 'keen')
-  rotate(line, 'seen_window', PRESENCE_MS, SEEN, 'seen')
-  rotate(line, 'window', REPEAT_MS, RECENT)
+  local function in_lanes(keys, counts)
+    return function(half)
+      for _, lane in ipairs(line.lanes) do
+        redis.call('UNLINK', lane[keys][half])
+        lane[counts .. half] = 0
+      end
+    end
+  end
+  rotate(line, 'keen_window', KEEN_MS, in_lanes('KEEN', 'keen'))
+  rotate(line, 'seen_window', PRESENCE_MS, in_lanes('SEEN', 'seen'))
+  rotate(line, 'window', REPEAT_MS, function(half)
+    redis.call('UNLINK', RECENT[half])
+  end)
   redis.call('ZREMRANGEBYSCORE', LIVE, '-inf', int(line.line_ms))
   if line.unknown_until_ms <= line.line_ms then
     line.unknown = 0
@@ -177,8 +200,9 @@ local function enter(line, numbers)
   end
   local entered = {}
   for _, number in ipairs(numbers) do
-    use_up(number)
-    nobody_waits_for(line, number)
+    local lane, n = lane_of(line, number), within_lane(number)
+    use_up(lane, n)
+    nobody_waits_for(lane, n)
     at[number] = line.line_ms
     if line.method ~= 'pass_through' then
       at[number] = line.line_ms + wait_ms(line, 1)

@@ -2,24 +2,66 @@
 -- What is higher stays. Numbers skip ahead, past any that were given out in the moment that nobody here has seen, and
 -- the meter begins with all that it can owe: places that were given ahead of time may begin yet. Every node that has seen
 -- the line does it once. An opening that is due comes with the next operation: it must not make an older line look young.
--- ARGV: time and caller's state, the youngest snapshot (JSON), session_ms. Answers the snapshot.
+-- ARGV: time and caller's state, the youngest snapshot (JSON), session_ms, the lanes of the settings (JSON). Answers the
+-- snapshot.
 
 local highest = cjson.decode(ARGV[2])
-for _, name in ipairs({ 'issued', 'cursor', 'drawn', 'digest' }) do
-  highest[name] = highest.lanes[1][name]
+local line, unread = load_any()
+if unread then
+  return unread
 end
-local line = load_any()
 local life = line and line.life or 0
+
+local function sum_of(lanes, name)
+  local total = 0
+  for _, lane in ipairs(lanes) do
+    total = total + lane[name]
+  end
+  return total
+end
+
+-- The lanes that were seen, in their order, because numbers tell lanes by it; then those of this line that were not, in
+-- which nobody has a number.
+local function merge_lanes()
+  local mine = line.lanes
+  line.lanes = {}
+  for index, seen in ipairs(highest.lanes) do
+    local at = index
+    for other, lane in ipairs(mine) do
+      at = lane.name == seen.name and other or at
+    end
+    local known = mine[at] and mine[at].name == seen.name and mine[at]
+    local lane = add_lane(line, seen.name, seen.weight, known and known.weight_set or 0)
+    if known and known.index == lane.index then
+      known.weight = lane.weight
+      line.lanes[index] = known
+    end
+  end
+  for _, lane in ipairs(mine) do
+    local is_new = #line.lanes < LANES_MAX
+    for _, other in ipairs(line.lanes) do
+      is_new = is_new and other.name ~= lane.name
+    end
+    if is_new then
+      add_lane(line, lane.name, lane.weight, lane.weight_set)
+    end
+  end
+end
 
 -- What only grows.
 local function merge()
   line.version = math.max(line.version, highest.version) + 1
-  line.issued = math.max(line.issued, highest.issued)
-  line.cursor = math.max(line.cursor, highest.cursor)
+  for index, seen in ipairs(highest.lanes) do
+    local lane = line.lanes[index]
+    if lane then
+      lane.issued = math.max(lane.issued, seen.issued)
+      lane.cursor = math.max(lane.cursor, seen.cursor)
+      lane.drawn = math.max(lane.drawn, seen.drawn)
+    end
+  end
   line.total = math.max(line.total, highest.admitted)
-  line.drawn = math.max(line.drawn, highest.drawn)
   local was_open = line.opens_at_ms > 0 and (highest.phase == 'running' or highest.phase == 'over')
-  if was_open or highest.drawn > 0 then
+  if was_open or sum_of(highest.lanes, 'drawn') > 0 then
     line.opened = 1
   end
 end
@@ -29,18 +71,19 @@ local function take_settings()
   if highest.burst == math.max(1, math.floor(line.rate / 60)) then
     line.burst = 0 -- It is the one that follows the rate.
   end
-  line.digest, line.ramp_over_ms = highest.digest, 0
+  line.ramp_over_ms = 0
   if highest.ramp ~= cjson.null then
     begin_ramp(line, highest.ramp)
   end
 end
 
-local function skip_numbers()
-  local first = line.issued + 1
-  line.issued = math.max(line.issued, math.min(highest.issued + RESTORE_GAP, NUMBER_MAX))
-  if line.issued >= first then
-    line.gaps[#line.gaps + 1] = { first, line.issued }
+local function skip_numbers(lane, seen)
+  local first = lane.issued + 1
+  lane.issued = math.max(lane.issued, math.min(seen.issued + RESTORE_GAP, NUMBER_MAX))
+  if lane.issued >= first then
+    lane.gaps[#lane.gaps + 1] = { first, lane.issued }
   end
+  lane.digest, lane.calls = seen.digest, {}
 end
 
 -- Who was inside is not known any more, only how many: they count for as long as a session lasts.
@@ -53,17 +96,29 @@ end
 
 local function begin_life()
   take_settings()
+  merge_lanes()
   merge()
-  skip_numbers()
+  for index, seen in ipairs(highest.lanes) do
+    skip_numbers(line.lanes[index], seen)
+  end
   count_the_unknown()
   line.life = math.max(life, SEEN_LIFE) + 1
-  line.units, line.calls = -AHEAD_MS * line.rate, {}
+  line.units = -AHEAD_MS * line.rate
 end
 
 local is_foreign = line and line.epoch ~= highest.epoch
-if not line or (is_foreign and line.issued <= highest.issued) then
+if not line or (is_foreign and sum_of(line.lanes, 'issued') <= sum_of(highest.lanes, 'issued')) then
+  local lanes = line and line.lanes
   line = begin(highest.epoch, highest.version)
   line.session_ms = tonumber(ARGV[3])
+  if lanes then
+    line.lanes = {}
+    for _, lane in ipairs(lanes) do
+      add_lane(line, lane.name, lane.weight, lane.weight_set)
+    end
+  else
+    follow(line, cjson.decode(ARGV[4]))
+  end
   begin_life()
 elseif is_foreign then
   -- Two lines began while they did not know of each other. The longer one stays.

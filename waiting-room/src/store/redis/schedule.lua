@@ -43,9 +43,9 @@ local function registers(line)
   return line.opens_at_ms > 0 and line.opened == 0
 end
 
--- Adds a group to the digest of the registrations; the nonce is 16 hexadecimal digits.
-local function register(line, count, nonce)
-  line.digest = redis.sha1hex(line.digest .. ':' .. int(count) .. ':' .. nonce)
+-- Adds a group to the digest of a lane's registrations; the nonce is 16 hexadecimal digits.
+local function register(lane, count, nonce)
+  lane.digest = redis.sha1hex(lane.digest .. ':' .. int(count) .. ':' .. nonce)
 end
 
 -- The opening, once its time has come. A draw gives positions anew, so those that nobody holds are anywhere.
@@ -53,8 +53,11 @@ local function open_when_due(line)
   local now = phase(line)
   if registers(line) and (now == 'running' or now == 'over') then
     line.opened = 1
-    if line.method == 'draw' and line.cursor == 0 then
-      line.drawn, line.gaps = line.issued, {}
+    for _, lane in ipairs(line.lanes) do
+      lane.drawn = line.method == 'draw' and lane.cursor == 0 and lane.issued or 0
+      if lane.drawn > 0 then
+        lane.gaps = {}
+      end
     end
     line.version = line.version + 1
   end

@@ -10,6 +10,7 @@ const SHARED: &str = concat!(
     include_str!("meter.lua"),
     include_str!("schedule.lua"),
     include_str!("people.lua"),
+    include_str!("share.lua"),
     include_str!("line.lua"),
 );
 
@@ -126,6 +127,11 @@ fn constants() -> String {
         ("EXPECTED_MS", rule::EXPECTED_MS.unsigned_abs()),
         ("REPEAT_MS", rule::REPEAT_MS.unsigned_abs()),
         ("NEAR_MIN", rule::NEAR_MIN.into()),
+        ("LANES_MAX", rule::LANES_MAX as u64),
+        ("TAKES_PART_MS", rule::TAKES_PART_MS.unsigned_abs()),
+        ("HOLD_MS", rule::HOLD_MS.unsigned_abs()),
+        ("HOLD_INSIDE_MS", rule::HOLD_INSIDE_MS.unsigned_abs()),
+        ("CREDIT_PLACES", rule::CREDIT_PLACES.unsigned_abs()),
         ("SECONDS", rule::SECONDS.unsigned_abs()),
     ];
     table.iter().fold(String::new(), |mut lua, (name, value)| {

@@ -1,8 +1,8 @@
 //! The scripts against the pure line: random operations at given times, every answer compared.
 
 use super::*;
-use crate::line::tests::{Model, Step, any_change_in_full, any_jump_back, any_pause, any_step_in_full};
-use crate::line::{Line, Method, RoomState, Session};
+use crate::line::tests::{Model, Step, any_change_in_full, any_jump_back, any_lanes, any_pause, any_step_in_full};
+use crate::line::{LaneInitial, Line, Method, RoomState, Session, numbered};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::io::Write;
 use tokio::runtime::Runtime;
@@ -23,11 +23,10 @@ fn address(variable: &str) -> Option<String> {
 async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, step: &Step) -> Result<(), TestCaseError> {
     let epoch = model.0.snapshot().epoch;
     match step {
-        Step::Join(count) => {
+        Step::Join(joiners) => {
             let nonce = now_ms.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let joiners = Joiner::many(*count as usize);
-            let joined = model.join_with(now_ms, &joiners, nonce).map_err(StoreError::from);
-            prop_assert_eq!(store.join_at(room, now_ms, &joiners, nonce).await, joined);
+            let joined = model.join_with(now_ms, joiners, nonce).map_err(StoreError::from);
+            prop_assert_eq!(store.join_at(room, now_ms, joiners, nonce).await, joined);
         }
         Step::Claim(numbers) => {
             prop_assert_eq!(store.claim_at(room, now_ms, epoch, numbers).await, Ok(model.claim(now_ms, numbers)));
@@ -35,7 +34,8 @@ async fn run(store: &RedisStore, model: &mut Model, room: &str, now_ms: i64, ste
         Step::Tick => prop_assert_eq!(store.tick_at(room, now_ms).await, Ok(model.tick(now_ms))),
         Step::Change(change) => {
             let changed = store.change_at(room, now_ms, "ann \"a\"", change).await;
-            prop_assert_eq!(changed, Ok(model.change_by(now_ms, "ann \"a\"", change)));
+            let expected = model.try_change_by(now_ms, "ann \"a\"", change).map_err(StoreError::from);
+            prop_assert_eq!(changed, expected);
         }
         Step::Seen(positions) => {
             prop_assert_eq!(store.seen_at(room, now_ms, positions).await, Ok(model.seen(now_ms, positions)));
@@ -98,7 +98,7 @@ impl Pair<'_> {
             }
             Fate::Lost => {
                 self.model.lose(1, &self.initial);
-                edit(self.store, &self.room, "if key ~= KEYS[10] then redis.call('DEL', key) end").await;
+                edit(self.store, &self.room, "if key ~= KEYS[5] then redis.call('DEL', key) end").await;
             }
             // The beginning is the epoch: not another line.
             Fate::BegunAnew(_) if now_ms.unsigned_abs() == highest.epoch => return Ok(()),
@@ -111,12 +111,12 @@ impl Pair<'_> {
 
     async fn begin_anew(&mut self, now_ms: i64, count: u32) -> Result<(), TestCaseError> {
         self.other.known.lock().expect("not poisoned").remove(&self.room);
-        edit(self.store, &self.room, "if key ~= KEYS[10] then redis.call('DEL', key) end").await;
+        edit(self.store, &self.room, "if key ~= KEYS[5] then redis.call('DEL', key) end").await;
         self.model.lose(now_ms, &self.initial);
         let begun = self.other.ensure_at(&self.room, now_ms, &self.initial).await;
         prop_assert_eq!(begun, Ok(self.model.ensure(now_ms, &self.initial)));
         if count > 0 {
-            run(self.other, &mut self.model, &self.room, now_ms, &Step::Join(count)).await?;
+            run(self.other, &mut self.model, &self.room, now_ms, &Step::Join(Joiner::many(count as usize))).await?;
         }
         Ok(())
     }
@@ -136,7 +136,8 @@ impl Pair<'_> {
             prop_assert_eq!(told, Ok(self.model.sessions(now_ms, &renew, &end)));
         }
         prop_assert_eq!(store.changes_at(&room, now_ms).await, Ok(self.model.changes(now_ms)));
-        let longer = RoomInitial { session_ms: 1_000, ..self.initial.clone() };
+        let more = ["members", "press"].map(|name| LaneInitial { name: name.to_owned(), weight: 5 });
+        let longer = RoomInitial { session_ms: 1_000, lanes: more.to_vec(), ..self.initial.clone() };
         prop_assert_eq!(store.ensure_at(&room, now_ms, &longer).await, Ok(self.model.ensure(now_ms, &longer)));
         forget(store, &room).await;
         Ok(())
@@ -147,7 +148,8 @@ impl Pair<'_> {
 fn any_initial() -> impl Strategy<Value = RoomInitial> {
     let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
     let opens = prop::option::of((1..20_000_i64).prop_map(|ms| BEGIN_MS + ms));
-    (rate, 0..10_u32, opens, any_change_in_full()).prop_map(|(rate_per_minute, burst, opens_at_ms, change)| {
+    let rest = (any_change_in_full(), any_lanes());
+    (rate, 0..10_u32, opens, rest).prop_map(|(rate_per_minute, burst, opens_at_ms, (change, lanes))| {
         let any = RoomInitial {
             rate_per_minute,
             burst,
@@ -161,7 +163,7 @@ fn any_initial() -> impl Strategy<Value = RoomInitial> {
             opens_at_ms: change.opens_at_ms,
             closes_at_ms: change.closes_at_ms,
             session_renewal: change.session_renewal.unwrap_or_default(),
-            lanes: Vec::new(),
+            lanes,
         };
         match opens_at_ms {
             None => any,
@@ -198,7 +200,7 @@ fn agrees(variable: &str, cases: u32) {
 async fn edit(store: &RedisStore, room: &str, each: &str) {
     let code = format!("for _, key in ipairs(KEYS) do local copy = key .. ':copy' {each} end return 0");
     let script = script::Whole { sha1: redis::Script::new(&code).get_hash().to_owned(), code };
-    let _: i64 = store.connection.run(&script, &keys(room), "0 0 0 0 0", &[]).await.expect("edited");
+    let _: i64 = store.connection.run(&script, &keys(room, LANES_MAX), "0 0 0 0 0", &[]).await.expect("edited");
 }
 
 async fn forget(store: &RedisStore, room: &str) {
@@ -220,6 +222,49 @@ fn the_scripts_agree_with_the_line_behind_sentinel() {
     agrees("VESTIBULE_TEST_REDIS_SENTINEL_URL", 16);
 }
 
+/// Lanes that people of several always ask for: whose turn it is, and what is held back for whom.
+#[test]
+fn the_scripts_share_the_rate_as_the_line_does() {
+    let Some(address) = address("VESTIBULE_TEST_REDIS_URL") else { return };
+    let runtime = Runtime::new().expect("a runtime");
+    let store = runtime.block_on(RedisStore::open(&address)).expect("the server of the test");
+    let rate = prop_oneof![30..=300_u32, Just(6_000)];
+    let cap = prop_oneof![3 => Just(0), 1 => 1..8_u32];
+    let who = prop::collection::vec((0..3_u8, 0..12_u64, 1..6_u64), 1..4);
+    let story = prop::collection::vec((prop_oneof![0..60_i64, 0..700_i64], who, 0..4_u8), 20..160);
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() });
+    let result = runner.run(&(rate, cap, any_lanes(), story), |(rate_per_minute, max_active, lanes, story)| {
+        let initial = RoomInitial { rate_per_minute, max_active, session_ms: 4_000, lanes, ..RoomInitial::default() };
+        let room = format!("share-{}", uuid::Uuid::now_v7().simple());
+        let mut model = Model::begin(BEGIN_MS, &initial);
+        runtime.block_on(async {
+            store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
+            let mut now_ms = BEGIN_MS;
+            for lane in 0..model.0.snapshot().lanes.len() {
+                let joiners = vec![Joiner { lane: lane as u8, identity: None }; 300];
+                run(&store, &mut model, &room, now_ms, &Step::Join(joiners)).await?;
+            }
+            for (pause_ms, who, ticks) in story {
+                now_ms += pause_ms;
+                if ticks == 0 {
+                    run(&store, &mut model, &room, now_ms, &Step::Tick).await?;
+                }
+                // People near each lane's front, most of whom have been called.
+                let snapshot = model.0.snapshot();
+                let near = |&(lane, back, count): &(u8, u64, u64)| {
+                    let cursor = snapshot.lane(lane.into()).map_or(0, |lane| lane.cursor);
+                    (0..count).map(move |nth| numbered(lane.into(), cursor.saturating_sub(back) + nth))
+                };
+                run(&store, &mut model, &room, now_ms, &Step::Claim(who.iter().flat_map(near).collect())).await?;
+            }
+            forget(&store, &room).await;
+            Ok(())
+        })
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 #[test]
 fn time_passes_in_a_room_that_only_refuses() {
     let Some(address) = address("VESTIBULE_TEST_REDIS_URL") else { return };
@@ -231,8 +276,8 @@ fn time_passes_in_a_room_that_only_refuses() {
         let mut model = Model::begin(BEGIN_MS, &initial);
         store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
         let drain = RoomChange { state: Some(RoomState::Draining), ..RoomChange::default() };
-        let before = [(0, Step::Join(5)), (0, Step::Tick), (0, Step::Change(drain))];
-        let refused = [1_500, 3_000, 4_500].map(|ms| (ms, Step::Join(1)));
+        let before = [(0, Step::Join(Joiner::many(5))), (0, Step::Tick), (0, Step::Change(drain))];
+        let refused = [1_500, 3_000, 4_500].map(|ms| (ms, Step::Join(Joiner::many(1))));
         let after = [(4_500, Step::Claim(vec![1, 2, 3, 4, 5]))];
         for (ms, step) in before.into_iter().chain(refused).chain(after) {
             run(&store, &mut model, &room, BEGIN_MS + ms, &step).await.unwrap_or_else(|error| panic!("{error}"));
@@ -332,7 +377,8 @@ fn a_million_people_in_line_take_less_than_a_byte_each() {
                 .to_owned(),
             sha1: "0".repeat(40),
         };
-        let bytes: u64 = store.connection.run(&usage, &keys(&room), "0 0 0 0 0", &[]).await.expect("measured");
+        let bytes: u64 =
+            store.connection.run(&usage, &keys(&room, LANES_MAX), "0 0 0 0 0", &[]).await.expect("measured");
         assert!(bytes <= issued, "{bytes} bytes for {issued} people");
         writeln!(std::io::stderr(), "{bytes} bytes for {issued} people in line").expect("stderr");
         forget(&store, &room).await;
@@ -365,11 +411,12 @@ fn who_went_in_is_forgotten_after_two_windows() {
         let joined = store.join_at(&room, BEGIN_MS + 1_500, &Joiner::many(1), 7).await.expect("joined");
         assert_eq!(joined.admitted().len(), 1);
         let count = script::Whole {
-            code: "return redis.call('EXISTS', KEYS[3]) + redis.call('EXISTS', KEYS[4])".to_owned(),
+            code: "return redis.call('EXISTS', KEYS[2]) + redis.call('EXISTS', KEYS[3])".to_owned(),
             sha1: "0".repeat(40),
         };
-        let recent =
-            async || -> i64 { store.connection.run(&count, &keys(&room), "0 0 0 0 0", &[]).await.expect("counted") };
+        let recent = async || -> i64 {
+            store.connection.run(&count, &keys(&room, LANES_MAX), "0 0 0 0 0", &[]).await.expect("counted")
+        };
         assert_eq!(recent().await, 1);
         for step in 1..=30 {
             store.tick_at(&room, BEGIN_MS + 1_500 + step * 2_000).await.expect("ticked");

@@ -1,5 +1,5 @@
--- Calls the next people until those who ask cover the next seconds of budget, and passes over who is away; never past the
--- last number.
+-- Calls the next people until those who ask cover the next seconds of budget, each lane its part of it, and passes over who
+-- is away; never past the last number.
 -- ARGV: time and caller's state. Answers the snapshot.
 
 local CHUNK_BYTES = 256
@@ -23,24 +23,27 @@ local function bits(key)
   end
 end
 
-local known = is_known(line)
-local is_spent, is_seen, was_seen = bits(SPENT), bits(SEEN[0]), bits(SEEN[1])
-
-local function is_here(position)
-  if is_spent(position) then
-    return false
+-- Tells of positions of a lane whether their holders may be here.
+local function presence_in(lane)
+  local known = is_known(line, lane)
+  local is_used, is_seen, was_seen = bits(lane.SPENT), bits(lane.SEEN[0]), bits(lane.SEEN[1])
+  return function(position)
+    if is_used(position) then
+      return false
+    end
+    return not known or position > lane.known_to or is_seen(position) or was_seen(position)
   end
-  return not known or position > line.known_to or is_seen(position) or was_seen(position)
 end
 
--- How far the cursor moves to pass so many people who may be here, and how many it passes. Numbers that were skipped when
--- the line was restored are passed over at once.
-local function reach(people)
-  local last, up_to, here = math.min(line.issued, line.cursor + CALL_SCAN_MAX), line.cursor, 0
+-- How far the cursor moves to pass so many people who may be here, and how many it passes; it looks at `scan` positions at
+-- most. Numbers that were skipped when the line was restored are passed over at once.
+local function reach(lane, people, scan)
+  local is_here = presence_in(lane)
+  local last, up_to, here = math.min(lane.issued, lane.cursor + scan), lane.cursor, 0
   while here < people and up_to < last do
-    local gap = line.gaps[1]
+    local gap = lane.gaps[1]
     if gap and up_to + 1 >= gap[1] then
-      table.remove(line.gaps, 1)
+      table.remove(lane.gaps, 1)
       up_to = math.max(up_to, gap[2])
     else
       up_to = up_to + 1
@@ -52,22 +55,34 @@ local function reach(people)
   return up_to, here
 end
 
--- How many more must be called for those who ask to cover the next seconds.
-local function wanted()
+local cover = math.min(math.max(COVER_MIN, people_within(line, COVER_MS)), math.max(room_inside(line), 1))
+local shares = shares_of(line)
+
+-- How many more of a lane must be called for those who ask to cover its part of the next seconds.
+local function wanted(lane)
   if line.method == 'pass_through' then
     return math.huge
   end
-  local cover = math.min(math.max(COVER_MIN, people_within(line, COVER_MS)), math.max(room_inside(line), 1))
-  local each = known and line.cursor < line.known_to and CALLED_PER_MISSING_KNOWN or CALLED_PER_MISSING_UNKNOWN
-  return math.max(0, cover - keen(line)) * each - expected(line)
+  local known = is_known(line, lane) and lane.cursor < lane.known_to
+  local each = known and CALLED_PER_MISSING_KNOWN or CALLED_PER_MISSING_UNKNOWN
+  local part = math.max(part_of(shares, cover, lane.index + 1), math.min(COVER_MIN, cover))
+  return math.max(0, part - keen(lane)) * each - expected(lane)
 end
 
 if admits(line) then
-  local first = line.cursor + 1
-  local last, here = reach(wanted())
-  if last >= first then
-    note_call(line, first, last, here)
-    line.cursor = last
+  local with_people = over_lanes(line, function(lane)
+    return lane.cursor < lane.issued and 1 or 0
+  end)
+  local scan, moved = math.floor(CALL_SCAN_MAX / math.max(1, with_people)), false
+  for _, lane in ipairs(line.lanes) do
+    local first = lane.cursor + 1
+    local last, here = reach(lane, wanted(lane), scan)
+    if last >= first then
+      note_call(line, lane, first, last, here)
+      lane.cursor, moved = last, true
+    end
+  end
+  if moved then
     line.version = line.version + 1
   end
 end

@@ -1,0 +1,78 @@
+//! Joiners as `join.lua` reads them, and what it answers. People of one lane who follow each other are one word.
+
+use super::answer::{Learn, Seen, SnapshotAnswer, short};
+use crate::line::{Given, Joined, Joiner, Refused, Session};
+use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
+
+/// The arguments of a join.
+pub(super) fn arguments(joiners: &[Joiner], nonce: u64) -> Vec<Vec<u8>> {
+    let mut words = vec![format!("{nonce:016x}").into_bytes()];
+    for run in joiners.chunk_by(|one, next| one.identity.is_none() && one == next) {
+        let Some(Joiner { lane, identity }) = run.first() else { continue };
+        words.push(match identity {
+            Some(identity) => [format!("{lane}i").as_bytes(), &identity.0].concat(),
+            None => format!("{lane}x{}", run.len()).into_bytes(),
+        });
+    }
+    words
+}
+
+/// The answer of `join`: a row of four for each word.
+pub(super) struct JoinAnswer {
+    seen: Seen,
+    session_ms: i64,
+    rows: Vec<u64>,
+}
+
+impl FromRedisValue for JoinAnswer {
+    fn from_redis_value(value: Value) -> Result<JoinAnswer, ParsingError> {
+        let (SnapshotAnswer(seen), session_ms, rows): (_, _, Vec<u64>) = from_redis_value(value)?;
+        let whole = rows.len() % 4 == 0;
+        whole.then_some(JoinAnswer { seen, session_ms, rows }).ok_or_else(|| short("a joiner"))
+    }
+}
+
+impl JoinAnswer {
+    pub(super) fn joined(self) -> Joined {
+        let JoinAnswer { seen: Seen { snapshot, .. }, session_ms, rows } = self;
+        let mut given = Vec::new();
+        for row in rows.chunks_exact(4) {
+            let &[what, number, count, admitted] = row else { continue };
+            given.extend((0..count).map(|nth| match what {
+                0 => {
+                    let session = || Session::derive(snapshot.epoch, number + nth, 0, session_ms);
+                    Given::New { number: number + nth, session: (nth < admitted).then(session) }
+                }
+                1 | 2 => Given::Known { number, used: what == 2 },
+                _ => Given::Refused(match number {
+                    0 => Refused::Full,
+                    1 => Refused::Closed,
+                    _ => Refused::NoLane,
+                }),
+            }));
+        }
+        Joined { given, snapshot }
+    }
+}
+
+impl Learn for JoinAnswer {
+    fn seen(&self) -> &Seen {
+        &self.seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::Identity;
+
+    #[test]
+    fn who_follow_each_other_are_one_word() {
+        let (one, other) = (Joiner::default(), Joiner { lane: 1, identity: None });
+        let known = Joiner { lane: 1, identity: Some(Identity([7; 16])) };
+        let words = arguments(&[one, one, one, other, known, known, one], 255);
+        let identity = [b"1i".as_slice(), &[7; 16]].concat();
+        let wanted: [&[u8]; 6] = [b"00000000000000ff", b"0x3", b"1x1", &identity, &identity, b"0x1"];
+        assert_eq!(words, wanted);
+    }
+}
