@@ -6,6 +6,7 @@ use super::{
     machine::Line,
     room::{Method, RoomChange},
     schedule::Ramping,
+    spent::Spent,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,9 +68,11 @@ impl Line {
             Effect::Opened { drawn } => {
                 self.schedule.opened = true;
                 self.schedule.drawn = *drawn;
-                // A draw gives positions anew, so those that nobody holds are anywhere.
+                // A draw gives positions anew, so what was known of one tells nothing about who has it now.
                 if *drawn > 0 {
                     self.gaps.clear();
+                    self.spent = Spent::default();
+                    self.presence.begin_again();
                 }
             }
             Effect::Claimed { numbers } => {

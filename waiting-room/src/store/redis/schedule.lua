@@ -48,13 +48,17 @@ local function register(line, count, nonce)
   line.digest = redis.sha1hex(line.digest .. ':' .. int(count) .. ':' .. nonce)
 end
 
--- The opening, once its time has come. A draw gives positions anew, so those that nobody holds are anywhere.
+-- The opening, once its time has come. A draw gives positions anew, so what was known of one tells nothing about who has
+-- it now.
 local function open_when_due(line)
   local now = phase(line)
   if registers(line) and (now == 'running' or now == 'over') then
     line.opened = 1
     if line.method == 'draw' and line.cursor == 0 then
       line.drawn, line.gaps = line.issued, {}
+      redis.call('UNLINK', SPENT, SEEN[0], SEEN[1])
+      line.seen0, line.seen1, line.reported_at = 0, 0, 0
+      line.known_to, line.watch_to, line.watch_at = 0, 0, 0
     end
     line.version = line.version + 1
   end
