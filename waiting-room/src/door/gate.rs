@@ -23,6 +23,9 @@ use crate::store::StoreError;
 /// First come, first served: there is one lane.
 pub(super) const LANE: u8 = 0;
 
+/// How long a ticket is believed of a line that this node, whose store answers, has not seen, in milliseconds.
+const YOUNGER_MS: i64 = 15_000;
+
 /// How long the token of a request that need not wait lasts, in milliseconds.
 const BYPASS_TOKEN_MS: i64 = 60_000;
 
@@ -129,10 +132,14 @@ impl Gate {
     }
 
     /// The ticket behind a text, if it is one of this line: signed by us, for this room, in this life of the line.
-    /// A ticket of a younger line than this node has seen is kept: the next tick will know it.
+    /// A ticket of a younger line than this node has seen is kept for a while: the next tick will know it, unless that
+    /// line gave way to an older one.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        (ticket.epoch >= room.snapshot().epoch && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
+        let seen = room.snapshot().epoch;
+        let may_come = || !room.store_ok() || self.now_ms().saturating_sub(ticket.issued_at_ms) <= YOUNGER_MS;
+        let holds = ticket.epoch == seen || ticket.epoch > seen && may_come();
+        (holds && ticket.lane == LANE && ticket.number > 0).then_some(ticket)
     }
 
     /// `repeats`: it may be the repeat of a request whose answer was lost, so a session that has just ended holds still.
