@@ -32,6 +32,11 @@ fn in_order(line: &mut Snapshot) {
     line.method = line::Method::Fcfs;
 }
 
+fn in_order_later(line: &mut Snapshot) {
+    in_order(line);
+    line.opens_at_ms = Some(line.at_ms + 3_600_000);
+}
+
 fn sold_out(line: &mut Snapshot) {
     prequeue(line);
     line.state = RoomState::SoldOut;
@@ -140,6 +145,17 @@ async fn before_the_opening_the_line_is_not_told_who_is_there() {
     poll(&world, &cookie).await;
     world.door.gate().rooms.get("demo").unwrap().report().await;
     assert_eq!(world.store.seen.lock().unwrap()[told..], [[0; 0]; 0]);
+}
+
+#[tokio::test]
+async fn an_opening_that_is_put_off_is_news() {
+    let world = world(in_order).await;
+    let (cookie, _) = join(&world).await;
+    let path = format!("{ROOM}/ticket");
+    let first = world.json(Method::GET, &path, &cookie).await;
+    let headers = [("cookie", cookie.as_str()), ("if-none-match", first.headers["etag"].to_str().unwrap())];
+    show(&world, in_order_later).await;
+    assert_eq!(world.send(Method::GET, &path, &headers, "").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
