@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub digest: String,
     /// People called or near the front who were seen lately and have not gone in.
     pub present: u64,
+    /// Numbers not called yet that nobody holds, from first to last: they were left out when the line was restored.
+    pub skipped: Vec<(u64, u64)>,
     /// The store's clock at this answer, epoch milliseconds. For display only.
     pub at_ms: i64,
 }
@@ -71,7 +73,8 @@ impl Snapshot {
 
     /// People not called yet and people called a short while ago who have not gone in.
     pub fn waiting(&self) -> u64 {
-        self.issued.saturating_sub(self.cursor).saturating_add(self.called_waiting)
+        let uncalled = self.issued.saturating_sub(self.cursor);
+        uncalled.saturating_sub(self.nobody_up_to(self.issued)).saturating_add(self.called_waiting)
     }
 
     /// The positions up to this one are near the front: nodes report which of them they heard of.
@@ -86,7 +89,15 @@ impl Snapshot {
 
     /// How many people stand before this number; 0 when it is called. Never grows (invariant W7).
     pub fn ahead_of(&self, number: u64) -> u64 {
-        number.saturating_sub(self.cursor).saturating_sub(1)
+        let before = number.saturating_sub(1);
+        before.saturating_sub(self.cursor).saturating_sub(self.nobody_up_to(before))
+    }
+
+    /// How many of the numbers not called yet, up to this one, nobody holds.
+    fn nobody_up_to(&self, last: u64) -> u64 {
+        let nobody =
+            |&(first, end): &(u64, u64)| end.min(last).saturating_sub(self.cursor.max(first.saturating_sub(1)));
+        self.skipped.iter().map(nobody).sum()
     }
 }
 

@@ -246,6 +246,12 @@ impl Line {
             digest: self.schedule.digest.clone(),
             active: self.active(),
             present: self.presence.people(),
+            skipped: self
+                .gaps
+                .iter()
+                .filter(|gap| *gap.end() > self.cursor)
+                .map(|gap| gap.clone().into_inner())
+                .collect(),
         }
     }
 }

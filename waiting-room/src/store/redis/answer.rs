@@ -3,8 +3,8 @@
 use crate::line::{Audit, Claimed, Joined, Method, Phase, Ramp, RoomState, Session, Snapshot};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
-/// What a snapshot looks like on the way: numbers and words, each in the order of `line.lua`.
-type SnapshotRow = (Vec<i64>, Vec<String>);
+/// What a snapshot looks like on the way: numbers, words and gaps, each in the order of `line.lua`.
+type SnapshotRow = (Vec<i64>, Vec<String>, Vec<(u64, u64)>);
 
 /// The line as a script left it. Every answer has one.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub(super) struct ClaimAnswer {
 
 impl FromRedisValue for SnapshotAnswer {
     fn from_redis_value(value: Value) -> Result<SnapshotAnswer, ParsingError> {
-        let (numbers, words): SnapshotRow = from_redis_value(value)?;
+        let (numbers, words, skipped): SnapshotRow = from_redis_value(value)?;
         let number = |index: usize| numbers.get(index).copied().ok_or_else(|| short("a number"));
         let count = |index: usize| number(index).and_then(|value| u64::try_from(value).map_err(|_| short("a count")));
         let small = |index: usize| number(index).and_then(|value| u32::try_from(value).map_err(|_| short("a rate")));
@@ -85,6 +85,7 @@ impl FromRedisValue for SnapshotAnswer {
             ramp: (ramp.over_ms > 0).then_some(ramp),
             drawn: count(19)?,
             digest: word(4)?.to_owned(),
+            skipped,
         };
         let life = count(10)?;
         Ok(SnapshotAnswer(Seen { snapshot, life }))

@@ -95,9 +95,15 @@ local function refuse(line, words)
   return redis.error_reply(words)
 end
 
--- Numbers and words, in the order that the node reads them.
+-- Numbers, words and the gaps that are not passed yet, in the order that the node reads them.
 local function snapshot(line)
   local ramps = line.ramp_over_ms > 0
+  local skipped = {}
+  for _, gap in ipairs(line.gaps) do
+    if gap[2] > line.cursor then
+      skipped[#skipped + 1] = { gap[1], gap[2] }
+    end
+  end
   return {
     {
       line.version, line.epoch, line.issued, line.cursor, called_waiting(line), line.total, sum(line.seconds, 2), line.rate,
@@ -106,6 +112,7 @@ local function snapshot(line)
       ramps and line.ramp_to or 0, ramps and ramp_left_ms(line) or 0,
     },
     { line.state, line.message, line.method, phase(line), line.digest },
+    skipped,
   }
 end
 
