@@ -264,6 +264,7 @@ mod tests {
             line("demo", &snapshot());
             store_up("demo", false);
             provisional("demo");
+            eta("demo", Outcome::Inside);
             let_in_without_store("demo", OnStoreLoss::Open);
             operator_changed("demo");
             operator_login(Login::Accepted);

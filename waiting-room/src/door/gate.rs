@@ -21,6 +21,9 @@ use crate::path::Rules;
 use crate::settings::Clock;
 use crate::store::StoreError;
 
+/// How long a ticket is believed of a line that this node, whose store answers, has not seen, in milliseconds.
+const YOUNGER_MS: i64 = 15_000;
+
 /// How long the token of a request that need not wait lasts, in milliseconds.
 const BYPASS_TOKEN_MS: i64 = 60_000;
 
@@ -119,12 +122,14 @@ impl Gate {
     }
 
     /// The ticket behind a text, if it is one of this line: signed by us, for this room, in this life of the line.
-    /// A ticket of a younger line than this node has seen, or of a lane it has yet to hear of, is kept: the next tick will
-    /// know it.
+    /// A ticket of a younger line than this node has seen is kept for a while: the next tick will know it, unless that
+    /// line gave way to an older one. So is one of a lane that it has yet to hear of.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        let lane = usize::from(ticket.lane) < LANES_MAX;
-        (ticket.epoch >= room.snapshot().epoch && lane && ticket.number > 0).then_some(ticket)
+        let seen = room.snapshot().epoch;
+        let may_come = || !room.store_ok() || self.now_ms().saturating_sub(ticket.issued_at_ms) <= YOUNGER_MS;
+        let holds = ticket.epoch == seen || ticket.epoch > seen && may_come();
+        (holds && usize::from(ticket.lane) < LANES_MAX && ticket.number > 0).then_some(ticket)
     }
 
     /// `repeats`: it may be the repeat of a request whose answer was lost, so a session that has just ended holds still.
@@ -340,7 +345,7 @@ impl Gate {
 }
 
 /// Notes that somebody is there, if the line wants to know. By position: it is the one that a draw gave.
-pub(super) fn hear(room: &Room, place: Place, line: &Snapshot) {
+fn hear(room: &Room, place: Place, line: &Snapshot) {
     if wait::is_near(place, line) {
         room.reports().hear(place.position());
     }

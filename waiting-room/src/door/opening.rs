@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::gate::{Gate, Standing, Status, hear, place_of};
+use super::gate::{Gate, Standing, Status, place_of};
 use super::room::Room;
 use super::shut::Shut;
 use super::wait;
@@ -43,13 +43,11 @@ impl Gate {
         status: Status,
         next: Moment,
     ) -> Standing {
-        let place = place_of(room, ticket.as_ref(), &snapshot);
-        if let Some(place) = place {
-            hear(room, place, &snapshot);
-        }
+        // The line is not told who is there: pages wait for the opening without asking, and whoever has not asked while
+        // others did would be taken to be away.
         Standing {
             status,
-            place,
+            place: place_of(room, ticket.as_ref(), &snapshot),
             ticket,
             eta: None,
             poll_after_ms: wait::poll_at_opening_ms(next.left_ms, rand::random()),

@@ -288,6 +288,7 @@ impl Room {
             let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |snapshot| snapshot);
             if matches!(told, Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_))) {
                 self.reports.tell_again(end);
+                renew.iter().for_each(|session| self.reports.renew(session));
             }
         }
     }

@@ -113,8 +113,8 @@ impl Snapshot {
 
     /// How many people of its lane stand before this number; 0 when it is called. Never grows (invariant W7).
     pub fn ahead_of(&self, number: u64) -> u64 {
-        let cursor = self.lane(lane_of(number)).map_or(0, |lane| lane.cursor);
-        within_lane(number).saturating_sub(cursor).saturating_sub(1)
+        let (lane, position) = (self.lane(lane_of(number)), within_lane(number));
+        lane.map_or(position.saturating_sub(1), |lane| lane.ahead_of(position))
     }
 }
 
@@ -138,17 +138,33 @@ pub struct LaneSnapshot {
     pub drawn: u64,
     /// Digest of the registrations before the opening, hexadecimal; empty before the first one.
     pub digest: String,
+    /// Numbers not called yet that nobody holds, from first to last: they were left out when the line was restored.
+    pub skipped: Vec<(u64, u64)>,
 }
 
 impl LaneSnapshot {
     /// People not called yet and people called a short while ago who have not gone in.
     pub fn waiting(&self) -> u64 {
-        self.issued.saturating_sub(self.cursor).saturating_add(self.called_waiting)
+        let uncalled = self.issued.saturating_sub(self.cursor);
+        uncalled.saturating_sub(self.nobody_up_to(self.issued)).saturating_add(self.called_waiting)
     }
 
     /// The positions of this lane up to this one are near the front: nodes report which of them they heard of.
     pub fn near(&self, rate_per_minute: u32) -> u64 {
         near(self.cursor, rate_per_minute)
+    }
+
+    /// How many people stand before this position, which is one within the lane; 0 when it is called.
+    pub fn ahead_of(&self, position: u64) -> u64 {
+        let before = position.saturating_sub(1);
+        before.saturating_sub(self.cursor).saturating_sub(self.nobody_up_to(before))
+    }
+
+    /// How many of the numbers not called yet, up to this one, nobody holds.
+    fn nobody_up_to(&self, last: u64) -> u64 {
+        let nobody =
+            |&(first, end): &(u64, u64)| end.min(last).saturating_sub(self.cursor.max(first.saturating_sub(1)));
+        self.skipped.iter().map(nobody).sum()
     }
 }
 

@@ -164,11 +164,14 @@ impl Lane {
         }
     }
 
-    /// The opening; the first `drawn` have their positions by lot. Those that nobody holds are anywhere then.
+    /// The opening; the first `drawn` have their positions by lot.
     pub(super) fn open(&mut self, drawn: u64) {
         self.drawn = drawn;
+        // A draw gives positions anew, so what was known of one tells nothing about who has it now.
         if drawn > 0 {
             self.gaps.clear();
+            self.spent = Spent::default();
+            self.presence.begin_again();
         }
     }
 
@@ -219,7 +222,13 @@ impl Lane {
             present: self.presence.people(),
             drawn: self.drawn,
             digest: self.digest.clone(),
+            skipped: self.skipped(),
         }
+    }
+
+    /// The gaps that the cursor has not passed, from first to last.
+    fn skipped(&self) -> Vec<(u64, u64)> {
+        self.gaps.iter().filter(|gap| *gap.end() > self.cursor).map(|gap| gap.clone().into_inner()).collect()
     }
 }
 

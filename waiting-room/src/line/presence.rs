@@ -63,6 +63,11 @@ impl Presence {
         }
     }
 
+    /// Nothing is known of anybody.
+    pub(crate) fn begin_again(&mut self) {
+        *self = Presence { window: self.window, ..Presence::default() };
+    }
+
     /// A node reports, as every node does once a second, on the positions up to `near`.
     pub(crate) fn report(&mut self, line_ms: i64, near: u64) {
         if self.reported_at_ms.is_none_or(|at_ms| line_ms - at_ms > PRESENCE_MS) {

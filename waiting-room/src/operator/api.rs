@@ -95,6 +95,7 @@ pub(super) async fn apply(desk: &Desk, who: &Who, name: &str, change: &RoomChang
     let room = desk.door.gate().rooms.get(name).ok_or_else(unknown)?;
     change.check().map_err(|invalid| refuse(invalid.field, &invalid.to_string()))?;
     let before = room.snapshot();
+    change::in_order(change, &before)?;
     let after = room.change(who.as_str(), change).await.map_err(store_says)?;
     metrics::operator_changed(room.name());
     tracing::info!(

@@ -138,6 +138,31 @@ fn expected(field: &str) -> String {
     format!("{field} must be {what}")
 }
 
+/// Whether the times of the room would still make sense after a change of them.
+pub(super) fn in_order(change: &RoomChange, line: &Snapshot) -> Result<(), Problem> {
+    let asked = [change.prequeue_at_ms, change.opens_at_ms, change.closes_at_ms];
+    if change.method.is_none() && asked == [None; 3] {
+        return Ok(());
+    }
+    let after = |asked: Option<i64>, is: Option<i64>| asked.or(is).filter(|&at_ms| at_ms > 0);
+    let prequeue_ms = after(change.prequeue_at_ms, line.prequeue_at_ms);
+    let opens_ms = after(change.opens_at_ms, line.opens_at_ms);
+    let closes_ms = after(change.closes_at_ms, line.closes_at_ms);
+    let reversed = |first: Option<i64>, then: Option<i64>| first.zip(then).is_some_and(|(first, then)| first > then);
+    if reversed(prequeue_ms, opens_ms) {
+        return Err(refuse("opens_at", "opens_at must not be before prequeue_at"));
+    }
+    let last_ms = opens_ms.max(prequeue_ms);
+    if last_ms.zip(closes_ms).is_some_and(|(last_ms, closes_ms)| closes_ms <= last_ms) {
+        return Err(refuse("closes_at", "closes_at must be after opens_at and prequeue_at"));
+    }
+    // Only the lots of those who gather before an opening can be drawn; a draw that was made needs no opening any more.
+    if change.method.unwrap_or(line.method) == Method::Draw && opens_ms.is_none() && line.drawn() == 0 {
+        return Err(refuse("opens_at", "opens_at is needed for a draw: it is when the lots are drawn"));
+    }
+    Ok(())
+}
+
 /// The first field that a store did not take over, although it answered: one that is older than this node.
 pub(super) fn not_taken(change: &RoomChange, after: &Snapshot) -> Option<&'static str> {
     let time = |asked: Option<i64>, is: Option<i64>| asked.is_none_or(|at_ms| at_ms == is.unwrap_or(0));

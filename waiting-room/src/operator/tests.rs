@@ -260,7 +260,7 @@ async fn everything_that_is_changed_is_shown() {
     );
     assert_eq!((&room["session_renewal"], &room["ramp"]["to_per_minute"]), (&json!(true), &json!(800)));
     assert_eq!(room["state_why"], "People gather; the first are called at 2026-12-01T20:00:00Z.");
-    let gone = office.patch(r#"{"opens_at":null}"#).await.json();
+    let gone = office.patch(r#"{"opens_at":null,"method":"fcfs"}"#).await.json();
     assert_eq!((&gone["opens_at"], &gone["phase"]), (&Value::Null, &json!("running")));
 }
 
@@ -345,4 +345,27 @@ async fn what_is_not_there_is_a_problem() {
     assert_eq!(reply.headers["allow"], "GET, HEAD, POST");
     assert_eq!(office.send(Method::GET, "/assets/operator.css", &[], "").await.status, StatusCode::OK);
     assert_eq!(office.send(Method::GET, "/assets/none", &[], "").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_times_of_a_schedule_stay_in_their_order() {
+    let office = Office::new().await;
+    let at = |minutes: i64| NOW_MS + minutes * 60_000;
+    let draw = office.patch(r#"{"method":"draw"}"#).await;
+    assert_eq!((draw.status, draw.json()["field"].as_str()), (StatusCode::UNPROCESSABLE_ENTITY, Some("opens_at")));
+    let both = format!(r#"{{"prequeue_at":{},"opens_at":{},"method":"draw"}}"#, at(10), at(20));
+    assert_eq!(office.patch(&both).await.status, StatusCode::OK);
+    for (body, field) in [
+        (format!(r#"{{"prequeue_at":{}}}"#, at(21)), "opens_at"),
+        (format!(r#"{{"opens_at":{}}}"#, at(9)), "opens_at"),
+        (r#"{"opens_at":null}"#.to_owned(), "opens_at"),
+        (format!(r#"{{"closes_at":{}}}"#, at(20)), "closes_at"),
+    ] {
+        let refused = office.patch(&body).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {}", refused.body);
+        assert_eq!(refused.json()["field"].as_str(), Some(field), "{body}");
+    }
+    let later = format!(r#"{{"prequeue_at":{},"opens_at":{},"closes_at":{}}}"#, at(21), at(21), at(22));
+    assert_eq!(office.patch(&later).await.status, StatusCode::OK, "all of them together may move");
+    assert_eq!(office.patch(r#"{"message":"Soon"}"#).await.status, StatusCode::OK);
 }

@@ -103,6 +103,7 @@ impl<'a> Facts<'a> {
         (self.state, self.position, self.ahead, self.rate_per_minute, self.message).hash(&mut hasher);
         self.eta.map(|eta| (eta.low_ms, eta.high_ms)).hash(&mut hasher);
         self.remaining.map(|left| (left.free, left.held)).hash(&mut hasher);
+        self.opening.map(|opening| (opening.next_at_ms, opening.registered)).hash(&mut hasher);
         format!("W/\"{:016x}\"", hasher.finish())
     }
 

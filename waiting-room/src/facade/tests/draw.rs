@@ -27,6 +27,16 @@ fn prequeue(line: &mut Snapshot) {
     line.lanes[0].digest = "aa".to_owned();
 }
 
+fn in_order(line: &mut Snapshot) {
+    prequeue(line);
+    line.method = line::Method::Fcfs;
+}
+
+fn in_order_later(line: &mut Snapshot) {
+    in_order(line);
+    line.opens_at_ms = Some(line.at_ms + 3_600_000);
+}
+
 fn sold_out(line: &mut Snapshot) {
     prequeue(line);
     line.state = RoomState::SoldOut;
@@ -121,6 +131,31 @@ async fn in_the_prequeue_one_has_a_number_and_no_place() {
     let left = world.json(Method::DELETE, &format!("{ROOM}/ticket"), &cookie).await;
     assert_eq!((left.status, left.cookie().as_str()), (StatusCode::NO_CONTENT, "vestibule_ticket_demo="));
     assert_eq!(world.store.positions.lock().unwrap().clone(), Vec::<u64>::new());
+}
+
+/// Pages are told to wait for the opening without asking: if those who do ask were reported, the others would look as if
+/// they were away, and be passed over at the opening.
+#[tokio::test]
+async fn before_the_opening_the_line_is_not_told_who_is_there() {
+    let world = world(in_order).await;
+    world.door.gate().rooms.get("demo").unwrap().report().await;
+    let told = world.store.seen.lock().unwrap().len();
+    let (cookie, joined) = join(&world).await;
+    assert_eq!((&joined["state"], &joined["position"]), (&json!("prequeue"), &json!(3)));
+    poll(&world, &cookie).await;
+    world.door.gate().rooms.get("demo").unwrap().report().await;
+    assert_eq!(world.store.seen.lock().unwrap()[told..], [[0; 0]; 0]);
+}
+
+#[tokio::test]
+async fn an_opening_that_is_put_off_is_news() {
+    let world = world(in_order).await;
+    let (cookie, _) = join(&world).await;
+    let path = format!("{ROOM}/ticket");
+    let first = world.json(Method::GET, &path, &cookie).await;
+    let headers = [("cookie", cookie.as_str()), ("if-none-match", first.headers["etag"].to_str().unwrap())];
+    show(&world, in_order_later).await;
+    assert_eq!(world.send(Method::GET, &path, &headers, "").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::{Method, StatusCode};
 
 use super::harness::World;
+use crate::line::Snapshot;
 use crate::{RoomSettings, Settings};
 
 fn room(hosts: &[&str], paths: &[&str], open: &[&str]) -> RoomSettings {
@@ -72,4 +73,30 @@ async fn what_no_room_claims_is_nobodys() {
     let nowhere = world.json(Method::GET, "/", "").await;
     assert_eq!((nowhere.status, nowhere.code()), (StatusCode::NOT_FOUND, "room_unknown".to_owned()));
     assert_eq!(world.times_seen(), 0);
+}
+
+/// Two lines that began while their store knew of neither: the ticket of the one that did not stay.
+#[tokio::test]
+async fn a_ticket_of_a_line_that_never_comes_is_not_waited_with_forever() {
+    fn older(line: &mut Snapshot) {
+        line.epoch -= 1;
+    }
+    let world = world().await;
+    token(&world, "demo").await;
+    let held = world.send(Method::GET, "/buy/now", &[("host", "shop.example"), ("accept", "text/html")], "").await;
+    let ticket = held.cookie();
+    let poll = |path: &'static str, method: Method| {
+        let (world, ticket) = (&world, ticket.clone());
+        async move { world.json(method, path, &ticket).await }
+    };
+    let place = "/.waiting-room/rooms/demo/ticket";
+    *world.store.as_if.lock().unwrap() = Some(older);
+    world.door.check().await.unwrap();
+    let young = poll(place, Method::GET).await;
+    assert_eq!((young.status, young.json()["state"].as_str()), (StatusCode::OK, Some("one_moment")));
+    world.pass_ms(20_000).await;
+    assert_eq!(poll(place, Method::GET).await.code(), "ticket_invalid");
+    world.store.set_down(true);
+    assert!(world.door.check().await.is_err());
+    assert_eq!(poll(place, Method::GET).await.status, StatusCode::OK, "who cannot ask refuses nobody");
 }

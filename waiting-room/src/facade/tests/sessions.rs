@@ -128,6 +128,23 @@ async fn an_entry_that_is_used_goes_on_where_the_room_says_so() {
     }
 }
 
+/// An entry that goes on and of which the line does not know is inside without being counted.
+#[tokio::test]
+async fn a_renewal_that_the_line_did_not_hear_is_told_again() {
+    let mut renewing = settings();
+    renewing.rooms.get_mut("demo").unwrap().session_renewal = true;
+    let world = World::with(renewing).await;
+    let entry = world.entry().await;
+    world.pass_ms(8 * 60 * 1_000).await;
+    world.store.set_down(true);
+    let late = world.send(Method::GET, SEATS, &[("x-entry-token", &entry)], "").await;
+    assert!(late.headers.contains_key("x-entry-token"));
+    reported(&world).await;
+    world.store.set_down(false);
+    reported(&world).await;
+    assert_eq!(world.store.renewed.lock().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn rooms_that_are_shut_say_why_and_keep_who_is_inside() {
     for (state, code, status) in [

@@ -67,6 +67,21 @@ fn a_draw_gathers_people_opens_on_time_and_records_how_many_take_part() {
     assert_eq!(line.change(OPENS_MS + 4_250, &none).phase, Phase::Running);
 }
 
+/// W1: a place that somebody gave up before it was drawn is a place like any other.
+#[test]
+fn who_leaves_before_a_draw_that_was_chosen_late_takes_no_place_from_others() {
+    let mut line = Model::begin(BEGIN_MS, &RoomInitial { opens_at_ms: Some(OPENS_MS), ..initial(600, 9) });
+    line.join(BEGIN_MS, 3);
+    line.seen(BEGIN_MS, &[2, 3]);
+    line.leave(BEGIN_MS, 2);
+    line.change(BEGIN_MS, &RoomChange { method: Some(Method::Draw), ..RoomChange::default() });
+    pass(&mut line, BEGIN_MS, OPENS_MS - 250);
+    let opened = pass(&mut line, OPENS_MS, OPENS_MS + 2_000);
+    assert_eq!((opened.drawn(), opened.present()), (3, 0), "nobody was heard of at the place they have now");
+    let (claimed, _) = line.claim(OPENS_MS + 2_000, &[1, 2, 3]);
+    assert!(claimed.iter().all(|claimed| matches!(claimed, Claimed::Admitted(_))), "{claimed:?}");
+}
+
 #[test]
 fn a_jump_of_the_wall_clock_opens_nothing_and_an_outage_delays_nothing_for_long() {
     let scheduled = RoomInitial { opens_at_ms: Some(BEGIN_MS + 3_600_000), ..initial(600, 5) };

@@ -139,3 +139,26 @@ fn every_change_is_kept_and_can_be_undone() {
         (500, Some(600), Some(101))
     );
 }
+
+/// Otherwise a limit of people in line would turn everybody away for as long as the gap is not passed, and whoever comes
+/// after it would be told of a crowd that is not there.
+#[test]
+fn numbers_that_nobody_holds_neither_wait_nor_stand_in_front() {
+    let mut line = Model::begin(BEGIN_MS, &initial(60, 1));
+    line.join(BEGIN_MS, 9);
+    let paused = RoomChange { state: Some(RoomState::Paused), queue_max: Some(20), ..RoomChange::default() };
+    let seen = line.change(BEGIN_MS, &paused);
+    line.lose(BEGIN_MS + 250, &initial(60, 1));
+    let back = line.restore(BEGIN_MS + 500, &seen);
+    assert_eq!((back.issued(), back.waiting()), (1_009, 9));
+    let joined = line.join(BEGIN_MS + 750, 1);
+    let (mut last, mut ahead) = (joined.snapshot.clone(), 9);
+    assert_eq!((last.waiting(), last.ahead_of(joined.first()), last.ahead_of(9)), (10, 9, 8));
+    line.change(BEGIN_MS + 750, &RoomChange { state: Some(RoomState::Open), ..RoomChange::default() });
+    for now_ms in (BEGIN_MS + 1_000..BEGIN_MS + 60_000).step_by(250) {
+        last = line.tick(now_ms);
+        assert!(last.ahead_of(joined.first()) <= ahead, "W7");
+        ahead = last.ahead_of(joined.first());
+    }
+    assert!(last.is_called(joined.first()));
+}

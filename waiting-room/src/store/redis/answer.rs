@@ -5,7 +5,7 @@ use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
 /// What a snapshot looks like on the way: numbers, words and lanes, each in the order of `line.lua`.
 type SnapshotRow = (Vec<i64>, Vec<String>, Vec<LaneRow>);
-type LaneRow = (String, String, u32, u64, u64, u64, u64, u64);
+type LaneRow = (String, String, u32, u64, u64, u64, u64, u64, Vec<(u64, u64)>);
 
 /// The line as a script left it. Every answer has one.
 #[derive(Clone, Debug)]
@@ -79,8 +79,8 @@ impl FromRedisValue for SnapshotAnswer {
     }
 }
 
-fn lane((name, digest, weight, issued, cursor, called_waiting, present, drawn): LaneRow) -> LaneSnapshot {
-    LaneSnapshot { name, weight, issued, cursor, called_waiting, present, drawn, digest }
+fn lane((name, digest, weight, issued, cursor, called_waiting, present, drawn, skipped): LaneRow) -> LaneSnapshot {
+    LaneSnapshot { name, weight, issued, cursor, called_waiting, present, drawn, digest, skipped }
 }
 
 impl FromRedisValue for ChangesAnswer {

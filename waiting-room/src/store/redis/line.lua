@@ -159,12 +159,24 @@ local function refuse(line, words)
   return redis.error_reply(words)
 end
 
+-- The gaps of a lane that are not passed yet.
+local function skipped(lane)
+  local rows = {}
+  for _, gap in ipairs(lane.gaps) do
+    if gap[2] > lane.cursor then
+      rows[#rows + 1] = { gap[1], gap[2] }
+    end
+  end
+  return rows
+end
+
 -- Numbers, words and a row for each lane, in the order that the node reads them.
 local function snapshot(line)
   local ramps, lanes = line.ramp_over_ms > 0, {}
   for index, lane in ipairs(line.lanes) do
     lanes[index] = {
       lane.name, lane.digest, lane.weight, lane.issued, lane.cursor, called_waiting(lane), lane.seen0 + lane.seen1, lane.drawn,
+      skipped(lane),
     }
   end
   return {

@@ -48,7 +48,8 @@ local function register(lane, count, nonce)
   lane.digest = redis.sha1hex(lane.digest .. ':' .. int(count) .. ':' .. nonce)
 end
 
--- The opening, once its time has come. A draw gives positions anew, so those that nobody holds are anywhere.
+-- The opening, once its time has come. A draw gives positions anew, so what was known of one tells nothing about who has
+-- it now.
 local function open_when_due(line)
   local now = phase(line)
   if registers(line) and (now == 'running' or now == 'over') then
@@ -57,6 +58,9 @@ local function open_when_due(line)
       lane.drawn = line.method == 'draw' and lane.cursor == 0 and lane.issued or 0
       if lane.drawn > 0 then
         lane.gaps = {}
+        redis.call('UNLINK', lane.SPENT, lane.SEEN[0], lane.SEEN[1])
+        lane.seen0, lane.seen1, lane.reported_at = 0, 0, 0
+        lane.known_to, lane.watch_to, lane.watch_at = 0, 0, 0
       end
     end
     line.version = line.version + 1
