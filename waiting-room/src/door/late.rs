@@ -147,9 +147,11 @@ impl Room {
         }
     }
 
-    /// Whether nobody waits, as far as this node knows.
+    /// Whether the line lets people in as they join, as far as this node knows: nobody waits, and the cursor has passed what
+    /// was skipped.
     fn is_calm(&self) -> bool {
-        self.snapshot().waiting() == 0
+        let line = self.snapshot();
+        line.lanes.iter().all(|lane| lane.cursor == lane.issued && lane.called_waiting == 0)
     }
 
     /// The number of a provisional ticket, if there is one; whoever comes after all others are settled gets it now.
