@@ -1,6 +1,7 @@
 //! Who may pass: the verdict for one request, the proof that forwarding consumes, and what a node knows of each room.
 //! Renders nothing and forwards nothing.
 
+mod access;
 mod desk;
 mod gate;
 mod lots;
@@ -12,11 +13,13 @@ mod steer;
 mod verdict;
 mod wait;
 
+pub(crate) use access::Access;
+pub use access::AccessFiles;
 pub(crate) use desk::{Comer, NotJoined};
 pub(crate) use gate::{Gate, Gone, Grant, Standing, Status, Turn};
 pub(crate) use pass::Admitted;
 pub(crate) use room::{Room, Rooms};
 pub(crate) use shut::Shut;
 pub(crate) use steer::{AUTOPILOT, Steered};
-pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof};
+pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof, shown};
 pub(crate) use wait::{Eta, Place, eta, is_near, poll_after_ms};

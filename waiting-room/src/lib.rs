@@ -16,8 +16,13 @@ mod stock;
 pub mod store;
 mod visitor;
 
-pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_entry_key};
+pub use credential::{
+    BadAccess, BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_access_code, new_entry_key,
+};
+pub use door::AccessFiles;
 pub use facade::{Door, Secrets};
 pub use proxy::StrictWire;
-pub use settings::{BypassRule, Clock, JoinLimit, OpenError, ProofOfWork, RoomSettings, Settings};
+pub use settings::{
+    Access, AccessTokens, BypassRule, Clock, JoinLimit, OpenError, ProofOfWork, RoomSettings, Settings,
+};
 pub use stock::Remaining;

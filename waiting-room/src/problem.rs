@@ -26,6 +26,8 @@ pub(crate) enum Code {
     EntryRequired,
     EntryExpired,
     ProofRequired,
+    AccessRequired,
+    AccessRefused,
     CrossSite,
     RoomClosed,
     NotFound,
@@ -52,7 +54,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code, for the table in the README and the test that compares.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 30] = [
+    pub(crate) const ALL: [Code; 32] = [
         Code::RequestRefused,
         Code::PathRefused,
         Code::JsonMalformed,
@@ -62,6 +64,8 @@ impl Code {
         Code::EntryRequired,
         Code::EntryExpired,
         Code::ProofRequired,
+        Code::AccessRequired,
+        Code::AccessRefused,
         Code::CrossSite,
         Code::RoomClosed,
         Code::NotFound,
@@ -98,6 +102,8 @@ impl Code {
             Code::EntryRequired => ("entry_required", StatusCode::FORBIDDEN, AfterChange, "Entry is needed"),
             Code::EntryExpired => ("entry_expired", StatusCode::FORBIDDEN, AfterChange, "The entry has run out"),
             Code::ProofRequired => ("proof_required", StatusCode::FORBIDDEN, AfterChange, "A proof of work is needed"),
+            Code::AccessRequired => ("access_required", StatusCode::FORBIDDEN, AfterChange, "An access code is needed"),
+            Code::AccessRefused => ("access_refused", StatusCode::FORBIDDEN, AfterChange, "The access code is not known here"),
             Code::CrossSite => ("cross_site", StatusCode::FORBIDDEN, Never, "The request came from another site"),
             Code::RoomClosed => ("room_closed", StatusCode::FORBIDDEN, AfterChange, "The room is closed"),
             Code::NotFound => ("not_found", StatusCode::NOT_FOUND, Never, "There is nothing here"),
@@ -112,7 +118,7 @@ impl Code {
             Code::ValueRefused => ("value_refused", StatusCode::UNPROCESSABLE_ENTITY, AfterChange, "A value is out of range"),
             Code::Waiting => ("waiting", StatusCode::TOO_MANY_REQUESTS, Safe, "It is not your turn yet"),
             Code::TooManyJoins => ("too_many_joins", StatusCode::TOO_MANY_REQUESTS, Safe, "Too many have joined from your network"),
-            Code::LoginThrottled => ("too_many_tries", StatusCode::TOO_MANY_REQUESTS, Safe, "Too many attempts to log in"),
+            Code::LoginThrottled => ("too_many_tries", StatusCode::TOO_MANY_REQUESTS, Safe, "Too many attempts"),
             Code::HeadersTooLarge => ("headers_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, AfterChange, "The headers are too large"),
             Code::UpstreamUnreachable => ("upstream_unreachable", StatusCode::BAD_GATEWAY, Safe, "The shop cannot be reached"),
             Code::UpstreamFailed => ("upstream_failed", StatusCode::BAD_GATEWAY, Never, "The shop broke off its answer"),

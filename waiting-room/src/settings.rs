@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::uri::{Authority, Scheme};
@@ -12,8 +13,10 @@ use serde::Deserialize;
 use crate::line::{Autopilot, RoomInitial, RoomState, check_room_name};
 use crate::store;
 
+mod access;
 mod joining;
 
+pub use access::{Access, AccessTokens};
 pub use joining::{BypassRule, JoinLimit, ProofOfWork};
 
 /// Milliseconds since 1970, never going backwards.
@@ -109,6 +112,12 @@ pub struct RoomSettings {
     pub proof_of_work: ProofOfWork,
     /// Who need not wait.
     pub bypass: Vec<BypassRule>,
+    /// Who may join.
+    pub access: Access,
+    /// File of access codes, `code[,lane]` a line.
+    pub access_codes: Option<PathBuf>,
+    /// Tokens that say who somebody is.
+    pub access_tokens: Option<AccessTokens>,
 }
 
 impl Default for Settings {
@@ -165,6 +174,9 @@ impl Default for RoomSettings {
             join_limit: JoinLimit::default(),
             proof_of_work: ProofOfWork::default(),
             bypass: Vec::new(),
+            access: Access::Open,
+            access_codes: None,
+            access_tokens: None,
         }
     }
 }
@@ -249,6 +261,7 @@ impl RoomSettings {
         }
         self.join_limit.check(name)?;
         self.proof_of_work.check(name)?;
+        access::check(name, self)?;
         self.initial()
             .check()
             .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))

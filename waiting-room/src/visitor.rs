@@ -1,12 +1,14 @@
 //! What visitors see of the waiting room: the queue page, notices, and the JSON API under `/.waiting-room/`. Decides
 //! nothing about who may pass.
 
+mod access;
 mod api;
 pub(crate) mod asset;
 mod facts;
 pub(crate) mod page;
 mod reply;
 
+pub(crate) use access::ask_for_code;
 pub(crate) use api::own;
 pub(crate) use reply::{check, farewell, keep, refusal, waiting};
 

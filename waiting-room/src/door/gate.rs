@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::access::Proved;
 use super::desk::{Comer, NotJoined, is_full};
 use super::lots::Position;
 use super::pass::Admitted;
@@ -189,7 +190,7 @@ impl Gate {
     /// [`NotJoined`]: nobody is let in, and there is no number.
     pub(crate) async fn join(&self, room: &Room, comer: Comer<'_>) -> Result<Turn, NotJoined> {
         let joined = match self.ask(room, comer) {
-            Ok(()) => room.join().await.map_err(|error| NotJoined::by(error, &room.snapshot())),
+            Ok(proved) => room.join(&proved).await.map_err(|error| NotJoined::by(error, &room.snapshot())),
             Err(refused) => Err(refused),
         };
         let joining = joined.inspect_err(|refused| metrics::not_joined(room.name(), refused))?;
@@ -210,7 +211,7 @@ impl Gate {
     }
 
     /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
-    fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<(), NotJoined> {
+    fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<Proved, NotJoined> {
         let (desk, now_ms) = (room.desk(), self.now_ms());
         if let Some(shut) = Shut::of(&room.snapshot(), false) {
             return Err(NotJoined::Shut(shut));
@@ -219,7 +220,9 @@ impl Gate {
         if is_full(&room.snapshot()) {
             return Err(NotJoined::Full);
         }
-        let proof = match desk.proofs() {
+        let proved = room.access().prove(room.name(), comer.shown, comer.address, now_ms)?;
+        // Who has shown who they are need not work as well.
+        let proof = match desk.proofs().filter(|_| proved.identity.is_none()) {
             Some(proofs) => {
                 let name = comer.proof.and_then(|text| self.proofs.verify(text, room.name(), now_ms));
                 Some((proofs, name.ok_or(NotJoined::Proof)?))
@@ -229,7 +232,7 @@ impl Gate {
         desk.admit(comer.address, now_ms).map_err(|retry_after_ms| NotJoined::TooMany { retry_after_ms })?;
         match proof {
             Some((proofs, name)) if !proofs.first_use(name, now_ms) => Err(NotJoined::Proof),
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(proved),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{Access, Proved};
 use super::desk::Desk;
 use super::lots::{Lots, Position};
 use super::report::{Batch, Reports};
@@ -55,6 +56,7 @@ pub(crate) struct Room {
     store_ok: AtomicBool,
     lots: Lots,
     desk: Desk,
+    access: Access,
     reports: Reports,
     pub(super) steering: Steering,
 }
@@ -65,7 +67,7 @@ impl Room {
         name: &str,
         settings: &RoomSettings,
         store: Arc<dyn LineStore>,
-        keys: &TicketKeys,
+        (keys, access): (&TicketKeys, Access),
     ) -> Result<Room, StoreError> {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
         let lots = Lots::new(keys, name, &settings.beacon);
@@ -74,6 +76,7 @@ impl Room {
             name: name.to_owned(),
             reports: Reports::default(),
             desk: Desk::new(settings.join_limit, settings.proof_of_work),
+            access,
             settings: settings.clone(),
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -100,6 +103,16 @@ impl Room {
         &self.desk
     }
 
+    /// Who may join, and by which lane.
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Whether somebody with an access code can use it here.
+    pub(crate) fn takes_codes(&self) -> bool {
+        self.access.takes_codes()
+    }
+
     /// What the line is told of once a second.
     pub(super) fn reports(&self) -> &Reports {
         &self.reports
@@ -121,7 +134,9 @@ impl Room {
     }
 
     /// Draws a number.
-    pub(super) async fn join(&self) -> Result<Joining, StoreError> {
+    pub(super) async fn join(&self, proved: &Proved) -> Result<Joining, StoreError> {
+        // There is one lane so far, and a place for each who comes: this is where both are handed to the line.
+        tracing::debug!(room = self.name, lane = ?proved.lane, identified = proved.identity.is_some(), "joins");
         let joined = self.keep(in_time(self.store.join(&self.name, 1)).await, |joined| &joined.snapshot)?;
         metrics::joined(&self.name, joined.admitted.len());
         let session = joined.admitted.into_iter().find(|session| session.number == joined.first);
@@ -268,13 +283,13 @@ pub(crate) struct Rooms(BTreeMap<String, Room>);
 impl Rooms {
     /// Opens all rooms of the settings.
     pub(crate) async fn open(
-        settings: &BTreeMap<String, RoomSettings>,
+        settings: Vec<(&String, &RoomSettings, Access)>,
         store: &Arc<dyn LineStore>,
         keys: &TicketKeys,
     ) -> Result<Rooms, StoreError> {
         let mut rooms = BTreeMap::new();
-        for (name, room) in settings {
-            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), keys).await?);
+        for (name, room, access) in settings {
+            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), (keys, access)).await?);
         }
         Ok(Rooms(rooms))
     }

@@ -34,6 +34,8 @@ pub(crate) enum Verdict<'gate> {
     Wait(&'gate Room, Box<Standing>, Grant),
     /// Ask for a proof of work before a place is given.
     Prove(&'gate Room),
+    /// Ask for an access code before a place is given.
+    Ask(&'gate Room),
     /// Say why not.
     Refuse(Problem),
 }
@@ -58,12 +60,20 @@ impl Reads {
 
 impl<'a> Arrival<'a> {
     fn comer(&self) -> Comer<'a> {
-        Comer { address: self.address, proof: proof(self.headers) }
+        Comer { address: self.address, proof: proof(self.headers), shown: shown(self.headers) }
     }
 }
 
 /// Header in which a proof of work is sent.
 const PROOF_HEADER: &str = "x-waiting-room-proof";
+
+/// Header in which an access code or a token is sent. It goes no further than the door.
+const ACCESS_HEADER: &str = "x-waiting-room-access";
+
+/// The access code or token of a request.
+pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
+    headers.get(ACCESS_HEADER).map(|value| value.to_str().unwrap_or("?"))
+}
 
 /// The proof of work of a request.
 pub(crate) fn proof(headers: &HeaderMap) -> Option<&str> {
@@ -138,6 +148,9 @@ impl Gate {
             Ok(Turn::Wait(standing, grant)) => Verdict::Wait(room, standing, grant),
             Ok(Turn::Gone(_)) => Verdict::Refuse(Problem::new(Code::TicketSpent, "Join again for a new ticket.")),
             Err(NotJoined::Proof) if Reads::of(arrival.headers) == Reads::Page => Verdict::Prove(room),
+            Err(NotJoined::AccessMissing) if room.takes_codes() && Reads::of(arrival.headers) == Reads::Page => {
+                Verdict::Ask(room)
+            }
             Err(NotJoined::Shut(Shut::Early)) => {
                 Verdict::Wait(room, Box::new(self.standing(room, None)), Grant::default())
             }

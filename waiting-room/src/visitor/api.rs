@@ -7,6 +7,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::Visit;
+use super::access;
 use super::asset;
 use super::facts::{Facts, RoomFacts};
 use super::page::NoticePage;
@@ -27,6 +28,7 @@ enum Route<'a> {
     Entry(&'a str),
     Leave(&'a str),
     Draw(&'a str),
+    Access(&'a str),
 }
 
 impl Route<'_> {
@@ -42,6 +44,7 @@ impl Route<'_> {
             ["rooms", room, "entry"] => Some(Route::Entry(room)),
             ["rooms", room, "leave"] => Some(Route::Leave(room)),
             ["rooms", room, "draw"] => Some(Route::Draw(room)),
+            ["rooms", room, "access"] => Some(Route::Access(room)),
             _ => None,
         }
     }
@@ -51,6 +54,7 @@ impl Route<'_> {
             Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Challenge(_) | Route::Draw(_) => "GET, HEAD",
             Route::Tickets(_) | Route::Entry(_) | Route::Leave(_) => "POST",
             Route::Ticket(_) => "GET, HEAD, DELETE",
+            Route::Access(_) => "GET, HEAD, POST",
         }
     }
 
@@ -60,14 +64,14 @@ impl Route<'_> {
 }
 
 /// Answers a request to the door itself.
-pub(crate) async fn own(visit: Visit<'_>, rest: &str) -> Response<Body> {
-    match answer(visit, rest).await {
+pub(crate) async fn own(visit: Visit<'_>, rest: &str, body: Body) -> Response<Body> {
+    match answer(visit, rest, body).await {
         Ok(response) => response,
         Err(problem) => refusal(visit, problem),
     }
 }
 
-async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem> {
+async fn answer(visit: Visit<'_>, rest: &str, body: Body) -> Result<Response<Body>, Problem> {
     let nothing = || Problem::new(Code::NotFound, "The waiting room has no such page.");
     let route = Route::parse(rest).ok_or_else(nothing)?;
     if !route.allows(visit.method) {
@@ -82,6 +86,8 @@ async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem>
         Route::Asset(name) => file(visit, name).ok_or_else(nothing),
         Route::Room(name) => room(visit, name).map(|room| look(visit, room)),
         Route::Draw(name) => room(visit, name).map(|room| reply::json(StatusCode::OK, &room.draw())),
+        Route::Access(name) if visit.method == Method::POST => access::use_code(visit, room(visit, name)?, body).await,
+        Route::Access(name) => access::form(visit, room(visit, name)?).ok_or_else(nothing),
         Route::Challenge(name) => {
             let challenge = visit.gate.challenge(room(visit, name)?).ok_or_else(nothing)?;
             Ok(reply::json(StatusCode::OK, &challenge))
@@ -107,8 +113,10 @@ fn room<'a>(visit: Visit<'a>, name: &str) -> Result<&'a Room, Problem> {
 }
 
 /// The ticket of a request: the bearer of apps before the cookie of browsers.
-fn ticket(visit: Visit<'_>, room: &Room) -> Result<Ticket, Problem> {
+pub(super) fn ticket(visit: Visit<'_>, room: &Room) -> Result<Ticket, Problem> {
     let bearer = visit.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    // The shop's tokens say who somebody is; a ticket has no dot.
+    let bearer = bearer.filter(|value| !value.contains('.'));
     let name = ticket_cookie(room.name());
     let text = match bearer {
         Some(value) => value.strip_prefix("Bearer ").unwrap_or_default(),
@@ -139,7 +147,8 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
             .with("next_at_ms", standing.next.map(|next| next.at_ms))
             .retry_after(standing.poll_after_ms));
     }
-    let comer = Comer { address: visit.origin.address(), proof: proof(visit.headers) };
+    let comer =
+        Comer { address: visit.origin.address(), proof: proof(visit.headers), shown: access::shown_to_join(visit) };
     match visit.gate.join(room, comer).await {
         Ok(Turn::In(grant)) => {
             let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));

@@ -199,6 +199,9 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
         message: Some(line.message.clone()).filter(|message| !message.is_empty()),
         remaining: visit.stock.of(room.name()).map(|left| Left { free: left.free, held: left.held }),
         session_ms: room.session_ms(),
+        code_onward: room
+            .takes_codes()
+            .then(|| visit.path.map_or_else(|| "/".to_owned(), crate::path::CanonicalPath::with_query)),
     }
 }
 

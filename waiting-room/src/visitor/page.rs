@@ -43,6 +43,8 @@ pub(crate) struct QueuePage {
     pub(crate) remaining: Option<Left>,
     /// How long one may stay inside once let in, in milliseconds.
     pub(crate) session_ms: i64,
+    /// Where somebody with an access code goes on with it; `None` where codes are of no use.
+    pub(crate) code_onward: Option<String>,
 }
 
 /// What a place was drawn with.
@@ -144,6 +146,25 @@ pub(crate) struct CheckPage {
     /// The room's title for people.
     pub(crate) title: String,
 }
+
+/// The page that asks for an access code.
+#[derive(Template)]
+#[template(path = "door/access.html")]
+pub(crate) struct AccessPage {
+    /// The room's key, as in the API's paths.
+    pub(crate) room: String,
+    /// The room's title for people.
+    pub(crate) title: String,
+    /// Where to go with the place.
+    pub(crate) onward: String,
+    /// What was wrong with the code before.
+    pub(crate) error: Option<String>,
+}
+
+/// What a redirect shows.
+#[derive(Template)]
+#[template(source = "", ext = "html")]
+pub(crate) struct Empty;
 
 impl QueuePage {
     /// Progress in per mille: the part of the whole expected wait that is over. All of it for who is
