@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use crate::harness::{House, Running, until};
 
 #[path = "../../waiting-room/tests/redis_faults/server.rs"]
-mod server;
+pub(crate) mod server;
 
 use server::{RedisProcess, redis_is_here};
 

@@ -10,6 +10,7 @@ mod line_faults;
 mod operator;
 mod readme;
 mod restart;
+mod resume;
 mod roles;
 mod simulate;
 mod start;

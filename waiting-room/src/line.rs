@@ -13,6 +13,7 @@ mod effect;
 mod live;
 mod machine;
 mod meter;
+mod moved;
 mod presence;
 mod recovery;
 mod room;
@@ -31,6 +32,7 @@ pub(crate) use draw::final_seed;
 pub use draw::{DRAW_ALGORITHM, Draw, DrawEvidence, Refuted};
 pub(crate) use effect::{Effect, Entry};
 pub(crate) use machine::Line;
+pub use moved::{Generations, Move};
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {
@@ -40,6 +42,7 @@ pub(crate) mod rule {
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         machine::NUMBER_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
+        moved::MOVED_MAX,
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
         recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,

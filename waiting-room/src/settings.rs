@@ -359,6 +359,8 @@ mod tests {
             with(|s| s.rooms.entry("demo".to_owned()).or_default().beacon = "x".repeat(501)),
             "rooms.demo.beacon"
         );
+        let required = with(|s| s.rooms.entry("demo".to_owned()).or_default().access = Access::Required);
+        assert_eq!(required, "rooms.demo.access");
         let bounds = with(|s| {
             let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
             s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;

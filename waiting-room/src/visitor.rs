@@ -5,6 +5,7 @@ mod access;
 mod api;
 pub(crate) mod asset;
 mod facts;
+mod handover;
 pub(crate) mod page;
 mod reply;
 

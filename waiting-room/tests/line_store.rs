@@ -49,6 +49,8 @@ contract!(
     a_change_is_seen_by_other_handles,
     a_paused_room_lets_nobody_in,
     who_leaves_cannot_come_back,
+    a_place_goes_on_with_one_device,
+    moves_outlive_a_restart_and_a_loss,
     rooms_are_apart,
     wrong_calls_are_refused,
 );

@@ -22,7 +22,6 @@ pub(crate) fn spell(bits: u64, characters: u32) -> String {
 }
 
 /// What [`spell`] has spelled; at most twelve characters.
-#[cfg(test)]
 pub(crate) fn value(text: &str) -> Option<u64> {
     let digit = |byte: u8| ALPHABET.iter().position(|&known| known == byte).and_then(|at| u64::try_from(at).ok());
     let digits = text.bytes().map(digit).collect::<Option<Vec<u64>>>()?;

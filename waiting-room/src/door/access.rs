@@ -10,7 +10,7 @@ use crate::settings::{self, JoinLimit, RoomSettings};
 
 /// Wrong codes from one network on one node. A list of a million made codes has one in 2^40 of all; a network guesses
 /// one of them in two hundred years.
-const TRIES: JoinLimit = JoinLimit { per_minute: 10, burst: 10 };
+pub(super) const TRIES: JoinLimit = JoinLimit { per_minute: 10, burst: 10 };
 
 /// The texts of the files that the settings of a room name.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +59,11 @@ impl Access {
     /// Whether codes are of any use here.
     pub(super) fn takes_codes(&self) -> bool {
         !self.codes.is_empty()
+    }
+
+    /// Whether the shop's tokens are of any use here.
+    pub(super) fn takes_tokens(&self) -> bool {
+        self.tokens.is_some()
     }
 
     /// Who somebody is, by what they show. What is wrong is never taken for nothing: who has mistyped a code must not

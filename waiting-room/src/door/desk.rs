@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
 
+use super::gate::Gate;
+use super::room::Room;
 use super::shut::Shut;
 use super::verdict::line_unavailable;
+use crate::credential::Challenge;
 use crate::credential::proof::PROOF_MS;
 use crate::line::Snapshot;
 use crate::problem::{Code, Problem};
@@ -147,6 +150,15 @@ impl Desk {
     /// The proofs that are asked for, if any.
     pub(super) fn proofs(&self) -> Option<&Proofs> {
         self.proof.as_ref()
+    }
+}
+
+impl Gate {
+    /// A challenge for somebody who wants to join, if the room asks for proofs.
+    pub(crate) fn challenge(&self, room: &Room) -> Option<Challenge> {
+        let now_ms = self.now_ms();
+        let number_max = room.desk().proofs()?.next_number_max(room.snapshot().rate_per_minute, now_ms);
+        Some(self.proofs.challenge(room.name(), number_max, now_ms))
     }
 }
 

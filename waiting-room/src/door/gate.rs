@@ -13,7 +13,7 @@ use super::room::{Entered, Room, Rooms};
 use super::shut::Shut;
 use super::wait::{self, Eta, Place};
 use crate::credential::{
-    Challenge, Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
+    Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
 };
 use crate::line::{Phase, RoomState, Session, Snapshot};
 use crate::metrics;
@@ -25,6 +25,9 @@ const LANE: u8 = 0;
 /// While the store is away a page asks this often, in milliseconds, before jitter.
 const POLL_AWAY_MS: u64 = 4_000;
 
+/// A device that a place has left need not ask often, in milliseconds.
+const POLL_MOVED_MS: u64 = 60_000;
+
 /// How long the token of a request that need not wait lasts, in milliseconds.
 const BYPASS_TOKEN_MS: i64 = 60_000;
 
@@ -35,7 +38,7 @@ pub(crate) struct Gate {
     pub(super) tickets: TicketKeys,
     signer: EntrySigner,
     verifier: EntryVerifier,
-    proofs: ProofKey,
+    pub(super) proofs: ProofKey,
     clock: Clock,
 }
 
@@ -49,6 +52,8 @@ pub(crate) enum Status {
     Waiting,
     Called,
     Paused,
+    /// The place went on with another device.
+    Moved,
     /// Nobody goes in any more.
     Shut(Shut),
     /// The line cannot be seen right now.
@@ -106,6 +111,8 @@ pub(crate) enum Turn {
 pub(crate) enum Gone {
     Spent,
     Unknown,
+    /// The place goes on with another device.
+    Moved,
 }
 
 impl Gate {
@@ -159,13 +166,6 @@ impl Gate {
         Grant { ticket: None, entry: token.map(|token| Granted { token, expires_in_ms: room.session_ms() }) }
     }
 
-    /// What stands behind says that this entry is over: its place is free for the next, and it opens nothing more.
-    pub(crate) fn end(&self, room: &Room, entry: &Checked) {
-        // A renewal that is under way may have given a token that lasts longer than this one.
-        let until_ms = entry.until_ms().max(self.now_ms().saturating_add(room.session_ms()));
-        room.reports().end(entry.session(), self.now_ms(), until_ms);
-    }
-
     fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {
         let from_ms = self.now_ms();
         let (room, ticket, session) = (room.to_owned(), ticket.to_owned(), session.to_owned());
@@ -175,13 +175,6 @@ impl Gate {
     /// Whether these headers carry an entry that holds now.
     pub(crate) fn holds_entry(&self, headers: &HeaderMap, room: &Room) -> bool {
         entry_token(headers, room.name()).is_some_and(|token| self.pass_by_token(token, room, false).is_ok())
-    }
-
-    /// A challenge for somebody who wants to join, if the room asks for proofs.
-    pub(crate) fn challenge(&self, room: &Room) -> Option<Challenge> {
-        let now_ms = self.now_ms();
-        let number_max = room.desk().proofs()?.next_number_max(room.snapshot().rate_per_minute, now_ms);
-        Some(self.proofs.challenge(room.name(), number_max, now_ms))
     }
 
     /// Draws a number; if the room is calm, in at once.
@@ -200,6 +193,7 @@ impl Gate {
             lane: LANE,
             number: joining.number,
             issued_at_ms: self.now_ms(),
+            generation: 0,
         };
         let text = self.tickets.mint(&ticket);
         let entry = joining.session.and_then(|session| self.grant(&ticket, &session));
@@ -244,12 +238,16 @@ impl Gate {
     /// Asks to go in with a ticket. Costs a call to the store only if this node believes that the ticket is called.
     pub(crate) async fn enter(&self, room: &Room, ticket: Ticket) -> Turn {
         let mut standing = self.standing(room, Some(ticket.clone()));
+        if standing.status == Status::Moved {
+            return Turn::Gone(Gone::Moved);
+        }
         let place = standing.place.filter(|place| place.called);
         let still = matches!(standing.status, Status::Paused | Status::Early | Status::Prequeue | Status::Shut(_));
         let Some(place) = place.filter(|_| !still) else {
             return Turn::Wait(Box::new(standing), Grant::default());
         };
-        match room.claim(ticket.epoch, place.number).await {
+        match room.claim(&ticket, place.number).await {
+            Ok(Entered::Moved) => Turn::Gone(Gone::Moved),
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
                 Some(entry) => Turn::In(Grant { ticket: None, entry: Some(entry) }),
                 None => Turn::Wait(Box::new(standing), Grant::default()),
@@ -269,6 +267,14 @@ impl Gate {
     /// Where somebody stands, from this node's memory alone. Who is near the front is noted as being there.
     pub(crate) fn standing(&self, room: &Room, ticket: Option<Ticket>) -> Standing {
         let snapshot = room.snapshot();
+        if ticket.as_ref().is_some_and(|ticket| self.has_moved(room, ticket)) {
+            return Standing {
+                status: Status::Moved,
+                place: None,
+                poll_after_ms: POLL_MOVED_MS,
+                ..self.away(room, None)
+            };
+        }
         // A ticket of a line that this node has yet to see has a place, but nobody here knows how far in front.
         let seen = ticket.as_ref().is_none_or(|ticket| ticket.epoch == snapshot.epoch);
         if seen && let Some((status, next)) = self.before_opening(room, &snapshot) {

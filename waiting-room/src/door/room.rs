@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::access::{Access, Proved};
 use super::desk::Desk;
 use super::lots::{Lots, Position};
+use super::moved::Moved;
 use super::report::{Batch, Reports};
 use super::steer::Steering;
-use crate::credential::TicketKeys;
-use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, RoomChange, Session, Snapshot};
+use crate::credential::{Ticket, TicketKeys};
+use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, Generations, Move, RoomChange, Session, Snapshot};
 use crate::metrics;
 use crate::settings::RoomSettings;
 use crate::store::{BATCH_MAX, LineStore, StoreError};
@@ -43,6 +44,8 @@ pub(crate) enum Entered {
     /// The place is kept; ask again after so many milliseconds, if the line said so.
     NotYet(Option<u64>),
     Spent,
+    /// The place goes on with another device.
+    Moved,
     /// The line has never given out this number in this epoch.
     Unknown,
 }
@@ -55,6 +58,7 @@ pub(crate) struct Room {
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
     lots: Lots,
+    moved: Moved,
     desk: Desk,
     access: Access,
     reports: Reports,
@@ -82,6 +86,7 @@ impl Room {
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
             lots,
+            moved: Moved::new(),
             steering: Steering::default(),
         })
     }
@@ -111,6 +116,11 @@ impl Room {
     /// Whether somebody with an access code can use it here.
     pub(crate) fn takes_codes(&self) -> bool {
         self.access.takes_codes()
+    }
+
+    /// Whether somebody with a token of the shop can use it here.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        self.access.takes_tokens()
     }
 
     /// What the line is told of once a second.
@@ -154,13 +164,19 @@ impl Room {
     }
 
     /// Asks to go in with a position of an epoch.
-    pub(super) async fn claim(&self, epoch: u64, position: u64) -> Result<Entered, StoreError> {
+    pub(super) async fn claim(&self, ticket: &Ticket, position: u64) -> Result<Entered, StoreError> {
+        let epoch = ticket.epoch;
         let answer = in_time(self.store.claim(&self.name, epoch, &[position])).await;
         let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
         let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
         metrics::claimed(&self.name, &claimed);
         if snapshot.epoch != epoch {
             return Ok(Entered::Unknown);
+        }
+        // The reply counts every move before it. Who has not moved by then has the place; the line moves none that is used.
+        self.follow_moves(&snapshot).await?;
+        if self.moved.has_moved(ticket) {
+            return Ok(Entered::Moved);
         }
         Ok(match claimed {
             Claimed::Admitted(session) => Entered::In(session),
@@ -169,6 +185,37 @@ impl Room {
             Claimed::Spent => Entered::Spent,
             Claimed::Unknown => Entered::Unknown,
         })
+    }
+
+    /// The places that went on with another device.
+    pub(super) fn moved(&self) -> &Moved {
+        &self.moved
+    }
+
+    /// Lets places go on with another device; the generations of all that ever did.
+    pub(super) async fn move_places(&self, epoch: u64, moves: &[Move]) -> Result<Generations, StoreError> {
+        let answer = in_time(self.store.moves(&self.name, epoch, moves)).await;
+        let (generations, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
+        self.moved.learn(&snapshot, &generations);
+        Ok(generations)
+    }
+
+    /// Asks which places moved if the line has counted more than this node knows of, and tells what the line has lost.
+    async fn follow_moves(&self, line: &Snapshot) -> Result<(), StoreError> {
+        if self.moved.is_current(line) {
+            return Ok(());
+        }
+        let lost = {
+            let answer = in_time(self.store.moves(&self.name, line.epoch, &[])).await;
+            let (generations, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
+            let lost = self.moved.lost(snapshot.epoch, &generations);
+            self.moved.learn(&snapshot, &generations);
+            lost
+        };
+        for part in lost.chunks(BATCH_MAX) {
+            self.move_places(line.epoch, part).await?;
+        }
+        Ok(())
     }
 
     /// Gives a number up. Before a draw there is no position to give up: the ticket is forgotten, and whichever place
@@ -198,6 +245,8 @@ impl Room {
         let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
         metrics::line(&self.name, &snapshot);
         self.lots.follow(&snapshot).await;
+        // A failure is in `store_ok`, and the next tick asks again.
+        let _ = self.follow_moves(&snapshot).await;
         Ok(snapshot)
     }
 

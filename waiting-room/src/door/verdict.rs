@@ -134,10 +134,15 @@ impl Gate {
         arrival: &Arrival<'_>,
     ) -> Verdict<'gate> {
         let turn = match ticket {
+            Some(ticket) if self.has_moved(room, &ticket) => {
+                let standing = Box::new(self.standing(room, Some(ticket)));
+                return Verdict::Wait(room, standing, Grant::default());
+            }
             Some(ticket) => match self.enter(room, ticket).await {
                 // A used ticket, or one of a line that is no more: back to the end.
                 Turn::Gone(Gone::Spent | Gone::Unknown) => self.join(room, arrival.comer()).await,
-                turn @ (Turn::In(_) | Turn::Wait(..)) => Ok(turn),
+                // The device that a place has left is told so, and does not join anew by itself.
+                turn @ (Turn::In(_) | Turn::Wait(..) | Turn::Gone(Gone::Moved)) => Ok(turn),
             },
             // Nobody draws a number before people may join.
             None if room.snapshot().phase == Phase::Early => Err(NotJoined::Shut(Shut::Early)),
@@ -146,6 +151,7 @@ impl Gate {
         match turn {
             Ok(Turn::In(grant)) => self.pass_with(room, grant),
             Ok(Turn::Wait(standing, grant)) => Verdict::Wait(room, standing, grant),
+            Ok(Turn::Gone(Gone::Moved)) => Verdict::Refuse(moved_problem()),
             Ok(Turn::Gone(_)) => Verdict::Refuse(Problem::new(Code::TicketSpent, "Join again for a new ticket.")),
             Err(NotJoined::Proof) if Reads::of(arrival.headers) == Reads::Page => Verdict::Prove(room),
             Err(NotJoined::AccessMissing) if room.takes_codes() && Reads::of(arrival.headers) == Reads::Page => {
@@ -171,6 +177,9 @@ impl Gate {
 
     /// The answer to somebody who waits and wants to change something: never a redirect, never a page.
     fn waiting(&self, room: &Room, ticket: Option<Ticket>) -> Problem {
+        if ticket.as_ref().is_some_and(|ticket| self.has_moved(room, ticket)) {
+            return moved_problem();
+        }
         let standing = self.standing(room, ticket);
         let detail = match standing.place {
             Some(_) => "You are in line; come back with an entry token when it is your turn.",
@@ -190,6 +199,12 @@ impl Gate {
 /// The problem of a line that cannot be asked.
 pub(crate) fn line_unavailable(detail: &str) -> Problem {
     Problem::new(Code::LineUnavailable, detail).retry_after(LINE_RETRY_MS)
+}
+
+/// What an app is told that has a ticket of a place that has moved.
+pub(crate) fn moved_problem() -> Problem {
+    let detail = "This place goes on with another device. Give this ticket up to join anew.";
+    Problem::new(Code::PlaceMoved, detail)
 }
 
 /// When to try again after the line could not be asked, in milliseconds.

@@ -9,6 +9,7 @@ mod harness;
 mod journey;
 mod operator;
 mod outage;
+mod resume;
 mod rooms;
 mod sessions;
 mod smuggling;

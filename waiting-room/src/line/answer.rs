@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub digest: String,
     /// People called or near the front who were seen lately and have not gone in.
     pub present: u64,
+    /// Grows when places go on with another device; who has seen another count asks which.
+    pub moves: u64,
     /// The store's clock at this answer, epoch milliseconds. For display only.
     pub at_ms: i64,
 }

@@ -88,6 +88,7 @@ impl Line {
             | Effect::SessionMs(_)
             | Effect::Opened { .. }
             | Effect::Sessions { .. }
+            | Effect::Moved { .. }
             | Effect::Left { .. } => (0, 0),
         };
         let first = self.issued + 1 - count;

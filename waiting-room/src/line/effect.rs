@@ -42,6 +42,8 @@ pub(crate) enum Effect {
     Sessions { renewed: Vec<u64>, ended: Vec<u64> },
     /// This number was given up.
     Left { number: u64 },
+    /// These numbers went on with another device: each with its new generation.
+    Moved { places: Vec<(u64, u64)> },
 }
 
 /// An effect and the clock at it: what a journal keeps.
@@ -88,6 +90,7 @@ impl Line {
                 renewed.iter().for_each(|&number| self.live.last(number, ends_at_ms));
                 ended.iter().for_each(|&number| self.live.end(number));
             }
+            Effect::Moved { places } => self.apply_moved(places),
             Effect::Left { number } => {
                 if self.spent.insert(*number) {
                     self.nobody_waits_for(*number);

@@ -6,6 +6,7 @@ use super::{
     effect::{Effect, Entry},
     live::{Live, Unknown},
     meter::Meter,
+    moved::Moved,
     presence::{Calls, Keen, Presence},
     room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
     schedule::{Ramping, Schedule},
@@ -64,6 +65,8 @@ pub(crate) struct Line {
     pub(super) ramp: Option<Ramping>,
     #[serde(default)]
     pub(super) changes: VecDeque<Audit>,
+    #[serde(default)]
+    pub(super) moved: Moved,
 }
 
 impl Line {
@@ -97,6 +100,7 @@ impl Line {
             schedule: Schedule::begin(initial),
             ramp: None,
             changes: VecDeque::new(),
+            moved: Moved::default(),
         };
         line.pass_time();
         line
@@ -246,6 +250,7 @@ impl Line {
             digest: self.schedule.digest.clone(),
             active: self.active(),
             present: self.presence.people(),
+            moves: self.moved.count,
         }
     }
 }

@@ -7,13 +7,13 @@ mod script;
 mod server;
 
 use self::{
-    answer::{ChangesAnswer, ClaimAnswer, JoinAnswer, Learn, Seen, SnapshotAnswer},
+    answer::{ChangesAnswer, ClaimAnswer, JoinAnswer, Learn, MovesAnswer, Seen, SnapshotAnswer},
     connection::Connection,
     script::{Operation, Scripts},
     server::RESPONSE_TIMEOUT,
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
-use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot, check_room_name};
+use crate::line::{Audit, Claimed, Generations, Joined, Move, RoomChange, RoomInitial, Snapshot, check_room_name};
 use redis::FromRedisValue;
 use serde::Serialize;
 use std::{
@@ -241,6 +241,23 @@ impl RedisStore {
         Ok(answer.0.snapshot)
     }
 
+    async fn moves_at(
+        &self,
+        room: &str,
+        now_ms: i64,
+        epoch: u64,
+        moves: &[Move],
+    ) -> Result<(Generations, Snapshot), StoreError> {
+        check_batch("moves", moves.len())?;
+        let mut arguments = vec![text(epoch)];
+        for one in moves {
+            let from = one.from.map_or_else(|| text(-1), text);
+            arguments.extend([text(one.number), text(one.position), from, text(one.to)]);
+        }
+        let answer: MovesAnswer = self.call(Operation::Moves, room, now_ms, &arguments).await?;
+        Ok(answer.of())
+    }
+
     async fn leave_at(&self, room: &str, now_ms: i64, number: u64) -> Result<Snapshot, StoreError> {
         let answer: SnapshotAnswer = self.call(Operation::Leave, room, now_ms, &[text(number)]).await?;
         Ok(answer.0.snapshot)
@@ -272,6 +289,10 @@ impl LineStore for RedisStore {
         Box::pin(self.leave_at(room, SERVER_TIME, number))
     }
 
+    fn moves<'a>(&'a self, room: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)> {
+        Box::pin(self.moves_at(room, SERVER_TIME, epoch, moves))
+    }
+
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {
         Box::pin(self.seen_at(room, SERVER_TIME, positions))
     }
@@ -290,8 +311,8 @@ impl LineStore for RedisStore {
 }
 
 /// The keys of a room. What stands in braces decides the cluster slot, so all of a room is on one server.
-fn keys(room: &str) -> [String; 10] {
-    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1", "live", "changes"]
+fn keys(room: &str) -> [String; 11] {
+    ["line", "spent", "recent0", "recent1", "keen0", "keen1", "seen0", "seen1", "live", "changes", "moved"]
         .map(|part| format!("vestibule:{{{room}}}:{part}"))
 }
 

@@ -22,8 +22,12 @@ use crate::problem::{Code, Problem};
 const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// What an app shows when it joins: the header of ours, or a token of the shop as it is sent elsewhere.
-pub(super) fn shown_to_join(visit: Visit<'_>) -> Option<&str> {
+pub(super) fn shown_to_join<'a>(visit: Visit<'a>, room: &Room) -> Option<&'a str> {
     let bearer = || {
+        // Where tokens are of no use, whatever an app sends with all its requests is not for the door.
+        if !room.takes_tokens() {
+            return None;
+        }
         let value = visit.headers.get(AUTHORIZATION)?.to_str().ok()?;
         value.strip_prefix("Bearer ").filter(|text| is_token(text))
     };
@@ -95,10 +99,15 @@ pub(super) fn see_other(path: &str) -> Response<Body> {
 }
 
 /// The fields of a small form.
-pub(super) async fn read_form(body: Body) -> Result<BTreeMap<String, String>, Problem> {
+async fn read_form(body: Body) -> Result<BTreeMap<String, String>, Problem> {
+    read_text(body).await.map(|text| fields(&text))
+}
+
+/// A small body.
+pub(super) async fn read_text(body: Body) -> Result<String, Problem> {
     let read = axum::body::to_bytes(body, FORM_BYTES_MAX).await;
     let bytes = read.map_err(|_| Problem::new(Code::BodyTooLarge, "A form of this size is not expected here."))?;
-    Ok(fields(std::str::from_utf8(&bytes).unwrap_or_default()))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What stands in a query or a form.

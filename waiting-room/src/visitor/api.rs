@@ -10,10 +10,11 @@ use super::Visit;
 use super::access;
 use super::asset;
 use super::facts::{Facts, RoomFacts};
+use super::handover;
 use super::page::NoticePage;
 use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
 use crate::credential::{Ticket, cookie, ticket_cookie};
-use crate::door::{Comer, Gone, Grant, Room, Standing, Status, Turn, line_unavailable, proof};
+use crate::door::{Comer, Gone, Grant, Room, Standing, Status, Turn, line_unavailable, moved_problem, proof};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
 
@@ -29,6 +30,9 @@ enum Route<'a> {
     Leave(&'a str),
     Draw(&'a str),
     Access(&'a str),
+    Device(&'a str),
+    Resume(&'a str),
+    Line(&'a str),
 }
 
 impl Route<'_> {
@@ -44,6 +48,9 @@ impl Route<'_> {
             ["rooms", room, "entry"] => Some(Route::Entry(room)),
             ["rooms", room, "leave"] => Some(Route::Leave(room)),
             ["rooms", room, "draw"] => Some(Route::Draw(room)),
+            ["rooms", room, "device"] => Some(Route::Device(room)),
+            ["rooms", room, "resume"] => Some(Route::Resume(room)),
+            ["rooms", room, "line"] => Some(Route::Line(room)),
             ["rooms", room, "access"] => Some(Route::Access(room)),
             _ => None,
         }
@@ -52,9 +59,10 @@ impl Route<'_> {
     const fn allow(&self) -> &'static str {
         match self {
             Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Challenge(_) | Route::Draw(_) => "GET, HEAD",
-            Route::Tickets(_) | Route::Entry(_) | Route::Leave(_) => "POST",
+            Route::Device(_) | Route::Line(_) => "GET, HEAD",
+            Route::Tickets(_) | Route::Entry(_) => "POST",
             Route::Ticket(_) => "GET, HEAD, DELETE",
-            Route::Access(_) => "GET, HEAD, POST",
+            Route::Access(_) | Route::Resume(_) | Route::Leave(_) => "GET, HEAD, POST",
         }
     }
 
@@ -86,6 +94,10 @@ async fn answer(visit: Visit<'_>, rest: &str, body: Body) -> Result<Response<Bod
         Route::Asset(name) => file(visit, name).ok_or_else(nothing),
         Route::Room(name) => room(visit, name).map(|room| look(visit, room)),
         Route::Draw(name) => room(visit, name).map(|room| reply::json(StatusCode::OK, &room.draw())),
+        Route::Device(name) => handover::device(visit, room(visit, name)?),
+        Route::Line(name) => handover::line(visit, room(visit, name)?).await,
+        Route::Resume(name) if visit.method == Method::POST => handover::resume(visit, room(visit, name)?, body).await,
+        Route::Resume(name) => room(visit, name).map(|room| handover::form(visit, room)),
         Route::Access(name) if visit.method == Method::POST => access::use_code(visit, room(visit, name)?, body).await,
         Route::Access(name) => access::form(visit, room(visit, name)?).ok_or_else(nothing),
         Route::Challenge(name) => {
@@ -100,11 +112,12 @@ async fn answer(visit: Visit<'_>, rest: &str, body: Body) -> Result<Response<Bod
         }
         Route::Ticket(name) => poll(visit, room(visit, name)?),
         Route::Entry(name) => enter(visit, room(visit, name)?).await,
-        Route::Leave(name) => {
+        Route::Leave(name) if visit.method == Method::POST => {
             let room = room(visit, name)?;
-            give_up(visit, room).await?;
-            Ok(goodbye(visit, room))
+            let moved = give_up(visit, room).await?;
+            Ok(goodbye(visit, room, moved))
         }
+        Route::Leave(name) => handover::ask_to_leave(visit, room(visit, name)?),
     }
 }
 
@@ -147,8 +160,11 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
             .with("next_at_ms", standing.next.map(|next| next.at_ms))
             .retry_after(standing.poll_after_ms));
     }
-    let comer =
-        Comer { address: visit.origin.address(), proof: proof(visit.headers), shown: access::shown_to_join(visit) };
+    let comer = Comer {
+        address: visit.origin.address(),
+        proof: proof(visit.headers),
+        shown: access::shown_to_join(visit, room),
+    };
     match visit.gate.join(room, comer).await {
         Ok(Turn::In(grant)) => {
             let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
@@ -203,18 +219,24 @@ async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem>
             refusal(visit, Problem::new(Code::TicketSpent, detail))
         }
         Turn::Gone(Gone::Unknown) => refusal(visit, invalid()),
+        // Its ticket is kept: the page then says why it stopped.
+        Turn::Gone(Gone::Moved) => return Err(moved_problem()),
     };
     forget_ticket(&mut response, visit, room);
     Ok(response)
 }
 
-async fn give_up(visit: Visit<'_>, room: &Room) -> Result<(), Problem> {
+/// Whether the place had moved: then only this device forgets it.
+async fn give_up(visit: Visit<'_>, room: &Room) -> Result<bool, Problem> {
     let ticket = ticket(visit, room)?;
+    if visit.gate.has_moved(room, &ticket) {
+        return Ok(true);
+    }
     let away = |_| line_unavailable("The line cannot be told at this moment; try again.");
     if ticket.epoch != room.snapshot().epoch {
         return Err(invalid());
     }
-    room.leave(ticket.number).await.map_err(away)
+    room.leave(ticket.number).await.map(|()| false).map_err(away)
 }
 
 fn left(visit: Visit<'_>, room: &Room) -> Response<Body> {
@@ -225,10 +247,15 @@ fn left(visit: Visit<'_>, room: &Room) -> Response<Body> {
     response
 }
 
-fn goodbye(visit: Visit<'_>, room: &Room) -> Response<Body> {
+fn goodbye(visit: Visit<'_>, room: &Room, moved: bool) -> Response<Body> {
+    let (title, detail) = if moved {
+        ("This device has no place any more", "Your place goes on with the other device. You can join anew here.")
+    } else {
+        ("You have left the line", "Your place goes to the next person. You can join again at any time.")
+    };
     let notice = NoticePage {
-        title: "You have left the line".to_owned(),
-        detail: "Your place goes to the next person. You can join again at any time.".to_owned(),
+        title: title.to_owned(),
+        detail: detail.to_owned(),
         code: "left".to_owned(),
         request_id: None,
         onward_path: "/".to_owned(),
@@ -239,7 +266,13 @@ fn goodbye(visit: Visit<'_>, room: &Room) -> Response<Body> {
     response
 }
 
-fn facts(visit: Visit<'_>, room: &Room, status: StatusCode, standing: &Standing, grant: &Grant) -> Response<Body> {
+pub(super) fn facts(
+    visit: Visit<'_>,
+    room: &Room,
+    status: StatusCode,
+    standing: &Standing,
+    grant: &Grant,
+) -> Response<Body> {
     let mut response = reply::json(status, &Facts::of(visit, room, standing, grant));
     come_back(&mut response, standing.poll_after_ms);
     set_cookies(&mut response, visit, room, grant);

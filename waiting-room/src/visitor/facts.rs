@@ -163,6 +163,7 @@ const fn word(status: Status) -> &'static str {
         Status::Waiting => "waiting",
         Status::Called => "called",
         Status::Paused => "paused",
+        Status::Moved => "moved",
         Status::Shut(Shut::SoldOut) => "sold_out",
         Status::Shut(_) => "closed",
         Status::OneMoment => "one_moment",
@@ -181,7 +182,7 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
             // Somebody who waits on the page of a room that was shut a moment ago is told so at the next look.
             Status::Paused | Status::Shut(_) => QueueState::Paused,
             // What has a page of its own is not shown on this one.
-            Status::OneMoment | Status::Early | Status::Prequeue => QueueState::OneMoment,
+            Status::OneMoment | Status::Early | Status::Prequeue | Status::Moved => QueueState::OneMoment,
         },
         lot: lot(standing),
         position: standing.place.map_or(0, |place| place.number),

@@ -161,6 +161,52 @@ pub(crate) struct AccessPage {
     pub(crate) error: Option<String>,
 }
 
+/// The page with the code for another device.
+#[derive(Template)]
+#[template(path = "door/device.html")]
+pub(crate) struct DevicePage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+    /// The QR code, as SVG of our own making.
+    pub(crate) picture: String,
+    pub(crate) code: String,
+    /// Host and path where the code is typed.
+    pub(crate) address: String,
+    pub(crate) expires_in_ms: i64,
+}
+
+/// The page on which another device goes on.
+#[derive(Template)]
+#[template(path = "door/resume.html")]
+pub(crate) struct ResumePage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+    pub(crate) code: String,
+    /// Names this attempt, so that it can be repeated when its answer is lost.
+    pub(crate) attempt: String,
+    pub(crate) error: Option<String>,
+}
+
+/// What the device is shown that a place has left.
+#[derive(Template)]
+#[template(path = "door/moved.html")]
+pub(crate) struct MovedPage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+}
+
+/// Asks whether somebody really wants to leave.
+#[derive(Template)]
+#[template(path = "door/leave.html")]
+pub(crate) struct LeavePage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+    /// Only this device forgets a place that has moved.
+    pub(crate) moved: bool,
+    /// Where somebody goes who stays.
+    pub(crate) back: String,
+}
+
 /// What a redirect shows.
 #[derive(Template)]
 #[template(source = "", ext = "html")]

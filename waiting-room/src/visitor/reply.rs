@@ -15,7 +15,7 @@ use super::asset::content_security_policy;
 use super::facts::{Facts, countdown_page, queue_page};
 use super::page::{CheckPage, NoticePage};
 use crate::credential::{ENTRY_HEADER, entry_cookie, ticket_cookie};
-use crate::door::{Grant, Reads, Room, Standing};
+use crate::door::{Grant, Reads, Room, Standing, Status};
 use crate::metrics;
 use crate::problem::{Code, Problem};
 
@@ -29,6 +29,7 @@ const REFRESH_MS_MIN: u64 = 2_000;
 /// The place in line: a page for browsers, the same facts as JSON for who asks for them.
 pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: &Standing, grant: &Grant) -> Response<Body> {
     let mut response = match Reads::of(visit.headers) {
+        Reads::Page if standing.status == Status::Moved => return super::handover::moved(room),
         Reads::Page => match countdown_page(room, standing) {
             Some(countdown) => page(visit.page_status, &countdown),
             None => page(visit.page_status, &queue_page(visit, room, standing)),
@@ -148,6 +149,11 @@ pub(super) fn json_text(status: StatusCode, text: String) -> Response<Body> {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     no_store(headers);
     response
+}
+
+/// Loads a page again by itself, with scripts or without.
+pub(super) fn refresh(response: &mut Response<Body>, after_ms: u64) {
+    response.headers_mut().insert(REFRESH, seconds(after_ms));
 }
 
 pub(super) fn come_back(response: &mut Response<Body>, after_ms: u64) {

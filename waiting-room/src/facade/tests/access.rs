@@ -123,6 +123,9 @@ async fn the_shops_token_is_enough_in_either_header() {
     }
     let bad = format!("{bearer}x");
     assert_eq!(join(&world, &[("authorization", &bad)]).await.code(), "access_refused");
+    // Where no tokens are taken, what an app sends with all its requests is not for the door.
+    let plain = World::new().await;
+    assert_eq!(join(&plain, &[("authorization", &bad)]).await.status, StatusCode::CREATED);
     // A ticket is sent the same way, and is not mistaken for one.
     let ticket = join(&world, &[("x-waiting-room-access", "AAAA-BBBB")]).await.json()["ticket"].clone();
     let mine = format!("Bearer {}", ticket.as_str().unwrap());

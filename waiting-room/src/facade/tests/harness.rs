@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::line::{Audit, Claimed, Joined, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Generations, Joined, Move, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
 use crate::{AccessFiles, Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
@@ -337,6 +337,11 @@ impl LineStore for Switch {
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         self.positions.lock().unwrap().push(number);
         self.shape(self.inner.leave(room, number), |snapshot| snapshot)
+    }
+
+    fn moves<'a>(&'a self, room: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.shape(self.inner.moves(room, epoch, moves), |(_, snapshot)| snapshot)
     }
 
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {

@@ -1,6 +1,6 @@
 //! The scripts' answers as the line's own values.
 
-use crate::line::{Audit, Claimed, Joined, Method, Phase, Ramp, RoomState, Session, Snapshot};
+use crate::line::{Audit, Claimed, Generations, Joined, Method, Phase, Ramp, RoomState, Session, Snapshot};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
 /// What a snapshot looks like on the way: numbers and words, each in the order of `line.lua`.
@@ -44,6 +44,12 @@ pub(super) struct ChangesAnswer {
     pub(super) changes: Vec<Audit>,
 }
 
+/// The answer of `moves`.
+pub(super) struct MovesAnswer {
+    seen: Seen,
+    generations: Generations,
+}
+
 /// The answer of `claim`: verdicts in the order of the numbers.
 pub(super) struct ClaimAnswer {
     seen: Seen,
@@ -85,6 +91,7 @@ impl FromRedisValue for SnapshotAnswer {
             ramp: (ramp.over_ms > 0).then_some(ramp),
             drawn: count(19)?,
             digest: word(4)?.to_owned(),
+            moves: count(22)?,
         };
         let life = count(10)?;
         Ok(SnapshotAnswer(Seen { snapshot, life }))
@@ -103,6 +110,25 @@ impl JoinAnswer {
         let JoinAnswer { seen: Seen { snapshot, .. }, first, admitted, session_ms } = self;
         let session = |number| Session::derive(snapshot.epoch, number, 0, session_ms);
         Joined { first, admitted: (first..first + admitted).map(session).collect(), snapshot }
+    }
+}
+
+impl FromRedisValue for MovesAnswer {
+    fn from_redis_value(value: Value) -> Result<MovesAnswer, ParsingError> {
+        let (SnapshotAnswer(seen), generations): (_, Vec<(u64, u64)>) = from_redis_value(value)?;
+        Ok(MovesAnswer { seen, generations: generations.into_iter().collect() })
+    }
+}
+
+impl MovesAnswer {
+    pub(super) fn of(self) -> (Generations, Snapshot) {
+        (self.generations, self.seen.snapshot)
+    }
+}
+
+impl Learn for MovesAnswer {
+    fn seen(&self) -> &Seen {
+        &self.seen
     }
 }
 

@@ -2,7 +2,7 @@
 -- test compares every answer. Then come `meter`, `schedule`, `people` and `line`.
 --
 -- KEYS: line (hash), spent (bitmap), recent (two hashes that take turns), keen (two sets), seen (two bitmaps), live
--- (sorted set), changes (list). ARGV[1] is `now late epoch version life`: the time in epoch milliseconds (0 for the
+-- (sorted set), changes (list), moved (hash). ARGV[1] is `now late epoch version life`: the time in epoch milliseconds (0 for the
 -- server's own; only tests send another), the time after which the caller waits no more (0: unknown), and the youngest
 -- state of this line that the caller has seen (zeros: none). A line that is older than that is not touched: this server
 -- lost it, or was behind when it took over, and `restore` comes first. Numbers stay below 2^53, where Lua counts exactly.
@@ -15,7 +15,7 @@ local NOW, LATE, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = unpack(STATE)
 
 local LINE, SPENT, RECENT = KEYS[1], KEYS[2], { [0] = KEYS[3], [1] = KEYS[4] }
 local KEEN, SEEN = { [0] = KEYS[5], [1] = KEYS[6] }, { [0] = KEYS[7], [1] = KEYS[8] }
-local LIVE, CHANGES = KEYS[9], KEYS[10]
+local LIVE, CHANGES, MOVED = KEYS[9], KEYS[10], KEYS[11]
 
 local function int(number)
   return string.format('%.0f', number)

@@ -7,7 +7,7 @@ local NUMBERS = {
   'prequeue_at_ms', 'opens_at_ms', 'closes_at_ms', 'opened', 'drawn',
   'ramp_from', 'ramp_to', 'ramp_begin_ms', 'ramp_over_ms',
   'keen_window', 'keen0', 'keen1', 'seen_window', 'seen0', 'seen1', 'reported_at', 'known_to', 'watch_to', 'watch_at',
-  'unknown', 'unknown_until_ms',
+  'unknown', 'unknown_until_ms', 'moves',
 }
 local TEXTS = { 'state', 'message', 'method', 'digest', 'calls', 'seconds', 'gaps' }
 
@@ -103,7 +103,7 @@ local function snapshot(line)
       line.version, line.epoch, line.issued, line.cursor, called_waiting(line), line.total, sum(line.seconds, 2), line.rate,
       burst_in_force(line), line.wall_ms, line.life, line.seen0 + line.seen1, active(line), line.max_active, line.renewal,
       line.queue_max, line.prequeue_at_ms, line.opens_at_ms, line.closes_at_ms, line.drawn,
-      ramps and line.ramp_to or 0, ramps and ramp_left_ms(line) or 0,
+      ramps and line.ramp_to or 0, ramps and ramp_left_ms(line) or 0, line.moves,
     },
     { line.state, line.message, line.method, phase(line), line.digest },
   }
@@ -120,7 +120,7 @@ local function begin(epoch, version)
   line.wall_ms, line.line_ms, line.day_ms, line.steady_at_ms = now, now, now, now
   line.window, line.keen_window = math.floor(now / REPEAT_MS), math.floor(now / KEEN_MS)
   line.seen_window = math.floor(now / PRESENCE_MS)
-  redis.call('UNLINK', unpack(KEYS, 2, 9))
+  redis.call('UNLINK', MOVED, unpack(KEYS, 2, 9))
   return line
 end
 

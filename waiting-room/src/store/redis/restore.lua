@@ -15,6 +15,7 @@ local function merge()
   line.cursor = math.max(line.cursor, highest.cursor)
   line.total = math.max(line.total, highest.admitted)
   line.drawn = math.max(line.drawn, highest.drawn)
+  line.moves = math.max(line.moves, highest.moves or 0) + 1 -- One that no node has seen: each tells what was lost.
   local was_open = line.opens_at_ms > 0 and (highest.phase == 'running' or highest.phase == 'over')
   if was_open or highest.drawn > 0 then
     line.opened = 1
