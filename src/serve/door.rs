@@ -1,14 +1,11 @@
 //! The front door as a role: the line's store, its ticks, the listener, and what is left to sell.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use waiting_room::{AccessFiles, Door, OpenError, Remaining, Secrets};
+use waiting_room::{Door, OpenError, Remaining, Secrets};
 
 use super::patience::{Tried, until_open};
 use super::{Process, listener};
@@ -25,7 +22,7 @@ pub(super) async fn open(process: &mut Process) -> Result<Door> {
         Ok(Secrets {
             ticket_key: process.keys.symmetric("ticket.key")?,
             entry_key_pkcs8: process.keys.entry_signing()?,
-            access: read_access(&settings.waiting_room)?,
+            access: process.config.access_files()?,
         })
     };
     let what = format!("waiting_room.store ({})", without_password(&settings.waiting_room.store));
@@ -49,20 +46,6 @@ pub(super) async fn open(process: &mut Process) -> Result<Door> {
         async move { door.check().await }
     });
     Ok(door)
-}
-
-/// The files that rooms name for access codes and for the keys of tokens.
-fn read_access(settings: &waiting_room::Settings) -> Result<BTreeMap<String, AccessFiles>> {
-    let read = |file: Option<&PathBuf>| match file {
-        Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display())),
-        None => Ok(String::new()),
-    };
-    let files = settings.rooms.iter().map(|(name, room)| {
-        let codes = read(room.access_codes.as_ref())?;
-        let keys = read(room.access_tokens.as_ref().map(|tokens| &tokens.keys))?;
-        Ok((name.clone(), AccessFiles { codes, keys }))
-    });
-    files.collect()
 }
 
 /// Lets visitors in.

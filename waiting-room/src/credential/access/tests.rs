@@ -1,5 +1,10 @@
 //! Codes however they are typed, and tokens that are not what they should be.
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der as AsDerPublic};
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 
@@ -95,6 +100,61 @@ fn a_token_says_who_and_which_lane() {
     ] {
         assert_eq!(with(name, value.clone()), None, "{name} {value}");
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+/// A P-256 pair: the private half, the public one as JSON Web Key Set and as PEM.
+fn p256() -> (EncodingKey, [String; 2]) {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a pair");
+    let point = pair.public_key().as_ref().to_vec();
+    let part = |range: std::ops::Range<usize>| URL_SAFE_NO_PAD.encode(&point[range]);
+    let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": part(1..33), "y": part(33..65)});
+    let spki: AsDerPublic = pair.public_key().as_der().expect("encoded");
+    let private = pair.to_pkcs8v1().expect("encoded");
+    (
+        EncodingKey::from_ec_der(private.as_ref()),
+        [json!({ "keys": [jwk] }).to_string(), pem("PUBLIC KEY", spki.as_ref())],
+    )
+}
+
+/// The same of RSA.
+fn rsa() -> (EncodingKey, [String; 2]) {
+    let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).expect("a pair");
+    let public = pair.public_key();
+    let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let (n, e) = (public.modulus(), public.exponent());
+    let jwk = json!({"kty": "RSA", "n": part(n.big_endian_without_leading_zero()), "e": part(e.big_endian_without_leading_zero())});
+    let spki: AsDerPublic = public.as_der().expect("encoded");
+    let private: Pkcs8V1Der<'_> = pair.as_der().expect("encoded");
+    let private = EncodingKey::from_rsa_pem(pem("PRIVATE KEY", private.as_ref()).as_bytes()).expect("a key");
+    (private, [json!({ "keys": [jwk] }).to_string(), pem("PUBLIC KEY", spki.as_ref())])
+}
+
+#[test]
+fn each_algorithm_is_known_by_its_key_in_either_form() {
+    for (algorithm, (signing, files)) in [(Algorithm::ES256, p256()), (Algorithm::RS256, rsa())] {
+        let token =
+            |algorithm, key: &EncodingKey| jsonwebtoken::encode(&Header::new(algorithm), &good(), key).expect("signed");
+        for file in files {
+            let tokens = Tokens::read(&file, &settings()).expect("keys");
+            let holder = |token: &str| tokens.holder(token, "demo", &key(), NOW_MS);
+            assert!(holder(&token(algorithm, &signing)).is_some(), "{algorithm:?} {file}");
+            // The public key is public: nobody may sign with it as a shared secret.
+            let secret = EncodingKey::from_secret(file.as_bytes());
+            assert_eq!(holder(&token(Algorithm::HS256, &secret)), None);
+            assert_eq!(holder(&token(Algorithm::EdDSA, &ed25519().0)), None);
+        }
+    }
+    let (signing, jwks) = ed25519();
+    let set: Value = serde_json::from_str(&jwks).expect("JSON");
+    let point = URL_SAFE_NO_PAD.decode(set["keys"][0]["x"].as_str().expect("x")).expect("base64");
+    let spki = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".as_slice(), &point].concat();
+    let tokens = Tokens::read(&pem("PUBLIC KEY", &spki), &settings()).expect("keys");
+    let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &good(), &signing).expect("signed");
+    assert!(tokens.holder(&token, "demo", &key(), NOW_MS).is_some());
 }
 
 #[test]

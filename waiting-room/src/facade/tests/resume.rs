@@ -128,6 +128,26 @@ async fn only_one_device_goes_in_even_where_the_node_has_not_heard_of_the_move()
 }
 
 #[tokio::test]
+async fn while_the_line_cannot_be_asked_nothing_moves_and_the_code_still_works() {
+    let (world, old) = waiting().await;
+    let mine = json!({ "code": code(&world, &old).await, "attempt": "phone" });
+    world.store.set_down(true);
+    let failed = resume(&world, "203.0.113.1", &mine).await;
+    assert_eq!((failed.status, failed.code()), (StatusCode::SERVICE_UNAVAILABLE, "line_unavailable".to_owned()));
+    assert!(failed.cookies().is_empty() && state(&world, &old).await["state"] == "one_moment");
+    world.store.set_down(false);
+    let again = resume(&world, "203.0.113.1", &mine).await;
+    assert_eq!(again.status, StatusCode::OK, "{}", again.body);
+    assert_eq!(state(&world, &old).await["state"], "moved");
+    // What this node knows holds without the store.
+    world.store.set_down(true);
+    assert!(world.door.check().await.is_err());
+    assert_eq!(state(&world, &old).await["state"], "moved");
+    let entry = world.json(Method::POST, &format!("{ROOM}/entry"), &old).await;
+    assert_eq!(entry.code(), "place_moved");
+}
+
+#[tokio::test]
 async fn without_scripts_a_form_is_enough() {
     let (world, old) = waiting().await;
     let page = world.get(&format!("{ROOM}/device"), &old).await;
