@@ -149,6 +149,8 @@ class Room {
     this.set("left", facts.remaining ? `${number(facts.remaining.free)}, ${number(facts.remaining.held)} held` : "–");
     this.set("store", `store: ${facts.store}${facts.store_ok ? "" : ", away"}`);
     this.slots.store.dataset.ok = String(facts.store_ok);
+    this.slots.store_why.hidden = !facts.store_why;
+    this.set("store_why", facts.store_why);
     this.slots.autopilot.hidden = !facts.autopilot;
     this.set("autopilot", facts.autopilot ? `Autopilot. ${facts.autopilot.why}` : "");
     const toggle = this.slots.toggle;

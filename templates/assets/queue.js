@@ -18,6 +18,7 @@ const HEADS = {
   waiting: ["You are in line", "People are let in at a steady pace, so that the shop works for everybody inside."],
   called: ["You are next", "Stay here: the door opens for you as soon as the next one may go in."],
   paused: ["The line is paused", "Nobody is let in for now. Your place is kept, and the line goes on from where it stands."],
+  provisional: ["You have a place", "Your number comes as soon as we can see the line again: in the order in which people came, so you lose nothing by it. This page looks for it by itself."],
   one_moment: ["One moment, please", "We cannot see the line just now. Your place is kept; this page tries again by itself."],
 };
 

@@ -14,3 +14,4 @@ mod resume;
 mod roles;
 mod simulate;
 mod start;
+mod store_away;

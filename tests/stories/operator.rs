@@ -137,6 +137,19 @@ async fn health_and_metrics_stand_on_the_operators_listener_only() {
 }
 
 #[tokio::test]
+async fn expected_waits_are_held_against_the_real_ones() {
+    let house = House::new();
+    let running = house.start(&["waiting_room.rooms.demo.rate_per_minute=60", "waiting_room.rooms.demo.burst=1"]);
+    for _ in 0..4 {
+        App::new(&running.door).join().await;
+    }
+    App::admitted(&running.door).await;
+    let metrics = reqwest::get(format!("{}/metrics", running.operator)).await.unwrap().text().await.unwrap();
+    let judged: Vec<&str> = metrics.lines().filter(|line| line.starts_with("vestibule_eta_total{")).collect();
+    assert_eq!(judged, ["vestibule_eta_total{room=\"demo\",outcome=\"inside\"} 1"], "{metrics}");
+}
+
+#[tokio::test]
 async fn what_is_sold_and_paid_is_counted() {
     let house = House::new();
     let running = house.start(&[FAST]);

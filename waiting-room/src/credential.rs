@@ -6,6 +6,7 @@ mod entry;
 mod jwks;
 mod layer;
 pub(crate) mod proof;
+mod provisional;
 mod resume;
 pub(crate) mod spoken;
 mod ticket;
@@ -18,7 +19,8 @@ pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use proof::{Challenge, ProofKey};
-pub(crate) use resume::{CODE_MS, Held};
+pub(crate) use provisional::{Arrival, Provisional};
+pub(crate) use resume::{CODE_MS, HeldPlace};
 pub use ticket::TicketClaims;
 pub(crate) use ticket::{Ticket, TicketKeys};
 pub use verifier::EntryVerifier;
@@ -30,6 +32,11 @@ pub(crate) const ENTRY_HEADER: &str = "x-entry-token";
 /// Name of the cookie with a room's ticket.
 pub(crate) fn ticket_cookie(room: &str) -> String {
     format!("vestibule_ticket_{room}")
+}
+
+/// Name of the cookie with the best place that was shown.
+pub(crate) fn seen_cookie(room: &str) -> String {
+    format!("vestibule_seen_{room}")
 }
 
 /// Name of the cookie with a room's entry token.

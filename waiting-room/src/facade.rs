@@ -71,7 +71,11 @@ impl Door {
         Door::with_store(&settings, &secrets, clock, &store).await
     }
 
-    async fn with_store(
+    /// The same door over a store that is already open, with joins and claims as that store takes them.
+    ///
+    /// # Errors
+    /// As [`Door::open`].
+    pub async fn with_store(
         settings: &Settings,
         secrets: &Secrets,
         clock: Clock,
@@ -95,7 +99,7 @@ impl Door {
         };
         let access: Vec<Access> = settings.rooms.iter().map(with_access).collect::<Result<_, _>>()?;
         let rooms = settings.rooms.iter().zip(access).map(|((name, room), access)| (name, room, access)).collect();
-        let rooms = Rooms::open(rooms, store, &tickets).await.map_err(|error| match error {
+        let rooms = Rooms::open(rooms, store, &tickets, &clock).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
             StoreError::NoRoom(_) | StoreError::Full | StoreError::Closed | StoreError::Invalid(_) => refuse(&error),
         })?;
@@ -218,7 +222,7 @@ impl House {
             }
             Verdict::Wait(room, standing, grant) => {
                 metrics::verdict(Seen::Wait);
-                visitor::waiting(visit, room, &standing, &grant)
+                visitor::waiting(visit, room, *standing, &grant)
             }
             Verdict::Prove(room) => {
                 metrics::verdict(Seen::Wait);

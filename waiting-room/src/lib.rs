@@ -23,6 +23,7 @@ pub use door::AccessFiles;
 pub use facade::{Door, Secrets};
 pub use proxy::StrictWire;
 pub use settings::{
-    Access, AccessTokens, BypassRule, Clock, JoinLimit, OpenError, ProofOfWork, RoomSettings, Settings,
+    Access, AccessTokens, Begin, BypassRule, Clock, JoinLimit, OnStoreLoss, OpenError, ProofOfWork, RoomSettings,
+    Settings,
 };
 pub use stock::Remaining;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
-use crate::door::NotJoined;
+use crate::door::{NotJoined, Outcome};
 use crate::line::{Claimed, Snapshot};
 use crate::problem::Code;
+use crate::settings::OnStoreLoss;
 
 /// What a metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,14 @@ const ISSUED: &str = "vestibule_line_issued";
 const CURSOR: &str = "vestibule_line_cursor";
 const RATE: &str = "vestibule_line_rate_per_minute";
 const STORE_UP: &str = "vestibule_store_up";
+const PROVISIONAL: &str = "vestibule_provisional_tickets_total";
+const WITHOUT_STORE: &str = "vestibule_let_in_without_store_total";
+const ETA: &str = "vestibule_eta_total";
 const OPERATOR_CHANGES: &str = "vestibule_operator_changes_total";
 const OPERATOR_LOGINS: &str = "vestibule_operator_logins_total";
 
 /// Every metric: name, kind, help. The exporter describes them from here, and so does the README.
-pub const TABLE: [(&str, Kind, &str); 14] = [
+pub const TABLE: [(&str, Kind, &str); 17] = [
     (TICKETS, Kind::Counter, "Numbers given out by this node, by room"),
     (ADMITTED, Kind::Counter, "Entries given by this node, by room and way (calm, claim)"),
     (CLAIMS, Kind::Counter, "Requests to go in, by room and outcome; a repeated answer counts as admitted"),
@@ -53,6 +57,17 @@ pub const TABLE: [(&str, Kind, &str); 14] = [
     (CURSOR, Kind::Gauge, "Highest number called, by room"),
     (RATE, Kind::Gauge, "People let in per minute, as set, by room"),
     (STORE_UP, Kind::Gauge, "1 while the line's store answers this node, by room"),
+    (PROVISIONAL, Kind::Counter, "Provisional tickets given by this node while the store was away, by room"),
+    (
+        WITHOUT_STORE,
+        Kind::Counter,
+        "Entries given by this node while the store was away, by room and mode (local, open)",
+    ),
+    (
+        ETA,
+        Kind::Counter,
+        "Expected waits of a sample, as told at joining, by room and how the real wait was (sooner, inside, later)",
+    ),
     (OPERATOR_CHANGES, Kind::Counter, "Changes by operators, by room"),
     (OPERATOR_LOGINS, Kind::Counter, "Attempts to log in as operator, by outcome (accepted, refused, throttled)"),
 ];
@@ -80,6 +95,11 @@ pub(crate) fn joined(room: &str, admitted: usize) {
     if admitted > 0 {
         counter!(ADMITTED, "room" => room.to_owned(), "way" => "calm").increment(1);
     }
+}
+
+/// Somebody went in whose wait was foretold.
+pub(crate) fn eta(room: &str, outcome: Outcome) {
+    counter!(ETA, "room" => room.to_owned(), "outcome" => outcome.as_str()).increment(1);
 }
 
 /// Somebody got no number.
@@ -138,6 +158,16 @@ pub(crate) fn line(room: &str, snapshot: &Snapshot) {
 /// The line's store went away or came back.
 pub(crate) fn store_up(room: &str, up: bool) {
     gauge!(STORE_UP, "room" => room.to_owned()).set(if up { 1.0 } else { 0.0 });
+}
+
+/// Somebody came while the store was away.
+pub(crate) fn provisional(room: &str) {
+    counter!(PROVISIONAL, "room" => room.to_owned()).increment(1);
+}
+
+/// Somebody went in while the store was away, as the operator chose.
+pub(crate) fn let_in_without_store(room: &str, mode: OnStoreLoss) {
+    counter!(WITHOUT_STORE, "room" => room.to_owned(), "mode" => mode.as_str()).increment(1);
 }
 
 /// An operator changed a room.
@@ -225,6 +255,9 @@ mod tests {
             forwarded(Duration::from_millis(1));
             line("demo", &snapshot());
             store_up("demo", false);
+            provisional("demo");
+            eta("demo", Outcome::Inside);
+            let_in_without_store("demo", OnStoreLoss::Open);
             operator_changed("demo");
             operator_login(Login::Accepted);
         });
@@ -236,7 +269,7 @@ mod tests {
         let table: BTreeSet<_> = TABLE.iter().map(|&(name, of, _)| (name.to_owned(), kind(of))).collect();
         assert_eq!(notebook.0.into_inner().unwrap(), table);
         let labels: Vec<String> = notebook.1.into_inner().unwrap().into_iter().collect();
-        assert_eq!(labels, ["code", "outcome", "reason", "room", "verdict", "way"]);
+        assert_eq!(labels, ["code", "mode", "outcome", "reason", "room", "verdict", "way"]);
     }
 
     #[test]

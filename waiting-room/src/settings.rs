@@ -10,14 +10,18 @@ use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::line::{Autopilot, RoomInitial, RoomState, check_room_name};
+use crate::line::{Autopilot, RoomInitial, check_room_name};
 use crate::store;
 
 mod access;
+mod begin;
 mod joining;
+mod loss;
 
 pub use access::{Access, AccessTokens};
+pub use begin::Begin;
 pub use joining::{BypassRule, JoinLimit, ProofOfWork};
+pub use loss::OnStoreLoss;
 
 /// Milliseconds since 1970, never going backwards.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -96,6 +100,8 @@ pub struct RoomSettings {
     pub queue_max: u64,
     /// Whether an entry that is used goes on, instead of ending after `session_ms` whatever happens.
     pub session_renewal: bool,
+    /// How places are given, when, and in which state the room begins.
+    pub begin: Begin,
     /// Lets the rate follow the upstream's health; without it only operators change the rate.
     pub autopilot: Option<Autopilot>,
     /// What needs no entry: `[METHOD ]/path`, `*` one segment, a final `**` any depth.
@@ -118,6 +124,10 @@ pub struct RoomSettings {
     pub access_codes: Option<PathBuf>,
     /// Tokens that say who somebody is.
     pub access_tokens: Option<AccessTokens>,
+    /// Who goes in while the line's store is away.
+    pub on_store_loss: OnStoreLoss,
+    /// How many nodes share the rate then; needed for `local`.
+    pub local_nodes: u32,
 }
 
 impl Default for Settings {
@@ -167,6 +177,7 @@ impl Default for RoomSettings {
             max_active: 0,
             queue_max: 0,
             session_renewal: false,
+            begin: Begin::default(),
             autopilot: None,
             open: OPEN_BY_DEFAULT.map(str::to_owned).to_vec(),
             hosts: Vec::new(),
@@ -177,6 +188,8 @@ impl Default for RoomSettings {
             access: Access::Open,
             access_codes: None,
             access_tokens: None,
+            on_store_loss: OnStoreLoss::Hold,
+            local_nodes: 0,
         }
     }
 }
@@ -262,6 +275,8 @@ impl RoomSettings {
         self.join_limit.check(name)?;
         self.proof_of_work.check(name)?;
         access::check(name, self)?;
+        self.begin.check(name)?;
+        self.on_store_loss.check(self.local_nodes, name)?;
         self.initial()
             .check()
             .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
@@ -274,12 +289,10 @@ impl RoomSettings {
             rate_per_minute: self.rate_per_minute,
             burst: self.burst,
             session_ms: self.session_ms,
-            state: RoomState::Open,
-            message: String::new(),
             max_active: self.max_active,
             queue_max: self.queue_max,
             session_renewal: self.session_renewal,
-            ..RoomInitial::default()
+            ..self.begin.initial()
         }
     }
 }
@@ -366,6 +379,8 @@ mod tests {
             s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;
         });
         assert_eq!(bounds, "rooms.demo.autopilot.ceiling");
+        let local = with(|s| s.rooms.entry("demo".to_owned()).or_default().on_store_loss = OnStoreLoss::Local);
+        assert_eq!(local, "rooms.demo.local_nodes");
         assert_eq!(with(|s| drop(s.rooms.insert("A b".to_owned(), RoomSettings::default()))), "rooms.A b");
     }
 

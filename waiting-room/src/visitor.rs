@@ -8,6 +8,7 @@ mod facts;
 mod handover;
 pub(crate) mod page;
 mod reply;
+mod seen;
 
 pub(crate) use access::ask_for_code;
 pub(crate) use api::own;

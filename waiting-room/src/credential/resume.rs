@@ -7,10 +7,10 @@ use aws_lc_rs::{constant_time, hmac};
 use super::spoken;
 use super::ticket::TicketKeys;
 
-/// First bytes of what is signed and of what the seal is derived from; tickets and draws have others.
-const KIND_TAG: u8 = 3;
-const KIND_SEAL: u8 = 4;
-const KIND_ATTEMPT: u8 = 5;
+/// First bytes of what is signed and of what the mask is derived from; tickets and draws have others.
+const KIND_TAG: u8 = 16;
+const KIND_MASK: u8 = 17;
+const KIND_ATTEMPT: u8 = 18;
 
 /// Codes change this often, in milliseconds.
 const WINDOW_MS: i64 = 300_000;
@@ -33,7 +33,7 @@ struct Shape {
 
 /// The place that a code stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct HeldPlace {
     pub(crate) epoch: u64,
     pub(crate) lane: u8,
     pub(crate) number: u64,
@@ -42,17 +42,17 @@ pub(crate) struct Held {
 /// A code that was typed: its place, as it says, and the proof that is still to be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Typed {
-    pub(crate) held: Held,
+    pub(crate) held: HeldPlace,
     tag: u64,
 }
 
 impl TicketKeys {
     /// The code of a place that has moved so often. Written with dashes.
-    pub(crate) fn resume_code(&self, room: &str, held: Held, moved: u64, now_ms: i64) -> String {
+    pub(crate) fn resume_code(&self, room: &str, held: HeldPlace, moved: u64, now_ms: i64) -> String {
         let shape = if held.lane == 0 && held.number < 1 << SHORT.number_bits { SHORT } else { LONG };
         let tag = self.tag(room, held, moved, now_ms.div_euclid(WINDOW_MS));
         let place = u64::from(held.lane) << shape.number_bits | held.number;
-        let sealed = (place ^ self.seal(room, held.epoch, tag)) & bits(5 * shape.characters);
+        let sealed = (place ^ self.mask(room, held.epoch, tag)) & bits(5 * shape.characters);
         let text = spoken::spell(sealed, shape.characters) + &spoken::spell(tag, TAG_CHARACTERS);
         spoken::grouped(&text)
     }
@@ -63,9 +63,9 @@ impl TicketKeys {
         let shape = [SHORT, LONG].into_iter().find(|shape| text.len() == len(shape))?;
         let (sealed, tag) = text.split_at_checked(text.len() - TAG_CHARACTERS as usize)?;
         let (sealed, tag) = (spoken::value(sealed)?, spoken::value(tag)?);
-        let place = (sealed ^ self.seal(room, epoch, tag)) & bits(5 * shape.characters);
+        let place = (sealed ^ self.mask(room, epoch, tag)) & bits(5 * shape.characters);
         let lane = u8::try_from(place >> shape.number_bits).ok()?;
-        Some(Typed { held: Held { epoch, lane, number: place & bits(shape.number_bits) }, tag })
+        Some(Typed { held: HeldPlace { epoch, lane, number: place & bits(shape.number_bits) }, tag })
     }
 
     /// Whether a code is one of ours, of now, for a place that has moved so often.
@@ -86,7 +86,7 @@ impl TicketKeys {
         u32::try_from(self.short(&bytes) & 0xffff_ffff).unwrap_or(0)
     }
 
-    fn tag(&self, room: &str, held: Held, moved: u64, window: i64) -> u64 {
+    fn tag(&self, room: &str, held: HeldPlace, moved: u64, window: i64) -> u64 {
         let mut bytes = labelled(KIND_TAG, room);
         bytes.extend_from_slice(&held.epoch.to_be_bytes());
         bytes.push(held.lane);
@@ -96,8 +96,8 @@ impl TicketKeys {
         self.short(&bytes) & bits(TAG_BITS)
     }
 
-    fn seal(&self, room: &str, epoch: u64, tag: u64) -> u64 {
-        let mut bytes = labelled(KIND_SEAL, room);
+    fn mask(&self, room: &str, epoch: u64, tag: u64) -> u64 {
+        let mut bytes = labelled(KIND_MASK, room);
         bytes.extend_from_slice(&epoch.to_be_bytes());
         bytes.extend_from_slice(&tag.to_be_bytes());
         self.short(&bytes)
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_code_holds_ten_minutes_and_fifteen_at_most() {
         let keys = TicketKeys::new(&[7; 32]);
-        let held = Held { epoch: 3, lane: 0, number: 48_211 };
+        let held = HeldPlace { epoch: 3, lane: 0, number: 48_211 };
         for offset_ms in [0, 1, WINDOW_MS - 1] {
             let code = keys.resume_code("demo", held, 0, NOW_MS + offset_ms);
             assert_eq!(code.len(), 14);
@@ -150,7 +150,7 @@ mod tests {
             lane in 0_u8..8, number in prop_oneof![1..1_u64 << 20, 1..=u64::from(u32::MAX)], epoch: u64, moved in 0_u64..1_000,
         ) {
             let keys = TicketKeys::new(&[7; 32]);
-            let held = Held { epoch, lane, number };
+            let held = HeldPlace { epoch, lane, number };
             let code = keys.resume_code("demo", held, moved, NOW_MS);
             let typed = keys.read_code("demo", epoch, &code).expect("a code");
             prop_assert_eq!(typed.held, held);

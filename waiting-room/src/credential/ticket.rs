@@ -57,36 +57,55 @@ impl TicketKeys {
 
     /// Signs a ticket; the text is safe in cookies, headers and JSON.
     pub(crate) fn mint(&self, ticket: &Ticket) -> String {
-        let mut bytes =
-            Vec::with_capacity(2 + KEY_ID_BYTES + ticket.room.len() + FIXED_BYTES + GENERATION_BYTES + MAC_BYTES);
-        bytes.push(KIND_TICKET);
-        bytes.extend_from_slice(&self.id);
-        // Room names have at most 64 bytes, so the length fits.
-        bytes.push(u8::try_from(ticket.room.len()).unwrap_or(u8::MAX));
-        bytes.extend_from_slice(ticket.room.as_bytes());
-        bytes.extend_from_slice(&ticket.epoch.to_be_bytes());
-        bytes.push(ticket.lane);
-        bytes.extend_from_slice(&ticket.number.to_be_bytes());
-        bytes.extend_from_slice(&ticket.issued_at_ms.to_be_bytes());
+        let mut fields = Vec::with_capacity(FIXED_BYTES + GENERATION_BYTES);
+        fields.extend_from_slice(&ticket.epoch.to_be_bytes());
+        fields.push(ticket.lane);
+        fields.extend_from_slice(&ticket.number.to_be_bytes());
+        fields.extend_from_slice(&ticket.issued_at_ms.to_be_bytes());
         if ticket.generation > 0 {
-            bytes.extend_from_slice(&ticket.generation.to_be_bytes());
+            fields.extend_from_slice(&ticket.generation.to_be_bytes());
         }
-        let tag = hmac::sign(&self.key, &bytes);
-        bytes.extend_from_slice(tag.as_ref());
-        URL_SAFE_NO_PAD.encode(bytes)
+        self.seal(KIND_TICKET, &ticket.room, &fields)
     }
 
     /// The ticket, if it is one of ours for this room. There is one answer to everything else: nothing is learnt
     /// from why a forgery failed.
     pub(crate) fn verify(&self, text: &str, room: &str) -> Option<Ticket> {
+        let signed = self.unseal(text)?;
+        let (key_id, ticket) = read(&signed)?;
+        (key_id == self.id && ticket.room == room).then_some(ticket)
+    }
+
+    /// Signs the fields of one kind of credential for a room.
+    pub(super) fn seal(&self, kind: u8, room: &str, fields: &[u8]) -> String {
+        let mut bytes = Vec::with_capacity(2 + KEY_ID_BYTES + room.len() + fields.len() + MAC_BYTES);
+        bytes.push(kind);
+        bytes.extend_from_slice(&self.id);
+        // Room names have at most 64 bytes, so the length fits.
+        bytes.push(u8::try_from(room.len()).unwrap_or(u8::MAX));
+        bytes.extend_from_slice(room.as_bytes());
+        bytes.extend_from_slice(fields);
+        let tag = hmac::sign(&self.key, &bytes);
+        bytes.extend_from_slice(tag.as_ref());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// What was signed with this key.
+    pub(super) fn unseal(&self, text: &str) -> Option<Vec<u8>> {
         if text.len() > TEXT_BYTES_MAX {
             return None;
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (signed, tag) = bytes.split_last_chunk::<MAC_BYTES>()?;
         hmac::verify(&self.key, signed, tag).ok()?;
-        let (key_id, ticket) = read(signed)?;
-        (key_id == self.id && ticket.room == room).then_some(ticket)
+        bytes.truncate(bytes.len() - MAC_BYTES);
+        Some(bytes)
+    }
+
+    /// Room and fields of what was sealed as this kind with this key.
+    pub(super) fn open<'a>(&self, signed: &'a [u8], kind: u8) -> Option<(&'a [u8], &'a [u8])> {
+        let (key_id, room, fields) = parts(signed, kind)?;
+        (key_id == self.id).then_some((room, fields))
     }
 
     /// The secret that a room's lots are drawn with: the same on every node with this key, nothing to store and nothing
@@ -122,19 +141,25 @@ impl TicketClaims {
     }
 }
 
-/// The fields of a ticket, and the id of the key that it says it was signed with.
-fn read(signed: &[u8]) -> Option<([u8; KEY_ID_BYTES], Ticket)> {
-    let (&kind, rest) = signed.split_first()?;
+/// The key that something says it was signed with, its room and its fields, if it is of this kind.
+fn parts(signed: &[u8], kind: u8) -> Option<([u8; KEY_ID_BYTES], &[u8], &[u8])> {
+    let (&of, rest) = signed.split_first()?;
     let (&key_id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>()?;
     let (&length, rest) = rest.split_first()?;
-    let (room, rest) = rest.split_at_checked(usize::from(length))?;
+    let (room, fields) = rest.split_at_checked(usize::from(length))?;
+    (of == kind).then_some((key_id, room, fields))
+}
+
+/// The fields of a ticket, and the id of the key that it says it was signed with.
+fn read(signed: &[u8]) -> Option<([u8; KEY_ID_BYTES], Ticket)> {
+    let (key_id, room, rest) = parts(signed, KIND_TICKET)?;
     let (&epoch, rest) = rest.split_first_chunk::<8>()?;
     let (&lane, rest) = rest.split_first()?;
     let (&number, rest) = rest.split_first_chunk::<8>()?;
     let (&issued_at_ms, rest) = rest.split_first_chunk::<8>()?;
     // Only places that went on with another device have one: 0 is never written.
     let (&generation, rest) = if rest.is_empty() { (&[0; 8], rest) } else { rest.split_first_chunk::<8>()? };
-    if kind != KIND_TICKET || !rest.is_empty() {
+    if !rest.is_empty() {
         return None;
     }
     let ticket = Ticket {

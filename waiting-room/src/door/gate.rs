@@ -19,11 +19,10 @@ use crate::line::{Phase, RoomState, Session, Snapshot};
 use crate::metrics;
 use crate::path::Rules;
 use crate::settings::Clock;
+use crate::store::StoreError;
 
 /// First come, first served: there is one lane.
-const LANE: u8 = 0;
-/// While the store is away a page asks this often, in milliseconds, before jitter.
-const POLL_AWAY_MS: u64 = 4_000;
+pub(super) const LANE: u8 = 0;
 
 /// A device that a place has left need not ask often, in milliseconds.
 const POLL_MOVED_MS: u64 = 60_000;
@@ -58,6 +57,8 @@ pub(crate) enum Status {
     Shut(Shut),
     /// The line cannot be seen right now.
     OneMoment,
+    /// Came while no numbers could be given; one will come.
+    Provisional,
 }
 
 /// A visitor's standing in a room, as this node knows it.
@@ -166,7 +167,7 @@ impl Gate {
         Grant { ticket: None, entry: token.map(|token| Granted { token, expires_in_ms: room.session_ms() }) }
     }
 
-    fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {
+    pub(super) fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {
         let from_ms = self.now_ms();
         let (room, ticket, session) = (room.to_owned(), ticket.to_owned(), session.to_owned());
         self.signer.mint(&EntryGrant { room, ticket, session, from_ms, until_ms: from_ms.saturating_add(lasts_ms) })
@@ -182,26 +183,38 @@ impl Gate {
     /// # Errors
     /// [`NotJoined`]: nobody is let in, and there is no number.
     pub(crate) async fn join(&self, room: &Room, comer: Comer<'_>) -> Result<Turn, NotJoined> {
+        let arrived_ms = self.now_ms();
         let joined = match self.ask(room, comer) {
-            Ok(proved) => room.join(&proved).await.map_err(|error| NotJoined::by(error, &room.snapshot())),
+            // Nobody overtakes those who came while the store was away.
+            Ok(_) if room.away_since_ms().is_some() || room.quiet_ms().is_some() => {
+                return Ok(self.promise(room, arrived_ms));
+            }
+            Ok(proved) => match room.join(&proved).await {
+                Err(StoreError::Unreachable(_) | StoreError::NoRoom(_)) => return Ok(self.promise(room, arrived_ms)),
+                joined => joined.map_err(|error| NotJoined::by(error, &room.snapshot())),
+            },
             Err(refused) => Err(refused),
         };
         let joining = joined.inspect_err(|refused| metrics::not_joined(room.name(), refused))?;
-        let ticket = Ticket {
-            room: room.name().to_owned(),
-            epoch: joining.epoch,
-            lane: LANE,
-            number: joining.number,
-            issued_at_ms: self.now_ms(),
-            generation: 0,
-        };
+        let ticket = self.numbered(room, joining.epoch, joining.number);
         let text = self.tickets.mint(&ticket);
         let entry = joining.session.and_then(|session| self.grant(&ticket, &session));
         let grant = Grant { ticket: Some(text), entry };
         if grant.entry.is_some() {
             return Ok(Turn::In(grant));
         }
-        Ok(Turn::Wait(Box::new(self.standing(room, Some(ticket))), grant))
+        let standing = self.standing(room, Some(ticket));
+        if let Some(eta) = standing.eta {
+            let number = (joining.epoch, joining.number);
+            room.promises.told(number, standing.snapshot.waiting(), eta, standing.now_ms);
+        }
+        Ok(Turn::Wait(Box::new(standing), grant))
+    }
+
+    /// A ticket with a number that the line has just given.
+    pub(super) fn numbered(&self, room: &Room, epoch: u64, number: u64) -> Ticket {
+        let (room, issued_at_ms) = (room.name().to_owned(), self.now_ms());
+        Ticket { room, epoch, lane: LANE, number, issued_at_ms, generation: 0 }
     }
 
     /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
@@ -243,13 +256,22 @@ impl Gate {
         }
         let place = standing.place.filter(|place| place.called);
         let still = matches!(standing.status, Status::Paused | Status::Early | Status::Prequeue | Status::Shut(_));
-        let Some(place) = place.filter(|_| !still) else {
+        let Some(place) = place.filter(|_| !still && room.store_ok()) else {
             return Turn::Wait(Box::new(standing), Grant::default());
         };
+        if let Some(quiet_ms) = room.quiet_ms() {
+            standing.poll_after_ms = standing.poll_after_ms.max(quiet_ms);
+            return Turn::Wait(Box::new(standing), Grant::default());
+        }
         match room.claim(&ticket, place.number).await {
             Ok(Entered::Moved) => Turn::Gone(Gone::Moved),
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
-                Some(entry) => Turn::In(Grant { ticket: None, entry: Some(entry) }),
+                Some(entry) => {
+                    if let Some(outcome) = room.promises.came(ticket.epoch, ticket.number, self.now_ms()) {
+                        metrics::eta(room.name(), outcome);
+                    }
+                    Turn::In(Grant { ticket: None, entry: Some(entry) })
+                }
                 None => Turn::Wait(Box::new(standing), Grant::default()),
             },
             Ok(Entered::NotYet(retry_ms)) => {
@@ -305,7 +327,7 @@ impl Gate {
             status,
             place: ticket.as_ref().map(|_| place),
             ticket,
-            eta: wait::eta_of(place, &snapshot),
+            eta: wait::eta_of(place, &snapshot, room.pace_per_minute()),
             poll_after_ms: wait::poll_after_ms(place, &snapshot, rand::random()),
             next: None,
             snapshot,
@@ -354,22 +376,7 @@ impl Gate {
         }
     }
 
-    /// The standing of somebody while the line cannot be seen: the last place, and no promise.
-    pub(crate) fn away(&self, room: &Room, ticket: Option<Ticket>) -> Standing {
-        let snapshot = room.snapshot();
-        Standing {
-            status: Status::OneMoment,
-            place: place_of(room, ticket.as_ref(), &snapshot),
-            ticket,
-            eta: None,
-            poll_after_ms: POLL_AWAY_MS + rand::random_range(0..POLL_AWAY_MS / 2),
-            next: None,
-            snapshot,
-            now_ms: self.now_ms(),
-        }
-    }
-
-    fn grant(&self, ticket: &Ticket, session: &Session) -> Option<Granted> {
+    pub(super) fn grant(&self, ticket: &Ticket, session: &Session) -> Option<Granted> {
         let name = format!("{}.{}.{}.{}", ticket.room, ticket.epoch, ticket.lane, ticket.number);
         let token = self.token(&ticket.room, &name, &session.id, session.expires_in_ms)?;
         Some(Granted { token, expires_in_ms: session.expires_in_ms })
@@ -384,7 +391,7 @@ fn hear(room: &Room, place: Place, line: &Snapshot) {
 }
 
 /// The place of a ticket of this line, if it has one yet.
-fn place_of(room: &Room, ticket: Option<&Ticket>, line: &Snapshot) -> Option<Place> {
+pub(super) fn place_of(room: &Room, ticket: Option<&Ticket>, line: &Snapshot) -> Option<Place> {
     let ticket = ticket.filter(|ticket| ticket.epoch == line.epoch)?;
     match room.position_of(ticket.number, line) {
         Position::At(position) => Some(Place::of(position, line)),

@@ -9,11 +9,12 @@ use arc_swap::ArcSwap;
 use super::access::TRIES;
 use super::desk::Limiter;
 use super::gate::{Gate, Grant};
+use super::late::Held;
 use super::lots::Position;
-use super::room::Room;
-use crate::credential::{CODE_MS, Held, Ticket};
+use super::room::{Room, in_time};
+use crate::credential::{CODE_MS, HeldPlace, Ticket};
 use crate::line::{Generations, Move, Snapshot};
-use crate::store::StoreError;
+use crate::store::{BATCH_MAX, StoreError};
 
 /// A generation is how often a place has moved, above a name for the attempt that moved it.
 const ATTEMPT_BITS: u32 = 32;
@@ -101,9 +102,14 @@ impl Gate {
         room.moved().has_moved(ticket)
     }
 
+    /// The same of whatever somebody shows; a promise of a number has not moved.
+    pub(crate) fn left_by(&self, room: &Room, held: &Held) -> bool {
+        matches!(held, Held::Number(ticket) if self.has_moved(room, ticket))
+    }
+
     /// The code with which the place of this ticket goes on elsewhere. Costs no call.
     pub(crate) fn handover(&self, room: &Room, ticket: &Ticket) -> Handover {
-        let held = Held { epoch: ticket.epoch, lane: ticket.lane, number: ticket.number };
+        let held = HeldPlace { epoch: ticket.epoch, lane: ticket.lane, number: ticket.number };
         let code =
             self.tickets.resume_code(room.name(), held, ticket.generation >> ATTEMPT_BITS, room.snapshot().at_ms);
         Handover { code, expires_in_ms: CODE_MS }
@@ -140,13 +146,13 @@ impl Gate {
         if !repeated && !self.move_to(room, typed.held, known, to).await.map_err(NotResumed::Line)? {
             return Err(wrong());
         }
-        let Held { epoch, lane, number } = typed.held;
+        let HeldPlace { epoch, lane, number } = typed.held;
         let ticket = Ticket { room: room.name().to_owned(), epoch, lane, number, issued_at_ms: now_ms, generation: to };
         Ok(Grant { ticket: Some(self.tickets.mint(&ticket)), entry: None })
     }
 
     /// Whether the place has this generation now.
-    async fn move_to(&self, room: &Room, held: Held, from: u64, to: u64) -> Result<bool, StoreError> {
+    async fn move_to(&self, room: &Room, held: HeldPlace, from: u64, to: u64) -> Result<bool, StoreError> {
         let position = match room.position_of(held.number, &room.snapshot()) {
             Position::At(position) => position,
             Position::NotDrawn => 0,
@@ -155,6 +161,34 @@ impl Gate {
         let one = Move { number: held.number, position, from: Some(from), to };
         let generations = room.move_places(held.epoch, &[one]).await?;
         Ok(generations.get(&held.number) == Some(&to))
+    }
+}
+
+impl Room {
+    /// Lets places go on with another device; the generations of all that ever did.
+    pub(super) async fn move_places(&self, epoch: u64, moves: &[Move]) -> Result<Generations, StoreError> {
+        let answer = in_time(self.store.moves(self.name(), epoch, moves)).await;
+        let (generations, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
+        self.moved().learn(&snapshot, &generations);
+        Ok(generations)
+    }
+
+    /// Asks which places moved if the line has counted more than this node knows of, and tells what the line has lost.
+    pub(super) async fn follow_moves(&self, line: &Snapshot) -> Result<(), StoreError> {
+        if self.moved().is_current(line) {
+            return Ok(());
+        }
+        let lost = {
+            let answer = in_time(self.store.moves(self.name(), line.epoch, &[])).await;
+            let (generations, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
+            let lost = self.moved().lost(snapshot.epoch, &generations);
+            self.moved().learn(&snapshot, &generations);
+            lost
+        };
+        for part in lost.chunks(BATCH_MAX) {
+            self.move_places(line.epoch, part).await?;
+        }
+        Ok(())
     }
 }
 

@@ -2,29 +2,36 @@
 //! reply refreshes the snapshot that polls are answered from; a failure only says "store away".
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, Proved};
+use super::book::Placed;
 use super::desk::Desk;
+use super::late::Late;
 use super::lots::{Lots, Position};
 use super::moved::Moved;
+use super::pace::Pace;
+use super::promise::Promises;
 use super::report::{Batch, Reports};
+use super::stand_in::StandIn;
 use super::steer::Steering;
-use crate::credential::{Ticket, TicketKeys};
-use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, Generations, Move, RoomChange, Session, Snapshot};
+use crate::credential::{Arrival, Ticket, TicketKeys};
+use crate::line::{Audit, Autopilot, Claimed, DrawEvidence, RoomChange, Session, Snapshot};
 use crate::metrics;
-use crate::settings::RoomSettings;
+use crate::settings::{Clock, RoomSettings};
 use crate::store::{BATCH_MAX, LineStore, StoreError};
 
 /// How often a node moves the line on and refreshes its snapshot.
 const TICK_EVERY: Duration = Duration::from_millis(250);
 /// How often a node tells the line what it has heard.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// How often those who came while the store was away are given their numbers.
+const SETTLE_EVERY: Duration = Duration::from_millis(50);
 /// A store that has not answered by then is away, as far as this request is concerned.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -54,11 +61,17 @@ pub(crate) enum Entered {
 pub(crate) struct Room {
     name: String,
     settings: RoomSettings,
-    store: Arc<dyn LineStore>,
+    pub(super) store: Arc<dyn LineStore>,
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
+    late: Late,
+    // A std mutex: never held across an `.await`.
+    pub(super) stand_in: Mutex<StandIn>,
+    clock: Clock,
     lots: Lots,
     moved: Moved,
+    pace: Pace,
+    pub(super) promises: Promises,
     desk: Desk,
     access: Access,
     reports: Reports,
@@ -72,6 +85,7 @@ impl Room {
         settings: &RoomSettings,
         store: Arc<dyn LineStore>,
         (keys, access): (&TicketKeys, Access),
+        clock: &Clock,
     ) -> Result<Room, StoreError> {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
         let lots = Lots::new(keys, name, &settings.beacon);
@@ -85,8 +99,13 @@ impl Room {
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             store_ok: AtomicBool::new(true),
+            late: Late::new(),
+            stand_in: Mutex::default(),
+            clock: Arc::clone(clock),
             lots,
             moved: Moved::new(),
+            pace: Pace::default(),
+            promises: Promises::default(),
             steering: Steering::default(),
         })
     }
@@ -101,6 +120,24 @@ impl Room {
 
     pub(crate) fn session_ms(&self) -> i64 {
         self.settings.session_ms
+    }
+
+    /// Those who come while the store is away.
+    pub(super) fn late(&self) -> &Late {
+        &self.late
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(super) fn settings(&self) -> &RoomSettings {
+        &self.settings
+    }
+
+    /// Positions called per minute lately; 0 while that is not known.
+    pub(crate) fn pace_per_minute(&self) -> u64 {
+        self.pace.per_minute()
     }
 
     /// What is asked of those who join.
@@ -153,6 +190,19 @@ impl Room {
         Ok(Joining { epoch: joined.snapshot.epoch, number: joined.first, session })
     }
 
+    /// Draws numbers for people who came while the store was away, oldest first, each under the name of its ticket.
+    pub(super) async fn join_as(&self, arrivals: &[Arrival]) -> Result<Vec<Placed>, StoreError> {
+        let count = u32::try_from(arrivals.len()).unwrap_or(u32::MAX);
+        let joined = self.keep(in_time(self.store.join(&self.name, count)).await, |joined| &joined.snapshot)?;
+        let (at_ms, epoch) = (self.now_ms(), joined.snapshot.epoch);
+        let place = |number| {
+            let session = joined.admitted.iter().find(|session| session.number == number).cloned();
+            metrics::joined(&self.name, usize::from(session.is_some()));
+            Placed { epoch, number, session, at_ms }
+        };
+        Ok((joined.first..).take(arrivals.len()).map(place).collect())
+    }
+
     /// Where a number of the line that `line` shows stands. Costs no call.
     pub(super) fn position_of(&self, number: u64, line: &Snapshot) -> Position {
         self.lots.position_of(number, line)
@@ -192,32 +242,6 @@ impl Room {
         &self.moved
     }
 
-    /// Lets places go on with another device; the generations of all that ever did.
-    pub(super) async fn move_places(&self, epoch: u64, moves: &[Move]) -> Result<Generations, StoreError> {
-        let answer = in_time(self.store.moves(&self.name, epoch, moves)).await;
-        let (generations, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
-        self.moved.learn(&snapshot, &generations);
-        Ok(generations)
-    }
-
-    /// Asks which places moved if the line has counted more than this node knows of, and tells what the line has lost.
-    async fn follow_moves(&self, line: &Snapshot) -> Result<(), StoreError> {
-        if self.moved.is_current(line) {
-            return Ok(());
-        }
-        let lost = {
-            let answer = in_time(self.store.moves(&self.name, line.epoch, &[])).await;
-            let (generations, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
-            let lost = self.moved.lost(snapshot.epoch, &generations);
-            self.moved.learn(&snapshot, &generations);
-            lost
-        };
-        for part in lost.chunks(BATCH_MAX) {
-            self.move_places(line.epoch, part).await?;
-        }
-        Ok(())
-    }
-
     /// Gives a number up. Before a draw there is no position to give up: the ticket is forgotten, and whichever place
     /// it draws is passed over like that of anybody who is not there.
     pub(crate) async fn leave(&self, number: u64) -> Result<(), StoreError> {
@@ -244,6 +268,8 @@ impl Room {
     pub(crate) async fn tick(&self) -> Result<Snapshot, StoreError> {
         let snapshot = self.keep(in_time(self.store.tick(&self.name)).await, |snapshot| snapshot)?;
         metrics::line(&self.name, &snapshot);
+        self.late.learn(&snapshot, self.now_ms());
+        self.pace.follow(&snapshot);
         self.lots.follow(&snapshot).await;
         // A failure is in `store_ok`, and the next tick asks again.
         let _ = self.follow_moves(&snapshot).await;
@@ -252,6 +278,8 @@ impl Room {
 
     /// Tells the line who is there and which sessions go on or are over.
     pub(crate) async fn report(&self) {
+        self.late.book().sweep(self.now_ms());
+        self.stand_in().sweep(self.session_ms(), self.now_ms());
         let Batch { heard, renew, end } = self.reports.take();
         for positions in heard.chunks(BATCH_MAX) {
             // Who was not told of is heard again soon.
@@ -272,10 +300,13 @@ impl Room {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut report = tokio::time::interval(REPORT_EVERY);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut settle = tokio::time::interval(SETTLE_EVERY);
+        settle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = report.tick() => self.report().await,
+                _ = settle.tick() => self.settle().await,
                 _ = every.tick() => {
                     // The outcome is in the snapshot and in `store_ok`; `keep` has logged a change.
                     let _ = self.tick().await;
@@ -285,7 +316,11 @@ impl Room {
     }
 
     /// Learns from a reply, or from its absence.
-    fn keep<T>(&self, reply: Result<T, StoreError>, snapshot: impl Fn(&T) -> &Snapshot) -> Result<T, StoreError> {
+    pub(super) fn keep<T>(
+        &self,
+        reply: Result<T, StoreError>,
+        snapshot: impl Fn(&T) -> &Snapshot,
+    ) -> Result<T, StoreError> {
         match &reply {
             Ok(answer) => {
                 self.learn(snapshot(answer).clone());
@@ -307,11 +342,15 @@ impl Room {
 
     fn store_is(&self, ok: bool, why: &str) {
         if self.store_ok.swap(ok, Ordering::Relaxed) != ok {
+            if ok {
+                self.store_came_back();
+            }
+            self.late.store_is(ok, self.now_ms());
             metrics::store_up(&self.name, ok);
             if ok {
                 tracing::info!(room = self.name, "the line's store is back");
             } else {
-                tracing::error!(room = self.name, why, "the line's store is away; nobody is let in");
+                tracing::error!(room = self.name, why, "the line's store is away");
             }
         }
     }
@@ -321,7 +360,7 @@ fn nth_chunk(all: &[String], nth: usize) -> &[String] {
     all.chunks(BATCH_MAX).nth(nth).unwrap_or_default()
 }
 
-async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {
+pub(super) async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::Unreachable(format!("no answer within {} ms", STORE_TIMEOUT.as_millis())));
     tokio::time::timeout(STORE_TIMEOUT, answer).await.unwrap_or_else(late)
 }
@@ -335,10 +374,11 @@ impl Rooms {
         settings: Vec<(&String, &RoomSettings, Access)>,
         store: &Arc<dyn LineStore>,
         keys: &TicketKeys,
+        clock: &Clock,
     ) -> Result<Rooms, StoreError> {
         let mut rooms = BTreeMap::new();
         for (name, room, access) in settings {
-            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), (keys, access)).await?);
+            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), (keys, access), clock).await?);
         }
         Ok(Rooms(rooms))
     }

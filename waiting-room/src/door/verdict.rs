@@ -6,10 +6,11 @@ use http::{HeaderMap, Method};
 
 use super::desk::{Comer, NotJoined};
 use super::gate::{Gate, Gone, Grant, Standing, Turn};
+use super::late::Held;
 use super::pass::Admitted;
 use super::room::Room;
 use super::shut::Shut;
-use crate::credential::{EntryRefused, Ticket, cookie, entry_token, ticket_cookie};
+use crate::credential::{EntryRefused, cookie, entry_token, ticket_cookie};
 use crate::line::Phase;
 use crate::path::{CanonicalPath, Seen};
 use crate::problem::{Code, Problem};
@@ -110,17 +111,19 @@ impl Gate {
             None => None,
         };
         let page = Reads::of(arrival.headers) == Reads::Page && is_read(arrival.method);
-        if refused == Some(EntryRefused::Expired) && !page {
+        // Only where the operator chose that everybody goes in without the store.
+        let opened = room.is_opened();
+        if refused == Some(EntryRefused::Expired) && !page && !opened {
             let detail = "The entry token has run out; join again for a new ticket.";
             return Verdict::Refuse(Problem::new(Code::EntryExpired, detail).with("join", join_path(room)));
         }
-        let ticket = cookie(arrival.headers, &ticket_cookie(room.name())).and_then(|text| self.ticket(text, room));
+        let ticket = cookie(arrival.headers, &ticket_cookie(room.name())).and_then(|text| self.held(text, room));
         // Who is early sees what is waited for.
         let shut = Shut::of(&room.snapshot(), ticket.is_some()).filter(|shut| *shut != Shut::Early);
         if let Some(shut) = shut {
             return Verdict::Refuse(shut.problem());
         }
-        if !is_read(arrival.method) {
+        if !is_read(arrival.method) && !opened {
             return Verdict::Refuse(self.waiting(room, ticket));
         }
         self.take_turn(room, ticket, arrival).await
@@ -130,15 +133,15 @@ impl Gate {
     async fn take_turn<'gate>(
         &'gate self,
         room: &'gate Room,
-        ticket: Option<Ticket>,
+        ticket: Option<Held>,
         arrival: &Arrival<'_>,
     ) -> Verdict<'gate> {
         let turn = match ticket {
-            Some(ticket) if self.has_moved(room, &ticket) => {
-                let standing = Box::new(self.standing(room, Some(ticket)));
+            Some(ticket) if self.left_by(room, &ticket) => {
+                let standing = Box::new(self.standing(room, ticket.number()));
                 return Verdict::Wait(room, standing, Grant::default());
             }
-            Some(ticket) => match self.enter(room, ticket).await {
+            Some(ticket) => match self.turn(room, ticket).await {
                 // A used ticket, or one of a line that is no more: back to the end.
                 Turn::Gone(Gone::Spent | Gone::Unknown) => self.join(room, arrival.comer()).await,
                 // The device that a place has left is told so, and does not join anew by itself.
@@ -176,11 +179,11 @@ impl Gate {
     }
 
     /// The answer to somebody who waits and wants to change something: never a redirect, never a page.
-    fn waiting(&self, room: &Room, ticket: Option<Ticket>) -> Problem {
-        if ticket.as_ref().is_some_and(|ticket| self.has_moved(room, ticket)) {
+    fn waiting(&self, room: &Room, ticket: Option<Held>) -> Problem {
+        if ticket.as_ref().is_some_and(|ticket| self.left_by(room, ticket)) {
             return moved_problem();
         }
-        let standing = self.standing(room, ticket);
+        let standing = self.standing(room, ticket.and_then(Held::number));
         let detail = match standing.place {
             Some(_) => "You are in line; come back with an entry token when it is your turn.",
             None => "There is a line: join it, and come back with an entry token.",

@@ -13,6 +13,8 @@ const POLL_MS_MIN: u64 = 2_000;
 const POLL_MS_MAX: u64 = 60_000;
 /// Who is called, or will be within a few seconds, asks about once a second.
 const POLL_NEAR_MS: u64 = 1_000;
+/// A wait this short may end at any moment, in milliseconds.
+const ETA_SHORT_MS: u64 = 10_000;
 /// Somebody with this much time left counts as near the front, in milliseconds.
 const NEAR_MS: u64 = 5_000;
 /// A poll comes after this part of the time that is left, so that the page is seldom surprised.
@@ -55,6 +57,11 @@ impl Place {
         Place { number, ahead: snapshot.ahead_of(number), called: snapshot.is_called(number) }
     }
 
+    /// The same place as somebody sees it who has been told before how many stand in front.
+    pub(crate) fn no_worse_than(self, ahead_before: Option<u64>) -> Place {
+        Place { ahead: ahead_before.map_or(self.ahead, |before| self.ahead.min(before)), ..self }
+    }
+
     /// People who go in before: those in front, and those who were called and have not gone in yet.
     fn people(self, snapshot: &Snapshot) -> u64 {
         if self.called { 0 } else { self.ahead.saturating_add(snapshot.called_waiting) }
@@ -67,20 +74,26 @@ pub(crate) fn is_near(place: Place, snapshot: &Snapshot) -> bool {
     place.called || place.ahead <= u64::from(snapshot.rate_per_minute).saturating_mul(NEAR_MINUTES).max(NEAR_PEOPLE)
 }
 
-/// Time until `people` have gone in and the next may, as a range; nothing while nobody is let in.
-pub(crate) fn eta(people: u64, snapshot: &Snapshot) -> Option<Eta> {
-    let plain_ms = plain_ms(people, snapshot)?;
-    let spread_ms = (plain_ms / 100).saturating_mul(ETA_SPREAD_PERCENT).saturating_add(ETA_PLAY_MS);
-    Some(Eta { low_ms: plain_ms.saturating_sub(spread_ms), high_ms: plain_ms.saturating_add(spread_ms) })
+/// Time until `people` have gone in and the next may, as a range; nothing while nobody is let in. If all of them are
+/// there it takes as long as the rate says; it is shorter if as many are gone as of those before them, which `pace` (the
+/// positions called per minute lately, 0 if not known) tells.
+pub(crate) fn eta(people: u64, snapshot: &Snapshot, pace: u64) -> Option<Eta> {
+    let long_ms = plain_ms(people, snapshot)?;
+    let rate = u64::from(snapshot.rate_per_minute);
+    let short_ms = if pace > rate { people.saturating_mul(60_000) / pace } else { long_ms };
+    let spread_ms = |ms: u64| (ms / 100).saturating_mul(ETA_SPREAD_PERCENT).saturating_add(ETA_PLAY_MS);
+    // Of a few people before somebody all may be gone.
+    let low_ms = if short_ms <= ETA_SHORT_MS { 0 } else { short_ms - spread_ms(short_ms) };
+    Some(Eta { low_ms, high_ms: long_ms.saturating_add(spread_ms(long_ms)) })
 }
 
 /// The wait of somebody at a place.
-pub(crate) fn eta_of(place: Place, snapshot: &Snapshot) -> Option<Eta> {
+pub(crate) fn eta_of(place: Place, snapshot: &Snapshot, pace: u64) -> Option<Eta> {
     if place.called {
         // Those who are called go in as they come: perhaps this one first, perhaps last.
-        return eta(snapshot.called_waiting, snapshot).map(|last| Eta { low_ms: 0, ..last });
+        return eta(snapshot.called_waiting, snapshot, pace).map(|last| Eta { low_ms: 0, ..last });
     }
-    eta(place.people(snapshot), snapshot)
+    eta(place.people(snapshot), snapshot, pace)
 }
 
 /// When to ask again, in milliseconds. `jitter` is a random number; equal inputs give equal answers.
@@ -144,16 +157,24 @@ mod tests {
         let line = snapshot(1_000, 100, 60);
         let place = Place::of(401, &line);
         assert_eq!(place, Place { number: 401, ahead: 300, called: false });
-        assert_eq!(eta_of(place, &line), Some(Eta { low_ms: 238_000, high_ms: 362_000 }));
-        assert_eq!(eta_of(Place::of(100, &line), &line), Some(Eta { low_ms: 0, high_ms: 2_000 }));
+        assert_eq!(eta_of(place, &line, 0), Some(Eta { low_ms: 238_000, high_ms: 362_000 }));
+        assert_eq!(eta_of(Place::of(100, &line), &line, 0), Some(Eta { low_ms: 0, high_ms: 2_000 }));
     }
 
     #[test]
     fn being_called_in_a_slow_room_is_no_promise_of_seconds() {
         let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 1) };
-        assert_eq!(eta_of(Place::of(1, &line), &line), Some(Eta { low_ms: 0, high_ms: 146_000 }));
+        assert_eq!(eta_of(Place::of(1, &line), &line, 0), Some(Eta { low_ms: 0, high_ms: 146_000 }));
         let line = Snapshot { called_waiting: 2, ..snapshot(10, 2, 600) };
-        assert_eq!(eta_of(Place::of(1, &line), &line), Some(Eta { low_ms: 0, high_ms: 2_240 }));
+        assert_eq!(eta_of(Place::of(1, &line), &line, 0), Some(Eta { low_ms: 0, high_ms: 2_240 }));
+    }
+
+    #[test]
+    fn where_many_are_gone_the_wait_may_be_shorter() {
+        let line = snapshot(10_000, 0, 60);
+        let place = Place::of(301, &line);
+        assert_eq!(eta_of(place, &line, 200), Some(Eta { low_ms: 70_000, high_ms: 362_000 }));
+        assert_eq!(eta_of(place, &line, 30), eta_of(place, &line, 0), "a slow start is no promise of a longer wait");
     }
 
     #[test]
@@ -170,7 +191,7 @@ mod tests {
     fn a_paused_room_promises_nothing() {
         let line = Snapshot { state: RoomState::Paused, ..snapshot(10, 0, 60) };
         let place = Place::of(10, &line);
-        assert_eq!(eta_of(place, &line), None);
+        assert_eq!(eta_of(place, &line, 0), None);
         assert!((7_500..=10_000).contains(&poll_after_ms(place, &line, 12_345)));
     }
 
@@ -205,7 +226,7 @@ mod tests {
             let place = Place::of(number, &line);
             let after = poll_after_ms(place, &line, jitter);
             prop_assert!((POLL_NEAR_MS / 2..=POLL_MS_MAX).contains(&after));
-            if let Some(eta) = eta_of(place, &line) {
+            if let Some(eta) = eta_of(place, &line, 0) {
                 prop_assert!(eta.low_ms <= eta.high_ms);
             }
         }

@@ -74,7 +74,7 @@ pub(super) async fn change(
     form: Filled<RoomForm>,
 ) -> Response {
     let outcome = match filled(form).and_then(read) {
-        Ok(change) => api::apply(&desk, &who, &name, &change).await,
+        Ok(change) => api::apply(&desk, &who, &name, &without_the_same(&desk, &name, change)).await,
         Err(problem) => Err(problem),
     };
     back(&desk, outcome).await
@@ -118,6 +118,24 @@ fn read(form: RoomForm) -> Result<RoomChange, Problem> {
         fields.remove("rate_per_minute");
     }
     change::read(fields)
+}
+
+/// A form sends every field that it was filled with: what is as it was is not asked for, so the log of changes tells what
+/// somebody did. A rate is, while a ramp moves it: it ends the ramp.
+fn without_the_same(desk: &Desk, name: &str, mut change: RoomChange) -> RoomChange {
+    let Some(room) = desk.door.gate().rooms.get(name) else { return change };
+    let line = room.snapshot();
+    change.rate_per_minute = change.rate_per_minute.filter(|&rate| rate != line.rate_per_minute || line.ramp.is_some());
+    change.burst = change.burst.filter(|&burst| burst != line.burst);
+    change.max_active = change.max_active.filter(|&max| max != line.max_active);
+    change.queue_max = change.queue_max.filter(|&max| max != line.queue_max);
+    change.method = change.method.filter(|&method| method != line.method);
+    change.message = change.message.filter(|message| *message != line.message);
+    let differs = |asked: Option<i64>, at_ms: Option<i64>| asked.filter(|&asked| asked != at_ms.unwrap_or(0));
+    change.prequeue_at_ms = differs(change.prequeue_at_ms, line.prequeue_at_ms);
+    change.opens_at_ms = differs(change.opens_at_ms, line.opens_at_ms);
+    change.closes_at_ms = differs(change.closes_at_ms, line.closes_at_ms);
+    change
 }
 
 pub(super) async fn login_page() -> Response {

@@ -7,6 +7,7 @@ use super::page;
 use crate::door::{Room, Steered, eta};
 use crate::facade::Door;
 use crate::line::{Health, Method, Phase, Ramp, RoomState, Snapshot};
+use crate::settings::OnStoreLoss;
 use crate::stock::Remaining;
 use crate::visitor::page::Left;
 
@@ -49,6 +50,16 @@ pub(super) struct Facts {
     at_ms: i64,
     store: &'static str,
     store_ok: bool,
+    /// Who goes in while the store is away: `hold`, `local`, `open`.
+    on_store_loss: &'static str,
+    /// Since when new people get provisional tickets, epoch milliseconds.
+    store_away_since_ms: Option<i64>,
+    /// What that means, in words; empty while all is well.
+    store_why: String,
+    /// People with a provisional ticket who asked this node a short while ago.
+    provisional: usize,
+    /// People this node let in without the store.
+    let_in_without_store: u64,
     message: String,
     remaining: Option<Stock>,
     autopilot: Option<Autopilot>,
@@ -86,12 +97,12 @@ impl From<Remaining> for Stock {
 impl Facts {
     pub(super) fn of(door: &Door, room: &Room) -> Facts {
         let line = room.snapshot();
-        let wait = eta(line.waiting(), &line);
+        let wait = eta(line.waiting(), &line, room.pace_per_minute());
         Facts {
             room: room.name().to_owned(),
             title: room.title().to_owned(),
             state: line.state.as_str(),
-            state_why: state_why(&line),
+            state_why: if room.store_ok() { state_why(&line) } else { format!("As last seen: {}", state_why(&line)) },
             phase: line.phase.as_str(),
             method: line.method.as_str(),
             rate_per_minute: line.rate_per_minute,
@@ -119,6 +130,11 @@ impl Facts {
             at_ms: line.at_ms,
             store: door.store_kind(),
             store_ok: room.store_ok(),
+            on_store_loss: room.on_store_loss().as_str(),
+            store_away_since_ms: room.away_since_ms(),
+            store_why: store_why(room),
+            provisional: room.provisional(),
+            let_in_without_store: room.let_in_without_store(),
             message: line.message.clone(),
             remaining: door.stock().of(room.name()).map(Stock::from),
             autopilot: room.steered().map(Autopilot::from),
@@ -154,11 +170,31 @@ impl Facts {
             eta_ms: self.eta_ms.and_then(|ms| i64::try_from(ms).ok()),
             store: self.store.to_owned(),
             store_ok: self.store_ok,
+            store_why: self.store_why,
             remaining: self.remaining.map(|left| Left { free: left.free, held: left.held }),
             message: self.message,
             autopilot: self.autopilot.map(|autopilot| autopilot.why),
         }
     }
+}
+
+/// What the store's absence means for visitors now; empty while it is there and nobody waits for a number.
+fn store_why(room: &Room) -> String {
+    let Some(since_ms) = room.away_since_ms() else { return String::new() };
+    // To the second: it is for people.
+    let (since, people) = (time_said(since_ms.div_euclid(1_000) * 1_000), room.provisional());
+    if room.store_ok() {
+        return format!(
+            "The store is back. {people} people who came while it was away get their numbers, oldest first."
+        );
+    }
+    let inside = room.let_in_without_store();
+    let goes_in = match room.on_store_loss() {
+        OnStoreLoss::Hold => "nobody goes in".to_owned(),
+        OnStoreLoss::Local => format!("this node lets in its part of the rate, {inside} people so far"),
+        OnStoreLoss::Open => format!("EVERYBODY GOES IN, as you chose: {inside} people so far"),
+    };
+    format!("The store is away since {since}: {goes_in}. {people} people on this node wait for their numbers.")
 }
 
 /// What the state and the schedule mean for visitors now.

@@ -66,6 +66,8 @@ pub(crate) struct Room {
     /// `memory` or `redis`.
     pub(crate) store: String,
     pub(crate) store_ok: bool,
+    /// What its absence means for visitors, empty while it is there.
+    pub(crate) store_why: String,
     /// What is left to sell: free and held.
     pub(crate) remaining: Option<crate::visitor::page::Left>,
     /// The message to visitors, empty if none.

@@ -140,15 +140,18 @@ async fn a_room_has_all_its_numbers() {
             "drawn",
             "eta_ms",
             "issued",
+            "let_in_without_store",
             "max_active",
             "message",
             "method",
+            "on_store_loss",
             "opens_at",
             "opens_at_ms",
             "phase",
             "prequeue_at",
             "prequeue_at_ms",
             "present",
+            "provisional",
             "queue_max",
             "ramp",
             "rate_per_minute",
@@ -158,7 +161,9 @@ async fn a_room_has_all_its_numbers() {
             "state",
             "state_why",
             "store",
+            "store_away_since_ms",
             "store_ok",
+            "store_why",
             "title",
             "waiting",
         ]
@@ -296,6 +301,11 @@ async fn the_dashboard_works_with_forms_alone() {
     assert_eq!(changed.status, StatusCode::SEE_OTHER);
     let room = office.send(Method::GET, "/api/rooms/demo", &own, "").await.json();
     assert_eq!((&room["rate_per_minute"], &room["state"]), (&json!(90), &json!("paused")));
+    // A form has every field in it; the log of changes tells only of what somebody changed.
+    let all = "rate_per_minute=120&burst=1&max_active=0&queue_max=0&method=fcfs&message=&opens_at=&closes_at=";
+    assert_eq!(office.send(Method::POST, "/rooms/demo", &own, all).await.status, StatusCode::SEE_OTHER);
+    let changes = office.send(Method::GET, "/api/rooms/demo/changes", &own, "").await.json();
+    assert_eq!(changes["changes"][0]["after"], json!({ "rate_per_minute": 120 }), "{changes}");
     for body in ["rate_per_minute=0", "rate_per_minute=many"] {
         let refused = office.send(Method::POST, "/rooms/demo", &own, body).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");

@@ -82,9 +82,13 @@ impl Trace {
         }
     }
 
-    pub(super) fn admitted(&mut self, now_ms: i64, waited_ms: i64) {
+    pub(super) fn admitted(&mut self, waited_ms: i64) {
         self.outcome.admitted += 1;
         self.waits_ms.push(waited_ms);
+    }
+
+    /// Somebody who was given a place goes in: what the rate limits.
+    pub(super) fn began(&mut self, now_ms: i64) {
         self.forget(now_ms);
         self.admitted_at_ms.push_back(now_ms);
         self.outcome.worst_minute = self.outcome.worst_minute.max(self.admitted_at_ms.len() as u64);

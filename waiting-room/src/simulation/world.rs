@@ -44,7 +44,7 @@ enum Event {
 struct Node {
     /// Nothing: the node is down, or has not heard from the store since it began.
     snapshot: Option<Snapshot>,
-    /// Its last call to the store had an answer; without one it names no place ("one moment").
+    /// Its last call to the store had an answer; without one it names the last place it knows.
     store_ok: bool,
     gone_until_ms: i64,
     /// Who asked near the front since the last batch.
@@ -150,7 +150,10 @@ impl<'a, B: Backing> World<'a, B> {
 
     fn play(&mut self, event: Event) -> Result<(), Broken> {
         match event {
-            Event::Begins => self.checker.begins(),
+            Event::Begins => {
+                self.trace.began(self.now_ms);
+                self.checker.begins()
+            }
             Event::Tick(node) => self.tick(node),
             Event::Ask(visitor) => self.ask(visitor),
             Event::Fault(index) => self.fault(index),
@@ -160,14 +163,6 @@ impl<'a, B: Backing> World<'a, B> {
 
     const fn wall_ms(&self) -> i64 {
         WALL_BEGIN_MS + self.now_ms + self.wall_offset_ms
-    }
-
-    const fn store_answers(&self) -> bool {
-        self.now_ms >= self.store_away_until_ms
-    }
-
-    const fn replies_arrive(&self) -> bool {
-        self.now_ms >= self.replies_lost_until_ms
     }
 
     /// A node hears from the store; replies may overtake each other.
@@ -276,7 +271,7 @@ impl<'a, B: Backing> World<'a, B> {
         self.visitors[visitor].number = joined.first;
         self.visitors[visitor].epoch = joined.snapshot.epoch;
         if session.is_some() {
-            self.trace.admitted(self.now_ms, 0);
+            self.trace.admitted(0);
             self.done(visitor);
             return Ok(());
         }
@@ -306,23 +301,25 @@ impl<'a, B: Backing> World<'a, B> {
         self.visitors[visitor].polls = polls.saturating_add(1);
         self.trace.outcome.polls += 1;
         let jitter = self.chance.next();
-        // A poll is answered from the node's memory, whatever the store does (W6).
+        // A poll is answered from the node's memory, whatever the store does (W6). Without it that is the last place this
+        // node knows; the visitor brings along what they saw (W7).
         let Some(snapshot) = &self.nodes[node].snapshot else { return Checker::unanswered(1) };
-        if !self.nodes[node].store_ok {
-            self.again(visitor);
-            return Ok(());
-        }
-        let place = Place::of(number, snapshot);
-        let shown = if place.called { 0 } else { place.ahead + 1 };
+        let (ok, seen) = (self.nodes[node].store_ok, told.map(|told| told.saturating_sub(1)));
+        let place = Place::of(number, snapshot).no_worse_than(seen.filter(|_| !ok));
+        let shown = if place.called || !ok && told == Some(0) { 0 } else { place.ahead + 1 };
         let next_ms = i64::try_from(poll_after_ms(place, snapshot, jitter)).unwrap_or(i64::MAX);
         let may_claim = place.called && snapshot.state == RoomState::Open;
         let near = is_near(place, snapshot);
         Checker::told(number, told, shown)?;
+        self.visitors[visitor].told = Some(shown);
+        self.trace.told(visitor, self.now_ms, shown);
+        if !ok {
+            self.again(visitor);
+            return Ok(());
+        }
         if near {
             self.nodes[node].heard.push(number);
         }
-        self.visitors[visitor].told = Some(shown);
-        self.trace.told(visitor, self.now_ms, shown);
         if may_claim {
             return self.claim(visitor, node, next_ms);
         }
@@ -349,8 +346,7 @@ impl<'a, B: Backing> World<'a, B> {
         match answer {
             Claimed::Admitted(_) => {
                 if !self.visitors[visitor].is_copy {
-                    let waited_ms = self.now_ms - self.visitors[visitor].arrived_ms;
-                    self.trace.admitted(self.now_ms, waited_ms);
+                    self.trace.admitted(self.now_ms - self.visitors[visitor].arrived_ms);
                 }
                 self.done(visitor);
             }

@@ -14,7 +14,7 @@ use super::api::ticket;
 use super::page::AccessPage;
 use super::reply::{self, page, set_cookies};
 use crate::credential::is_token;
-use crate::door::{Comer, NotJoined, Room, Turn, shown};
+use crate::door::{Comer, Held, NotJoined, Room, Turn, shown};
 use crate::path::{CanonicalPath, OWN_PREFIX};
 use crate::problem::{Code, Problem};
 
@@ -81,7 +81,8 @@ pub(super) async fn use_code(visit: Visit<'_>, room: &Room, body: Body) -> Resul
 /// Who waited already stands at the new place alone. It is no harm if this is lost: nobody who is away holds others up.
 async fn give_up_old(visit: Visit<'_>, room: &Room, new: Option<&str>) {
     let new = new.and_then(|text| visit.gate.ticket(text, room)).map(|ticket| (ticket.lane, ticket.number));
-    let old = ticket(visit, room).ok().filter(|old| old.epoch == room.snapshot().epoch);
+    let old = ticket(visit, room).ok().and_then(Held::number).filter(|old| !visit.gate.has_moved(room, old));
+    let old = old.filter(|old| old.epoch == room.snapshot().epoch);
     if let Some(old) = old.filter(|old| new.is_some() && new != Some((old.lane, old.number))) {
         let _ = room.leave(old.number).await;
     }

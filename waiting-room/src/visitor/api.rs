@@ -13,8 +13,9 @@ use super::facts::{Facts, RoomFacts};
 use super::handover;
 use super::page::NoticePage;
 use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
-use crate::credential::{Ticket, cookie, ticket_cookie};
-use crate::door::{Comer, Gone, Grant, Room, Standing, Status, Turn, line_unavailable, moved_problem, proof};
+use super::seen;
+use crate::credential::{cookie, ticket_cookie};
+use crate::door::{Comer, Gone, Grant, Held, Room, Standing, Status, Turn, line_unavailable, moved_problem, proof};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
 
@@ -110,7 +111,7 @@ async fn answer(visit: Visit<'_>, rest: &str, body: Body) -> Result<Response<Bod
             give_up(visit, room).await?;
             Ok(left(visit, room))
         }
-        Route::Ticket(name) => poll(visit, room(visit, name)?),
+        Route::Ticket(name) => poll(visit, room(visit, name)?).await,
         Route::Entry(name) => enter(visit, room(visit, name)?).await,
         Route::Leave(name) if visit.method == Method::POST => {
             let room = room(visit, name)?;
@@ -126,7 +127,7 @@ fn room<'a>(visit: Visit<'a>, name: &str) -> Result<&'a Room, Problem> {
 }
 
 /// The ticket of a request: the bearer of apps before the cookie of browsers.
-pub(super) fn ticket(visit: Visit<'_>, room: &Room) -> Result<Ticket, Problem> {
+pub(super) fn ticket(visit: Visit<'_>, room: &Room) -> Result<Held, Problem> {
     let bearer = visit.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     // The shop's tokens say who somebody is; a ticket has no dot.
     let bearer = bearer.filter(|value| !value.contains('.'));
@@ -136,7 +137,7 @@ pub(super) fn ticket(visit: Visit<'_>, room: &Room) -> Result<Ticket, Problem> {
         None => cookie(visit.headers, &name)
             .ok_or_else(|| Problem::new(Code::TicketRequired, "Join the line first, then send the ticket along."))?,
     };
-    visit.gate.ticket(text, room).ok_or_else(invalid)
+    visit.gate.held(text, room).ok_or_else(invalid)
 }
 
 fn invalid() -> Problem {
@@ -150,7 +151,8 @@ fn look(visit: Visit<'_>, room: &Room) -> Response<Body> {
 /// One ticket, one place, however many tabs: who has a ticket keeps it.
 async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     if let Ok(ticket) = ticket(visit, room) {
-        return Ok(facts(visit, room, StatusCode::OK, &visit.gate.standing(room, Some(ticket)), &Grant::default()));
+        let (standing, grant) = stand(visit, room, ticket).await?;
+        return Ok(facts(visit, room, StatusCode::OK, standing, &grant));
     }
     let standing = visit.gate.standing(room, None);
     if standing.status == Status::Early {
@@ -169,24 +171,44 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
         Ok(Turn::In(grant)) => {
             let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
             let standing = visit.gate.standing(room, drawn);
-            Ok(facts(visit, room, StatusCode::CREATED, &standing, &grant))
+            Ok(facts(visit, room, StatusCode::CREATED, standing, &grant))
         }
-        Ok(Turn::Wait(standing, grant)) => Ok(facts(visit, room, StatusCode::CREATED, &standing, &grant)),
+        Ok(Turn::Wait(standing, grant)) => Ok(facts(visit, room, StatusCode::CREATED, *standing, &grant)),
         Ok(Turn::Gone(_)) => Err(invalid()),
         Err(refused) => Err(refused.problem(room.name())),
     }
 }
 
-fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
-    let standing = visit.gate.standing(room, Some(ticket(visit, room)?));
-    let none = Grant::default();
-    let facts = Facts::of(visit, room, &standing, &none);
+/// Where somebody stands, from memory. A provisional ticket that has become a number is given back as one.
+async fn stand(visit: Visit<'_>, room: &Room, ticket: Held) -> Result<(Standing, Grant), Problem> {
+    let provisional = match ticket {
+        Held::Number(ticket) => return Ok((visit.gate.standing(room, Some(ticket)), Grant::default())),
+        Held::Provisional(provisional) => provisional,
+    };
+    match visit.gate.redeem(room, &provisional).await {
+        Turn::In(grant) => {
+            let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
+            Ok((visit.gate.standing(room, drawn), grant))
+        }
+        Turn::Wait(standing, grant) => Ok((*standing, grant)),
+        Turn::Gone(_) => Err(invalid()),
+    }
+}
+
+async fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
+    let (standing, grant) = stand(visit, room, ticket(visit, room)?).await?;
+    let (standing, seen) = seen::no_worse(visit, room, standing);
+    let facts = Facts::of(visit, room, &standing, &grant).seen(seen.as_deref());
     let inside = visit.gate.holds_entry(visit.headers, room);
     let facts = if inside { facts.admitted() } else { facts };
     let etag = facts.etag();
-    let known = visit.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let mut response = if known { not_modified() } else { reply::json(StatusCode::OK, &facts) };
+    let same = visit.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    // Whoever gets something to keep gets it said.
+    let mut response =
+        if same && grant == Grant::default() { not_modified() } else { reply::json(StatusCode::OK, &facts) };
     come_back(&mut response, standing.poll_after_ms);
+    set_cookies(&mut response, visit, room, &grant);
+    seen::keep(&mut response, visit, room, seen.as_deref());
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(ETAG, etag);
     }
@@ -201,7 +223,7 @@ fn not_modified() -> Response<Body> {
 }
 
 async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
-    let mut response = match visit.gate.enter(room, ticket(visit, room)?).await {
+    let mut response = match visit.gate.turn(room, ticket(visit, room)?).await {
         Turn::In(grant) => {
             let entry = grant.entry.as_ref();
             let body = json!({
@@ -213,7 +235,7 @@ async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem>
             set_cookies(&mut response, visit, room, &grant);
             return Ok(response);
         }
-        Turn::Wait(standing, grant) => return Ok(facts(visit, room, StatusCode::ACCEPTED, &standing, &grant)),
+        Turn::Wait(standing, grant) => return Ok(facts(visit, room, StatusCode::ACCEPTED, *standing, &grant)),
         Turn::Gone(Gone::Spent) => {
             let detail = "This ticket has been used or given up. Join again for a new one.";
             refusal(visit, Problem::new(Code::TicketSpent, detail))
@@ -229,10 +251,14 @@ async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem>
 /// Whether the place had moved: then only this device forgets it.
 async fn give_up(visit: Visit<'_>, room: &Room) -> Result<bool, Problem> {
     let ticket = ticket(visit, room)?;
-    if visit.gate.has_moved(room, &ticket) {
+    if visit.gate.left_by(room, &ticket) {
         return Ok(true);
     }
     let away = |_| line_unavailable("The line cannot be told at this moment; try again.");
+    let ticket = match ticket {
+        Held::Number(ticket) => ticket,
+        Held::Provisional(ticket) => return room.leave_late(&ticket).await.map(|()| false).map_err(away),
+    };
     if ticket.epoch != room.snapshot().epoch {
         return Err(invalid());
     }
@@ -270,12 +296,14 @@ pub(super) fn facts(
     visit: Visit<'_>,
     room: &Room,
     status: StatusCode,
-    standing: &Standing,
+    standing: Standing,
     grant: &Grant,
 ) -> Response<Body> {
-    let mut response = reply::json(status, &Facts::of(visit, room, standing, grant));
+    let (standing, seen) = seen::no_worse(visit, room, standing);
+    let mut response = reply::json(status, &Facts::of(visit, room, &standing, grant).seen(seen.as_deref()));
     come_back(&mut response, standing.poll_after_ms);
     set_cookies(&mut response, visit, room, grant);
+    seen::keep(&mut response, visit, room, seen.as_deref());
     response
 }
 

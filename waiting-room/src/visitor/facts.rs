@@ -21,6 +21,9 @@ pub(super) struct Facts<'a> {
     number: Option<u64>,
     position: Option<u64>,
     ahead: Option<u64>,
+    /// To be sent back with the next poll: no node then shows a worse place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<&'a str>,
     eta: Option<Eta>,
     rate_per_minute: u32,
     poll_after_ms: u64,
@@ -75,6 +78,7 @@ impl<'a> Facts<'a> {
             number: standing.ticket.as_ref().map(|ticket| ticket.number),
             position: standing.place.map(|place| place.number),
             ahead: standing.place.map(|place| place.ahead),
+            seen: None,
             eta: standing.eta,
             rate_per_minute: standing.snapshot.rate_per_minute,
             poll_after_ms: standing.poll_after_ms,
@@ -95,6 +99,10 @@ impl<'a> Facts<'a> {
         self.eta.map(|eta| (eta.low_ms, eta.high_ms)).hash(&mut hasher);
         self.remaining.map(|left| (left.free, left.held)).hash(&mut hasher);
         format!("W/\"{:016x}\"", hasher.finish())
+    }
+
+    pub(super) fn seen(self, seen: Option<&'a str>) -> Facts<'a> {
+        Facts { seen, ..self }
     }
 
     /// The same facts of somebody who is inside.
@@ -167,6 +175,7 @@ const fn word(status: Status) -> &'static str {
         Status::Shut(Shut::SoldOut) => "sold_out",
         Status::Shut(_) => "closed",
         Status::OneMoment => "one_moment",
+        Status::Provisional => "provisional",
     }
 }
 
@@ -182,6 +191,7 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
             // Somebody who waits on the page of a room that was shut a moment ago is told so at the next look.
             Status::Paused | Status::Shut(_) => QueueState::Paused,
             // What has a page of its own is not shown on this one.
+            Status::Provisional => QueueState::Provisional,
             Status::OneMoment | Status::Early | Status::Prequeue | Status::Moved => QueueState::OneMoment,
         },
         lot: lot(standing),

@@ -11,8 +11,7 @@ use super::access::{fields, read_text, see_other};
 use super::api::ticket;
 use super::page::{DevicePage, LeavePage, MovedPage, ResumePage};
 use super::reply::{self, page, set_cookies};
-use crate::credential::Ticket;
-use crate::door::{Grant, NotResumed, Reads, Room, Turn, line_unavailable, moved_problem};
+use crate::door::{Gone, Grant, Held, NotResumed, Reads, Room, Turn, line_unavailable, moved_problem};
 use crate::path::CanonicalPath;
 use crate::problem::{Code, Problem};
 
@@ -30,7 +29,9 @@ fn wants_page(visit: Visit<'_>) -> bool {
 
 /// The code with which this place goes on elsewhere.
 pub(super) fn device(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
-    let ticket = ticket(visit, room)?;
+    let Held::Number(ticket) = ticket(visit, room)? else {
+        return Err(line_unavailable("You get your number in a moment; then you can go on with another device."));
+    };
     if visit.gate.has_moved(room, &ticket) {
         return if wants_page(visit) { Ok(moved(room)) } else { Err(moved_problem()) };
     }
@@ -103,7 +104,7 @@ fn arrived(visit: Visit<'_>, room: &Room, grant: &Grant, is_json: bool) -> Respo
     if is_json || !wants_page(visit) {
         let ticket = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
         let standing = visit.gate.standing(room, ticket);
-        return super::api::facts(visit, room, StatusCode::OK, &standing, grant);
+        return super::api::facts(visit, room, StatusCode::OK, standing, grant);
     }
     let mut response = see_other(&format!("/.waiting-room/rooms/{}/line", room.name()));
     set_cookies(&mut response, visit, room, grant);
@@ -136,13 +137,14 @@ pub(super) async fn line(visit: Visit<'_>, room: &Room) -> Result<Response<Body>
     if visit.gate.holds_entry(visit.headers, room) {
         return Ok(see_other("/"));
     }
-    match visit.gate.enter(room, ticket(visit, room)?).await {
+    match visit.gate.turn(room, ticket(visit, room)?).await {
         Turn::In(grant) => {
             let mut response = see_other("/");
             set_cookies(&mut response, visit, room, &grant);
             Ok(response)
         }
-        Turn::Wait(standing, grant) => Ok(reply::waiting(visit, room, &standing, &grant)),
+        Turn::Wait(standing, grant) => Ok(reply::waiting(visit, room, *standing, &grant)),
+        Turn::Gone(Gone::Moved) => Ok(moved(room)),
         Turn::Gone(_) => Err(Problem::new(Code::TicketSpent, "This ticket has been used or given up.")),
     }
 }
@@ -154,14 +156,14 @@ pub(super) fn moved(room: &Room) -> Response<Body> {
 
 /// Asks whether somebody really wants to leave: without scripts nothing else would.
 pub(super) fn ask_to_leave(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
-    let ticket: Ticket = ticket(visit, room)?;
+    let held = ticket(visit, room)?;
     let back = format!("/.waiting-room/rooms/{}/line", room.name());
     let referred = visit.headers.get(http::header::REFERER).and_then(|value| value.to_str().ok());
     let back = referred.and_then(|url| onward_of(url, visit.origin.host())).unwrap_or(back);
     let body = LeavePage {
         room: room.name().to_owned(),
         title: room.title().to_owned(),
-        moved: visit.gate.has_moved(room, &ticket),
+        moved: visit.gate.left_by(room, &held),
         back,
     };
     Ok(page(StatusCode::OK, &body))

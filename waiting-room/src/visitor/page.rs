@@ -67,6 +67,8 @@ pub(crate) enum QueueState {
     Paused,
     /// The store is away: the place is kept, and nothing moves until it is back.
     OneMoment,
+    /// Came while the store was away: a place behind those who came before, and no number yet.
+    Provisional,
 }
 
 impl QueueState {
@@ -77,6 +79,7 @@ impl QueueState {
             Self::Called => "called",
             Self::Paused => "paused",
             Self::OneMoment => "one_moment",
+            Self::Provisional => "provisional",
         }
     }
 
@@ -87,6 +90,7 @@ impl QueueState {
             Self::Called => "You are next",
             Self::Paused => "The line is paused",
             Self::OneMoment => "One moment, please",
+            Self::Provisional => "You have a place",
         }
     }
 
@@ -97,6 +101,10 @@ impl QueueState {
             Self::Called => "Stay here: the door opens for you as soon as the next one may go in.",
             Self::Paused => "Nobody is let in for now. Your place is kept, and the line goes on from where it stands.",
             Self::OneMoment => "We cannot see the line just now. Your place is kept; this page tries again by itself.",
+            Self::Provisional => {
+                "Your number comes as soon as we can see the line again: in the order in which people came, so you lose \
+                 nothing by it. This page looks for it by itself."
+            }
         }
     }
 }
@@ -239,7 +247,9 @@ impl QueuePage {
         match (self.state, self.eta) {
             (QueueState::Called, wait) => called_said(wait.map_or(0, |wait| wait.high_ms)),
             (QueueState::Waiting, Some(wait)) => wait_said(wait),
-            (QueueState::Waiting | QueueState::Paused | QueueState::OneMoment, _) => "not known".to_owned(),
+            (QueueState::Waiting | QueueState::Paused | QueueState::OneMoment | QueueState::Provisional, _) => {
+                "not known".to_owned()
+            }
         }
     }
 

@@ -14,7 +14,8 @@ use super::Visit;
 use super::asset::content_security_policy;
 use super::facts::{Facts, countdown_page, queue_page};
 use super::page::{CheckPage, NoticePage};
-use crate::credential::{ENTRY_HEADER, entry_cookie, ticket_cookie};
+use super::seen;
+use crate::credential::{ENTRY_HEADER, entry_cookie, seen_cookie, ticket_cookie};
 use crate::door::{Grant, Reads, Room, Standing, Status};
 use crate::metrics;
 use crate::problem::{Code, Problem};
@@ -27,14 +28,15 @@ const TICKET_COOKIE_MAX_AGE_S: i64 = 7 * 24 * 3600;
 const REFRESH_MS_MIN: u64 = 2_000;
 
 /// The place in line: a page for browsers, the same facts as JSON for who asks for them.
-pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: &Standing, grant: &Grant) -> Response<Body> {
+pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: Standing, grant: &Grant) -> Response<Body> {
+    let (standing, seen) = seen::no_worse(visit, room, standing);
     let mut response = match Reads::of(visit.headers) {
         Reads::Page if standing.status == Status::Moved => return super::handover::moved(room),
-        Reads::Page => match countdown_page(room, standing) {
+        Reads::Page => match countdown_page(room, &standing) {
             Some(countdown) => page(visit.page_status, &countdown),
-            None => page(visit.page_status, &queue_page(visit, room, standing)),
+            None => page(visit.page_status, &queue_page(visit, room, &standing)),
         },
-        Reads::Json => json(StatusCode::ACCEPTED, &Facts::of(visit, room, standing, grant)),
+        Reads::Json => json(StatusCode::ACCEPTED, &Facts::of(visit, room, &standing, grant).seen(seen.as_deref())),
     };
     if Reads::of(visit.headers) == Reads::Page {
         response.headers_mut().insert(REFRESH, seconds(standing.poll_after_ms.max(REFRESH_MS_MIN)));
@@ -42,6 +44,7 @@ pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: &Standing, grant:
     come_back(&mut response, standing.poll_after_ms);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept, cookie"));
     set_cookies(&mut response, visit, room, grant);
+    seen::keep(&mut response, visit, room, seen.as_deref());
     response
 }
 
@@ -173,6 +176,11 @@ pub(super) fn set_cookies(response: &mut Response<Body>, visit: Visit<'_>, room:
             entry.expires_in_ms.div_euclid(1000).max(1),
         );
     }
+}
+
+/// Has a browser keep the best place it was shown.
+pub(super) fn keep_seen(response: &mut Response<Body>, visit: Visit<'_>, room: &Room, seen: &str) {
+    set_cookie(response, visit, &seen_cookie(room.name()), seen, TICKET_COOKIE_MAX_AGE_S);
 }
 
 /// Takes the ticket away from a browser; an entry that it may have goes on.

@@ -135,6 +135,11 @@ impl World {
         }
     }
 
+    /// Lets time pass while nobody can ask the line.
+    pub(super) fn skip_ms(&self, ms: i64) {
+        self.offset_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
     pub(super) async fn get(&self, path: &str, cookie: &str) -> Reply {
         self.send(Method::GET, path, &[("accept", "text/html"), ("cookie", cookie)], "").await
     }

@@ -119,7 +119,7 @@ async fn joining_again_keeps_the_place() {
     let first = world.json(Method::POST, &path("tickets"), "").await;
     let again = world.json(Method::POST, &path("tickets"), &first.cookie()).await;
     assert_eq!((again.status, &again.json()["position"]), (StatusCode::OK, &json!(3)));
-    assert!(again.cookies().is_empty());
+    assert!(!again.cookie().contains("vestibule_ticket_demo"), "{}", again.cookie());
 }
 
 #[tokio::test]

@@ -32,6 +32,80 @@ fn a_lost_line_goes_on_above_the_highest_that_was_seen_with_an_empty_meter() {
 }
 
 #[test]
+fn the_longer_of_two_lines_stays() {
+    let mut line = Model::begin(BEGIN_MS, &initial(600, 5));
+    line.join(BEGIN_MS, 30);
+    let seen = line.tick(BEGIN_MS);
+    for (joined, stays) in [(0, false), (29, false), (30, false), (31, true)] {
+        let now = BEGIN_MS + 9_000;
+        let mut line = Model::begin(now, &initial(60, 0));
+        let other = if joined > 0 { line.join(now, joined).snapshot } else { line.tick(now) };
+        line.leave(now, 1);
+        let back = line.restore(now, &seen);
+        let epoch = if stays { other.epoch } else { seen.epoch };
+        assert_eq!(back.epoch, epoch, "{joined} joined the line that began without knowing");
+        if !stays {
+            let claimed = claim_one(&mut line, now, 1);
+            assert!(matches!(claimed, Claimed::NoBudget { .. }), "nothing is left of the other line: {claimed:?}");
+        }
+    }
+}
+
+#[test]
+fn skipped_numbers_hold_nobody_up_and_nobody_out() {
+    let mut line = Model::begin(BEGIN_MS, &RoomInitial { queue_max: 50, ..initial(600, 5) });
+    let seen = line.join(BEGIN_MS, 40).snapshot;
+    let now = BEGIN_MS + 9_000;
+    let mut line = Model::begin(now, &initial(60, 0));
+    line.restore(now, &seen);
+    assert_eq!(line.join(now, 20).first, 1_041, "fewer than 50 wait");
+    assert_eq!(line.try_join(now, 1), Err(Refused::Full));
+    for number in 1..=40 {
+        line.leave(now, number);
+    }
+    let called = line.tick(now);
+    assert!(called.cursor > 1_040 && called.called_waiting <= 20, "{called:?}");
+}
+
+#[test]
+fn who_was_inside_counts_until_the_session_must_be_over() {
+    let capped = RoomInitial { max_active: 10, session_ms: 5_000, ..initial(60_000, 100) };
+    let mut line = Model::begin(BEGIN_MS, &capped);
+    line.tick(BEGIN_MS + 1_000);
+    let seen = line.join(BEGIN_MS + 1_000, 30).snapshot;
+    assert_eq!(seen.active, 10);
+    let now = BEGIN_MS + 9_000;
+    let mut line = Model::begin(now, &capped);
+    assert_eq!(line.restore(now, &seen).active, 10);
+    for at in (now..now + 5_000).step_by(250) {
+        line.tick(at);
+        assert_eq!(line.claim(at, &[11, 12, 13]).1.active, 10);
+    }
+    assert_eq!(line.claim(now + 5_000, &[11, 12, 13]).1.active, 3);
+}
+
+#[test]
+fn a_loss_before_the_opening_does_not_prevent_the_draw_and_an_opening_hides_no_loss() {
+    let scheduled = RoomInitial { method: Method::Draw, opens_at_ms: Some(BEGIN_MS + 1_000), ..initial(600, 5) };
+    let mut line = Model::begin(BEGIN_MS, &scheduled);
+    let empty = line.tick(BEGIN_MS);
+    let mut copy = Model(line.0.clone());
+    let seen = line.join(BEGIN_MS, 30).snapshot;
+    assert_eq!(copy.restore(BEGIN_MS + 1_000, &seen).issued, 1_030, "it is due, and does not make this line younger");
+    let opened = copy.tick(BEGIN_MS + 1_000);
+    assert_eq!((opened.drawn, &opened.digest), (1_030, &seen.digest));
+    let mut line = Model::begin(1, &scheduled);
+    line.restore(BEGIN_MS, &empty);
+    assert_eq!(line.join(BEGIN_MS, 5).first, 1_001);
+    assert_eq!(line.tick(BEGIN_MS + 1_000).drawn, 1_005);
+    let after = line.tick(BEGIN_MS + 1_250);
+    let mut line = Model::begin(1, &initial(60, 0));
+    let back = line.restore(BEGIN_MS + 1_250, &after);
+    assert_eq!((back.drawn, back.method, back.opens_at_ms), (1_005, Method::Draw, after.opens_at_ms));
+    assert_eq!(line.join(BEGIN_MS + 1_250, 1).snapshot.drawn, 1_005, "it is not made again");
+}
+
+#[test]
 fn every_change_is_kept_and_can_be_undone() {
     let mut line = Model::begin(BEGIN_MS, &initial(60, 0));
     let begun = line.tick(BEGIN_MS);

@@ -37,6 +37,7 @@ fn room(paused: bool) -> Room {
         eta_ms: Some(1_248_000),
         store: "memory".to_owned(),
         store_ok: !paused,
+        store_why: if paused { "The store is away since noon: nobody goes in.".to_owned() } else { String::new() },
         remaining: Some(Left { free: 1_180, held: 36 }),
         message: String::new(),
         autopilot: (!paused).then(|| "Kept at 600 a minute: the shop is well, and nobody waits.".to_owned()),

@@ -9,6 +9,14 @@ const RECOVERY_MS: i64 = 5_000;
 const CHANGE_MS: i64 = 65_000;
 
 impl<B: Backing> World<'_, B> {
+    pub(super) const fn store_answers(&self) -> bool {
+        self.now_ms >= self.store_away_until_ms
+    }
+
+    pub(super) const fn replies_arrive(&self) -> bool {
+        self.now_ms >= self.replies_lost_until_ms
+    }
+
     pub(super) fn fault(&mut self, index: usize) -> Result<(), Broken> {
         let (now_ms, scenario) = (self.now_ms, self.scenario);
         let mut heals_ms = now_ms;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::line::tests::{Model, Step, any_change_in_full, any_jump_back, any_pause, any_step_in_full};
-use crate::line::{self, Line, Session};
+use crate::line::{self, Line, Method, RoomState, Session};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::io::Write;
 use tokio::runtime::Runtime;
@@ -164,22 +164,36 @@ fn any_moves(index: u64, known: &Generations) -> Vec<Move> {
     ]
 }
 
-/// A room as its settings may have it.
+/// A room as its settings may have it; often one with a draw that will open.
 fn any_initial() -> impl Strategy<Value = RoomInitial> {
     let rate = prop_oneof![1..=120_u32, Just(6_000), Just(1_000_000)];
-    (rate, 0..10_u32, any_change_in_full()).prop_map(|(rate_per_minute, burst, change)| RoomInitial {
-        rate_per_minute,
-        burst,
-        session_ms: 20_000,
-        state: change.state.unwrap_or_default(),
-        message: change.message.unwrap_or_default(),
-        max_active: change.max_active.unwrap_or_default(),
-        queue_max: change.queue_max.unwrap_or_default(),
-        method: change.method.unwrap_or_default(),
-        prequeue_at_ms: change.prequeue_at_ms,
-        opens_at_ms: change.opens_at_ms,
-        closes_at_ms: change.closes_at_ms,
-        session_renewal: change.session_renewal.unwrap_or_default(),
+    let opens = prop::option::of((1..20_000_i64).prop_map(|ms| BEGIN_MS + ms));
+    (rate, 0..10_u32, opens, any_change_in_full()).prop_map(|(rate_per_minute, burst, opens_at_ms, change)| {
+        let any = RoomInitial {
+            rate_per_minute,
+            burst,
+            session_ms: 20_000,
+            state: change.state.unwrap_or_default(),
+            message: change.message.unwrap_or_default(),
+            max_active: change.max_active.unwrap_or_default(),
+            queue_max: change.queue_max.unwrap_or_default(),
+            method: change.method.unwrap_or_default(),
+            prequeue_at_ms: change.prequeue_at_ms,
+            opens_at_ms: change.opens_at_ms,
+            closes_at_ms: change.closes_at_ms,
+            session_renewal: change.session_renewal.unwrap_or_default(),
+        };
+        match opens_at_ms {
+            None => any,
+            Some(_) => RoomInitial {
+                method: Method::Draw,
+                state: RoomState::Open,
+                prequeue_at_ms: None,
+                opens_at_ms,
+                closes_at_ms: None,
+                ..any
+            },
+        }
     })
 }
 
@@ -224,6 +238,32 @@ fn the_scripts_agree_with_the_line_in_a_cluster() {
 #[test]
 fn the_scripts_agree_with_the_line_behind_sentinel() {
     agrees("VESTIBULE_TEST_REDIS_SENTINEL_URL", 16);
+}
+
+#[test]
+fn time_passes_in_a_room_that_only_refuses() {
+    let Some(address) = address("VESTIBULE_TEST_REDIS_URL") else { return };
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = RedisStore::open(&address).await.expect("the server of the test");
+        let room = format!("shut-{}", uuid::Uuid::now_v7().simple());
+        let initial = RoomInitial { burst: 10, ..RoomInitial::default() };
+        let mut model = Model::begin(BEGIN_MS, &initial);
+        store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
+        let drain = RoomChange { state: Some(RoomState::Draining), ..RoomChange::default() };
+        let before = [(0, Step::Join(5)), (0, Step::Tick), (0, Step::Change(drain))];
+        let refused = [1_500, 3_000, 4_500].map(|ms| (ms, Step::Join(1)));
+        let after = [(4_500, Step::Claim(vec![1, 2, 3, 4, 5]))];
+        for (ms, step) in before.into_iter().chain(refused).chain(after) {
+            run(&store, &mut model, &room, BEGIN_MS + ms, &step).await.unwrap_or_else(|error| panic!("{error}"));
+        }
+        assert_eq!(
+            model.0.snapshot().admitted,
+            5,
+            "four and a half seconds at one a second, and one ahead of its time"
+        );
+        forget(&store, &room).await;
+    });
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn page(state: QueueState) -> QueuePage {
 
 #[test]
 fn every_state_renders() {
-    for state in [QueueState::Waiting, QueueState::Called, QueueState::Paused, QueueState::OneMoment] {
+    use QueueState::{Called, OneMoment, Paused, Provisional, Waiting};
+    for state in [Waiting, Called, Paused, OneMoment, Provisional] {
         let mut page = page(state);
         match state {
             QueueState::Waiting => {}
@@ -58,7 +59,7 @@ fn every_state_renders() {
                 page.eta = None;
                 page.message = Some("The projector in hall 1 needs ten minutes.\nNobody loses their place.".to_owned());
             }
-            QueueState::OneMoment => {
+            QueueState::OneMoment | QueueState::Provisional => {
                 page.eta = None;
                 (page.position, page.ahead) = (0, 0);
             }
