@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Compute a room's draw again from its published evidence; exit code 1 if it does not hold
     VerifyDraw(VerifyDrawArgs),
+    /// Make access codes for a room, a line each; the file of `access_codes`
+    Codes(CodesArgs),
     /// Check this machine and what the settings point at
     Doctor,
     /// Ask a running process whether it is ready (for container health checks)
@@ -56,6 +58,17 @@ pub(crate) enum Command {
         /// The shell to print it for
         shell: clap_complete::Shell,
     },
+}
+
+/// How many codes, and for which lane.
+#[derive(Debug, Args)]
+pub(crate) struct CodesArgs {
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) count: u32,
+    /// The lane that they let people use; without it the general one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) lane: Option<String>,
 }
 
 /// A command to a room, and for whom.

@@ -1,6 +1,7 @@
 //! What the command line does beside serving: each talks to a running process or checks something, and prints.
 #![expect(clippy::print_stdout, reason = "printing is what a command is for")]
 
+pub(crate) mod codes;
 pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 pub(crate) mod room;

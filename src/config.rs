@@ -5,12 +5,15 @@
 
 mod source;
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use figment::Figment;
 use serde::Deserialize;
+use waiting_room::AccessFiles;
 
 pub(crate) use source::SettingsError;
 
@@ -213,6 +216,20 @@ impl Config {
     /// The journal of the embedded line.
     pub(crate) fn journal_dir(&self) -> PathBuf {
         self.settings.data_dir.join("line")
+    }
+
+    /// What stands in the files that rooms name for access codes and for the keys of tokens.
+    pub(crate) fn access_files(&self) -> Result<BTreeMap<String, AccessFiles>> {
+        let read = |file: Option<&PathBuf>| match file {
+            Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display())),
+            None => Ok(String::new()),
+        };
+        let files = self.settings.waiting_room.rooms.iter().map(|(name, room)| {
+            let codes = read(room.access_codes.as_ref())?;
+            let keys = read(room.access_tokens.as_ref().map(|tokens| &tokens.keys))?;
+            Ok((name.clone(), AccessFiles { codes, keys }))
+        });
+        files.collect()
     }
 
     /// The data folder.

@@ -29,7 +29,11 @@ pub(crate) struct SingleDoor {
 impl SingleDoor {
     /// Serves until it is killed.
     pub(crate) async fn serve(self) -> Result<()> {
-        let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
+        let secrets = Secrets {
+            ticket_key: vec![7; 32],
+            entry_key_pkcs8: new_entry_key(),
+            access: std::collections::BTreeMap::new(),
+        };
         let started = Instant::now();
         let clock: Clock = Arc::new(move || i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX));
         let settings = Settings { store: self.store.clone(), ..Settings::default() };

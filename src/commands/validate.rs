@@ -7,6 +7,7 @@ use crate::config::{Config, without_password};
 /// Prints what would run where. Mistakes have been told before this is reached.
 pub(crate) fn run(config: &Config) -> Result<()> {
     let settings = &config.settings;
+    config.access_files()?;
     println!("The settings are valid.");
     println!("  data folder  {}", config.data_dir().display());
     println!("  front door   {}   store {}", settings.listen.door, without_password(&settings.waiting_room.store));

@@ -22,6 +22,7 @@ pub(super) async fn open(process: &mut Process) -> Result<Door> {
         Ok(Secrets {
             ticket_key: process.keys.symmetric("ticket.key")?,
             entry_key_pkcs8: process.keys.entry_signing()?,
+            access: process.config.access_files()?,
         })
     };
     let what = format!("waiting_room.store ({})", without_password(&settings.waiting_room.store));

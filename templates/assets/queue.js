@@ -160,7 +160,7 @@ async function look() {
     let facts = await answer.json();
     misses = 0;
     show(facts);
-    if (["admitted", "closed", "sold_out"].includes(facts.state)) return again();
+    if (["admitted", "closed", "sold_out", "moved"].includes(facts.state)) return again();
     if (facts.state === "called") facts = (await enter()) ?? facts;
     next = Number(facts.poll_after_ms) || 5_000;
   } catch {

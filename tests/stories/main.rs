@@ -11,6 +11,7 @@ mod line_faults;
 mod operator;
 mod readme;
 mod restart;
+mod resume;
 mod roles;
 mod simulate;
 mod start;

@@ -1,20 +1,26 @@
 //! What a visitor carries: the ticket (a place in line) and the entry token (the way in), their keys, and the layer
 //! that asks for entry in front of whatever stands behind the door. Knows nothing of places and rates.
 
+mod access;
 mod entry;
 mod jwks;
 mod layer;
 pub(crate) mod proof;
 mod provisional;
+mod resume;
+pub(crate) mod spoken;
 mod ticket;
 mod verifier;
 
+pub(crate) use access::{AccessKey, Codes, Holder, Tokens, is_token};
+pub use access::{BadAccess, new_access_code};
 pub use entry::new_entry_key;
 pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use proof::{Challenge, ProofKey};
 pub(crate) use provisional::{Arrival, Provisional};
+pub(crate) use resume::{CODE_MS, HeldPlace};
 pub use ticket::TicketClaims;
 pub(crate) use ticket::{Ticket, TicketKeys};
 pub use verifier::EntryVerifier;

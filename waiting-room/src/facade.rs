@@ -14,14 +14,14 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::credential::{EntrySigner, EntryVerifier, ProofKey, TicketKeys};
-use crate::door::{Arrival, Gate, Rooms, Verdict};
+use crate::credential::{AccessKey, EntrySigner, EntryVerifier, ProofKey, TicketKeys};
+use crate::door::{Access, AccessFiles, Arrival, Gate, Rooms, Verdict};
 use crate::metrics::{self, Seen};
 use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
 use crate::problem::{Code, Problem};
 use crate::proxy::{Origin, Passage, SessionEnds, Trust, Upstream, inspect};
-use crate::settings::{Clock, OpenError, Settings};
+use crate::settings::{Clock, OpenError, RoomSettings, Settings};
 use crate::stock::{Remaining, Stock};
 use crate::store::{self, LineStore, StoreError};
 use crate::visitor::{self, Visit};
@@ -37,6 +37,8 @@ pub struct Secrets {
     pub ticket_key: Vec<u8>,
     /// Signs entry tokens: an Ed25519 key in PKCS#8 form, as [`new_entry_key`](crate::new_entry_key) makes one.
     pub entry_key_pkcs8: Vec<u8>,
+    /// What the files say that `access_codes` and `access_tokens` of the settings name, by room.
+    pub access: BTreeMap<String, AccessFiles>,
 }
 
 /// The front door. Cheap to clone; all clones are the same door.
@@ -88,7 +90,16 @@ impl Door {
         let verifier = EntryVerifier::from_jwks(&signer.jwks()).map_err(|bad| refuse(&bad))?;
         let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
         let tickets = TicketKeys::new(&secrets.ticket_key);
-        let rooms = Rooms::open(&settings.rooms, store, &tickets, &clock).await.map_err(|error| match error {
+        let access_key = AccessKey::new(&secrets.ticket_key);
+        let none = AccessFiles::default();
+        let with_access = |(name, room): (&'_ String, &'_ RoomSettings)| {
+            let files = secrets.access.get(name).unwrap_or(&none);
+            Access::read(name, room, files, &access_key)
+                .map_err(|bad| OpenError::Settings(format!("access to the room {name}: {bad}")))
+        };
+        let access: Vec<Access> = settings.rooms.iter().map(with_access).collect::<Result<_, _>>()?;
+        let rooms = settings.rooms.iter().zip(access).map(|((name, room), access)| (name, room, access)).collect();
+        let rooms = Rooms::open(rooms, store, &tickets, &clock).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
             StoreError::NoRoom(_)
             | StoreError::Full
@@ -196,7 +207,7 @@ impl House {
         match self.gate.verdict(&arrival).await {
             Verdict::Own => {
                 metrics::verdict(Seen::Own);
-                visitor::own(visit, path.own().unwrap_or_default()).await
+                visitor::own(visit, path.own().unwrap_or_default(), body).await
             }
             Verdict::Pass(admitted, room, grant) => {
                 metrics::verdict(Seen::Pass);
@@ -220,6 +231,10 @@ impl House {
             Verdict::Prove(room) => {
                 metrics::verdict(Seen::Wait);
                 visitor::check(visit, room)
+            }
+            Verdict::Ask(room) => {
+                metrics::verdict(Seen::Wait);
+                visitor::ask_for_code(visit, room)
             }
             Verdict::Refuse(problem) => {
                 metrics::verdict(Seen::Refuse);

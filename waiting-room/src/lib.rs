@@ -16,10 +16,14 @@ mod stock;
 pub mod store;
 mod visitor;
 
-pub use credential::{BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_entry_key};
+pub use credential::{
+    BadAccess, BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_access_code, new_entry_key,
+};
+pub use door::AccessFiles;
 pub use facade::{Door, Secrets};
 pub use proxy::StrictWire;
 pub use settings::{
-    Begin, BypassRule, Clock, JoinLimit, LaneSettings, OnStoreLoss, OpenError, ProofOfWork, RoomSettings, Settings,
+    Access, AccessTokens, Begin, BypassRule, Clock, JoinLimit, LaneSettings, OnStoreLoss, OpenError, ProofOfWork,
+    RoomSettings, Settings,
 };
 pub use stock::Remaining;

@@ -16,6 +16,7 @@ mod lane;
 mod live;
 mod machine;
 mod meter;
+mod moved;
 mod number;
 mod older;
 mod presence;
@@ -39,6 +40,7 @@ pub(crate) use effect::{Effect, Entry};
 pub use identity::Identity;
 pub use lane::{GENERAL, LANES_MAX, LaneInitial, WEIGHT_MAX};
 pub(crate) use machine::Line;
+pub use moved::{Generations, Move};
 pub use number::{lane_of, numbered, within_lane};
 pub(crate) use older::line as read_line;
 pub(crate) use recovery::no_such_lane;
@@ -51,6 +53,7 @@ pub(crate) mod rule {
         decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
         lane::LANES_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
+        moved::MOVED_MAX,
         number::NUMBER_MAX,
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
         recovery::{CHANGES_MAX, RESTORE_GAP},

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::uri::{Authority, Scheme};
@@ -12,10 +13,12 @@ use serde::Deserialize;
 use crate::line::{Autopilot, RoomInitial, check_room_name};
 use crate::store;
 
+mod access;
 mod begin;
 mod joining;
 mod loss;
 
+pub use access::{Access, AccessTokens};
 pub use begin::Begin;
 pub use joining::{BypassRule, JoinLimit, LaneSettings, ProofOfWork};
 pub use loss::OnStoreLoss;
@@ -115,6 +118,12 @@ pub struct RoomSettings {
     pub proof_of_work: ProofOfWork,
     /// Who need not wait.
     pub bypass: Vec<BypassRule>,
+    /// Who may join.
+    pub access: Access,
+    /// File of access codes, `code[,lane]` a line.
+    pub access_codes: Option<PathBuf>,
+    /// Tokens that say who somebody is.
+    pub access_tokens: Option<AccessTokens>,
     /// Who goes in while the line's store is away.
     pub on_store_loss: OnStoreLoss,
     /// How many nodes share the rate then; needed for `local`.
@@ -180,6 +189,9 @@ impl Default for RoomSettings {
             join_limit: JoinLimit::default(),
             proof_of_work: ProofOfWork::default(),
             bypass: Vec::new(),
+            access: Access::Open,
+            access_codes: None,
+            access_tokens: None,
             on_store_loss: OnStoreLoss::Hold,
             local_nodes: 0,
             lanes: Vec::new(),
@@ -268,6 +280,7 @@ impl RoomSettings {
         }
         self.join_limit.check(name)?;
         self.proof_of_work.check(name)?;
+        access::check(name, self)?;
         self.begin.check(name)?;
         self.on_store_loss.check(self.local_nodes, name)?;
         self.initial()
@@ -366,6 +379,8 @@ mod tests {
             with(|s| s.rooms.entry("demo".to_owned()).or_default().beacon = "x".repeat(501)),
             "rooms.demo.beacon"
         );
+        let required = with(|s| s.rooms.entry("demo".to_owned()).or_default().access = Access::Required);
+        assert_eq!(required, "rooms.demo.access");
         let bounds = with(|s| {
             let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
             s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;

@@ -8,7 +8,7 @@ pub use self::{group::GroupedStore, memory::MemoryStore, redis::RedisStore};
 
 use crate::{
     Clock,
-    line::{Audit, Claimed, Invalid, Joined, Joiner, Refused, RoomChange, RoomInitial, Snapshot},
+    line::{Audit, Claimed, Generations, Invalid, Joined, Joiner, Move, Refused, RoomChange, RoomInitial, Snapshot},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -60,6 +60,10 @@ pub trait LineStore: Send + Sync {
 
     /// Gives this number up: it can no longer claim and holds nobody up. A session that it already has goes on.
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot>;
+
+    /// Lets places of this epoch go on with another device (at most [`BATCH_MAX`]), each if it has the generation that is
+    /// named; answers with the generations of all places that ever did. In another epoch nothing moves.
+    fn moves<'a>(&'a self, room: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)>;
 
     /// The holders of these positions (at most [`BATCH_MAX`]) were heard of a moment ago. Nodes send what they heard
     /// near the front, once a second.

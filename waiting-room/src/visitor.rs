@@ -1,13 +1,16 @@
 //! What visitors see of the waiting room: the queue page, notices, and the JSON API under `/.waiting-room/`. Decides
 //! nothing about who may pass.
 
+mod access;
 mod api;
 pub(crate) mod asset;
 mod facts;
+mod handover;
 pub(crate) mod page;
 mod reply;
 mod seen;
 
+pub(crate) use access::ask_for_code;
 pub(crate) use api::own;
 pub(crate) use reply::{check, farewell, keep, refusal, waiting};
 

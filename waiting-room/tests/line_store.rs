@@ -56,6 +56,8 @@ contract!(
     who_leaves_cannot_come_back,
     lanes_share_the_rate_and_are_never_lost,
     an_identity_has_one_place,
+    a_place_goes_on_with_one_device,
+    moves_outlive_a_restart_and_a_loss,
     rooms_are_apart,
     wrong_calls_are_refused,
 );

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_ticket_and_another_key_are_refused() {
         let keys = TicketKeys::new(&[7; 32]);
-        let ticket = Ticket { room: "demo".to_owned(), epoch: 1, lane: 0, number: 1, issued_at_ms: 0 };
+        let ticket = Ticket { room: "demo".to_owned(), epoch: 1, lane: 0, number: 1, issued_at_ms: 0, generation: 0 };
         assert_eq!(keys.verify_provisional(&keys.mint(&ticket), "demo"), None);
         let provisional = Provisional { room: "demo".to_owned(), arrival: Arrival::new(1, 2, 3, 0) };
         assert_eq!(provisional.arrival.label(), "provisional-00000000000000020000000000000003");

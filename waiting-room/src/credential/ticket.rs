@@ -15,7 +15,8 @@ const KEY_ID_BYTES: usize = 4;
 const MAC_BYTES: usize = 32;
 /// epoch, lane, number, issued_at_ms
 const FIXED_BYTES: usize = 8 + 1 + 8 + 8;
-/// Longest text that is looked at; one for the longest room name has 190 characters.
+const GENERATION_BYTES: usize = 8;
+/// Longest text that is looked at; one for the longest room name has 201 characters.
 const TEXT_BYTES_MAX: usize = 256;
 
 /// One place in the line of one room.
@@ -28,6 +29,8 @@ pub(crate) struct Ticket {
     /// The number in the order of arrival in its lane, from 1.
     pub(crate) number: u64,
     pub(crate) issued_at_ms: i64,
+    /// Of a place that went on with another device: the one of its newest ticket. Otherwise 0.
+    pub(crate) generation: u64,
 }
 
 impl Ticket {
@@ -56,13 +59,21 @@ impl TicketKeys {
         TicketKeys { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
+    /// What codes are derived with.
+    pub(super) fn key(&self) -> &hmac::Key {
+        &self.key
+    }
+
     /// Signs a ticket; the text is safe in cookies, headers and JSON.
     pub(crate) fn mint(&self, ticket: &Ticket) -> String {
-        let mut fields = Vec::with_capacity(FIXED_BYTES);
+        let mut fields = Vec::with_capacity(FIXED_BYTES + GENERATION_BYTES);
         fields.extend_from_slice(&ticket.epoch.to_be_bytes());
         fields.push(ticket.lane);
         fields.extend_from_slice(&ticket.number.to_be_bytes());
         fields.extend_from_slice(&ticket.issued_at_ms.to_be_bytes());
+        if ticket.generation > 0 {
+            fields.extend_from_slice(&ticket.generation.to_be_bytes());
+        }
         self.seal(KIND_TICKET, &ticket.room, &fields)
     }
 
@@ -157,6 +168,8 @@ fn read(signed: &[u8]) -> Option<([u8; KEY_ID_BYTES], Ticket)> {
     let (&lane, rest) = rest.split_first()?;
     let (&number, rest) = rest.split_first_chunk::<8>()?;
     let (&issued_at_ms, rest) = rest.split_first_chunk::<8>()?;
+    // Only places that went on with another device have one: 0 is never written.
+    let (&generation, rest) = if rest.is_empty() { (&[0; 8], rest) } else { rest.split_first_chunk::<8>()? };
     if !rest.is_empty() {
         return None;
     }
@@ -166,6 +179,7 @@ fn read(signed: &[u8]) -> Option<([u8; KEY_ID_BYTES], Ticket)> {
         lane,
         number: u64::from_be_bytes(number),
         issued_at_ms: i64::from_be_bytes(issued_at_ms),
+        generation: u64::from_be_bytes(generation),
     };
     Some((key_id, ticket))
 }
@@ -177,7 +191,14 @@ mod tests {
     use super::*;
 
     fn ticket() -> Ticket {
-        Ticket { room: "demo".to_owned(), epoch: 3, lane: 0, number: 48_211, issued_at_ms: 1_764_000_000_000 }
+        Ticket {
+            room: "demo".to_owned(),
+            epoch: 3,
+            lane: 0,
+            number: 48_211,
+            issued_at_ms: 1_764_000_000_000,
+            generation: 0,
+        }
     }
 
     #[test]
@@ -235,10 +256,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_minted_is_read_back(
-            room in "[a-z0-9-]{1,64}", epoch: u64, lane: u8, number: u64, issued_at_ms: i64, secret: [u8; 32],
+            room in "[a-z0-9-]{1,64}", epoch: u64, lane: u8, number: u64, issued_at_ms: i64, generation: u64, secret: [u8; 32],
         ) {
             let keys = TicketKeys::new(&secret);
-            let ticket = Ticket { room: room.clone(), epoch, lane, number, issued_at_ms };
+            let ticket = Ticket { room: room.clone(), epoch, lane, number, issued_at_ms, generation };
             let text = keys.mint(&ticket);
             prop_assert!(text.len() <= TEXT_BYTES_MAX);
             prop_assert_eq!(keys.verify(&text, &room), Some(ticket));

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
 
+use super::gate::Gate;
+use super::room::Room;
 use super::shut::Shut;
 use super::verdict::line_unavailable;
+use crate::credential::Challenge;
 use crate::credential::proof::PROOF_MS;
-use crate::line::{Joiner, Snapshot};
+use crate::line::Snapshot;
 use crate::problem::{Code, Problem};
 use crate::settings::{JoinLimit, ProofOfWork};
 use crate::store::StoreError;
@@ -36,8 +39,10 @@ pub(crate) struct Comer<'a> {
     pub(crate) address: IpAddr,
     /// As it came in its header.
     pub(crate) proof: Option<&'a str>,
-    /// The lane that somebody may use, and who they are if the room asks for it.
-    pub(crate) joiner: Joiner,
+    /// An access code or a token, as it came.
+    pub(crate) shown: Option<&'a str>,
+    /// The index of the lane that somebody asks for; what they show may say another.
+    pub(crate) lane: u8,
 }
 
 /// Why somebody got no number.
@@ -57,6 +62,12 @@ pub(crate) enum NotJoined {
     NoIdentity,
     /// This identity went in before, or gave its place up.
     Used,
+    /// The room asks for an access code or a token, and none came.
+    AccessMissing,
+    /// What came is no code and no token of this room.
+    AccessWrong,
+    /// Too many wrong codes came from this network.
+    TooManyTries { retry_after_ms: u64 },
 }
 
 impl NotJoined {
@@ -83,6 +94,8 @@ impl NotJoined {
             NotJoined::Proof => "proof",
             NotJoined::NoIdentity => "identity_missing",
             NotJoined::Used => "identity_used",
+            NotJoined::AccessMissing | NotJoined::AccessWrong => "access",
+            NotJoined::TooManyTries { .. } => "tries",
         }
     }
 
@@ -106,6 +119,18 @@ impl NotJoined {
             }
             NotJoined::Used => {
                 Problem::new(Code::IdentityUsed, "This room gives one place to each person, and yours has been used.")
+            }
+            NotJoined::AccessMissing => Problem::new(
+                Code::AccessRequired,
+                "This line is for people with an access code or a token; send it as x-waiting-room-access when you join.",
+            )
+            .with("join", format!("/.waiting-room/rooms/{room}/tickets")),
+            NotJoined::AccessWrong => {
+                Problem::new(Code::AccessRefused, "We do not know this code or token. Check that it is whole and of today.")
+            }
+            NotJoined::TooManyTries { retry_after_ms } => {
+                let detail = "Too many wrong codes came from your network. Try again in a moment.";
+                Problem::new(Code::LoginThrottled, detail).retry_after(*retry_after_ms)
             }
         }
     }
@@ -144,22 +169,38 @@ impl Desk {
     }
 }
 
+impl Gate {
+    /// A challenge for somebody who wants to join, if the room asks for proofs.
+    pub(crate) fn challenge(&self, room: &Room) -> Option<Challenge> {
+        let now_ms = self.now_ms();
+        let number_max = room.desk().proofs()?.next_number_max(room.snapshot().rate_per_minute, now_ms);
+        Some(self.proofs.challenge(room.name(), number_max, now_ms))
+    }
+}
+
 /// A rate per network by GCRA: one number each, the time at which its joins so far are paid for.
-struct Limiter {
+pub(super) struct Limiter {
     paid_at_us: Cache<u64, Arc<AtomicI64>>,
     interval_us: i64,
     slack_us: i64,
 }
 
 impl Limiter {
-    fn new(limit: JoinLimit) -> Limiter {
+    pub(super) fn new(limit: JoinLimit) -> Limiter {
         let interval_us = 60_000_000 / i64::from(limit.per_minute.max(1));
         let burst = if limit.burst == 0 { limit.per_minute } else { limit.burst };
         let slack_us = interval_us.saturating_mul(i64::from(burst.max(1)) - 1);
         Limiter { paid_at_us: Cache::new(NETWORKS_MAX), interval_us, slack_us }
     }
 
-    fn admit(&self, address: IpAddr, now_ms: i64) -> Result<(), u64> {
+    /// Whether one more would be admitted; counts nothing.
+    pub(super) fn look(&self, address: IpAddr, now_ms: i64) -> Result<(), u64> {
+        let paid_at = self.paid_at_us.get(&network(address)).map_or(0, |paid_at| paid_at.load(Ordering::Relaxed));
+        let wait_us = paid_at - now_ms.saturating_mul(1_000) - self.slack_us;
+        if wait_us <= 0 { Ok(()) } else { Err(u64::try_from(wait_us).unwrap_or(0).div_ceil(1_000)) }
+    }
+
+    pub(super) fn admit(&self, address: IpAddr, now_ms: i64) -> Result<(), u64> {
         let now_us = now_ms.saturating_mul(1_000);
         let network = network(address);
         let paid_at_us = match self.paid_at_us.get(&network) {

@@ -13,9 +13,9 @@ use super::room::{Entered, Room, Rooms};
 use super::shut::Shut;
 use super::wait::{self, Eta, Place};
 use crate::credential::{
-    Challenge, Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
+    Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
 };
-use crate::line::{LANES_MAX, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
+use crate::line::{Joiner, LANES_MAX, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
 use crate::metrics;
 use crate::path::Rules;
 use crate::settings::Clock;
@@ -23,6 +23,9 @@ use crate::store::StoreError;
 
 /// How long a ticket is believed of a line that this node, whose store answers, has not seen, in milliseconds.
 const YOUNGER_MS: i64 = 15_000;
+
+/// A device that a place has left need not ask often, in milliseconds.
+const POLL_MOVED_MS: u64 = 60_000;
 
 /// How long the token of a request that need not wait lasts, in milliseconds.
 const BYPASS_TOKEN_MS: i64 = 60_000;
@@ -34,7 +37,7 @@ pub(crate) struct Gate {
     pub(super) tickets: TicketKeys,
     signer: EntrySigner,
     verifier: EntryVerifier,
-    proofs: ProofKey,
+    pub(super) proofs: ProofKey,
     clock: Clock,
 }
 
@@ -48,6 +51,8 @@ pub(crate) enum Status {
     Waiting,
     Called,
     Paused,
+    /// The place went on with another device.
+    Moved,
     /// Nobody goes in any more.
     Shut(Shut),
     /// The line cannot be seen right now.
@@ -99,6 +104,8 @@ pub(crate) enum Turn {
 pub(crate) enum Gone {
     Spent,
     Unknown,
+    /// The place goes on with another device.
+    Moved,
 }
 
 impl Gate {
@@ -156,13 +163,6 @@ impl Gate {
         Grant { ticket: None, entry: token.map(|token| Granted { token, expires_in_ms: room.session_ms() }) }
     }
 
-    /// What stands behind says that this entry is over: its place is free for the next, and it opens nothing more.
-    pub(crate) fn end(&self, room: &Room, entry: &Checked) {
-        // A renewal that is under way may have given a token that lasts longer than this one.
-        let until_ms = entry.until_ms().max(self.now_ms().saturating_add(room.session_ms()));
-        room.reports().end(entry.session(), self.now_ms(), until_ms);
-    }
-
     pub(super) fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {
         let from_ms = self.now_ms();
         let (room, ticket, session) = (room.to_owned(), ticket.to_owned(), session.to_owned());
@@ -174,13 +174,6 @@ impl Gate {
         entry_token(headers, room.name()).is_some_and(|token| self.pass_by_token(token, room, false).is_ok())
     }
 
-    /// A challenge for somebody who wants to join, if the room asks for proofs.
-    pub(crate) fn challenge(&self, room: &Room) -> Option<Challenge> {
-        let now_ms = self.now_ms();
-        let number_max = room.desk().proofs()?.next_number_max(room.snapshot().rate_per_minute, now_ms);
-        Some(self.proofs.challenge(room.name(), number_max, now_ms))
-    }
-
     /// Draws a number; if the room is calm, in at once. An identity that has a number gets a ticket of that one.
     ///
     /// # Errors
@@ -189,12 +182,12 @@ impl Gate {
         let arrived_ms = self.now_ms();
         let joined = match self.ask(room, comer) {
             // Nobody overtakes those who came while the store was away.
-            Ok(()) if room.away_since_ms().is_some() || room.quiet_ms().is_some() => {
-                return Ok(self.promise(room, &comer.joiner, arrived_ms));
+            Ok(joiner) if room.away_since_ms().is_some() || room.quiet_ms().is_some() => {
+                return Ok(self.promise(room, &joiner, arrived_ms));
             }
-            Ok(()) => match room.join(comer.joiner).await {
+            Ok(joiner) => match room.join(joiner).await {
                 Err(StoreError::Unreachable(_) | StoreError::NoRoom(_)) => {
-                    return Ok(self.promise(room, &comer.joiner, arrived_ms));
+                    return Ok(self.promise(room, &joiner, arrived_ms));
                 }
                 joined => joined.map_err(|error| NotJoined::by(error, &room.snapshot())),
             },
@@ -225,17 +218,17 @@ impl Gate {
             lane: u8::try_from(lane_of(number)).unwrap_or(u8::MAX),
             number: within_lane(number),
             issued_at_ms: self.now_ms(),
+            generation: 0,
         }
     }
 
     /// What the room asks before it gives out a number. A proof is used up only by who may join otherwise.
-    fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<(), NotJoined> {
+    fn ask(&self, room: &Room, comer: Comer<'_>) -> Result<Joiner, NotJoined> {
         let (desk, now_ms) = (room.desk(), self.now_ms());
-        if room.asks_for_identity() && comer.joiner.identity.is_none() {
-            return Err(NotJoined::NoIdentity);
-        }
+        let proved = room.access().prove(room.name(), comer.shown, comer.address, now_ms)?;
+        let joiner = room.joiner(&proved, comer.lane)?;
         // Who has a place in a room that is shut or full now finds it again: only the line knows that.
-        let may_have_one = comer.joiner.identity.is_some();
+        let may_have_one = joiner.identity.is_some();
         if let Some(shut) = Shut::of(&room.snapshot(), false).filter(|_| !may_have_one) {
             return Err(NotJoined::Shut(shut));
         }
@@ -243,7 +236,8 @@ impl Gate {
         if is_full(&room.snapshot()) && !may_have_one {
             return Err(NotJoined::Full);
         }
-        let proof = match desk.proofs() {
+        // Who has shown who they are need not work as well.
+        let proof = match desk.proofs().filter(|_| proved.identity.is_none()) {
             Some(proofs) => {
                 let name = comer.proof.and_then(|text| self.proofs.verify(text, room.name(), now_ms));
                 Some((proofs, name.ok_or(NotJoined::Proof)?))
@@ -253,7 +247,7 @@ impl Gate {
         desk.admit(comer.address, now_ms).map_err(|retry_after_ms| NotJoined::TooMany { retry_after_ms })?;
         match proof {
             Some((proofs, name)) if !proofs.first_use(name, now_ms) => Err(NotJoined::Proof),
-            Some(_) | None => Ok(()),
+            Some(_) | None => Ok(joiner),
         }
     }
 
@@ -265,6 +259,9 @@ impl Gate {
     /// Asks to go in with a ticket. Costs a call to the store only if this node believes that the ticket is called.
     pub(crate) async fn enter(&self, room: &Room, ticket: Ticket) -> Turn {
         let mut standing = self.standing(room, Some(ticket.clone()));
+        if standing.status == Status::Moved {
+            return Turn::Gone(Gone::Moved);
+        }
         let place = standing.place.filter(|place| place.called);
         let still = matches!(standing.status, Status::Paused | Status::Early | Status::Prequeue | Status::Shut(_));
         let Some(place) = place.filter(|_| !still && room.store_ok()) else {
@@ -274,7 +271,8 @@ impl Gate {
             standing.poll_after_ms = standing.poll_after_ms.max(quiet_ms);
             return Turn::Wait(Box::new(standing), Grant::default());
         }
-        match room.claim(ticket.epoch, place.position()).await {
+        match room.claim(&ticket, place.position()).await {
+            Ok(Entered::Moved) => Turn::Gone(Gone::Moved),
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
                 Some(entry) => {
                     if let Some(outcome) = room.promises.came(ticket.epoch, ticket.number, self.now_ms()) {
@@ -299,6 +297,14 @@ impl Gate {
     /// Where somebody stands, from this node's memory alone. Who is near the front is noted as being there.
     pub(crate) fn standing(&self, room: &Room, ticket: Option<Ticket>) -> Standing {
         let snapshot = room.snapshot();
+        if ticket.as_ref().is_some_and(|ticket| self.has_moved(room, ticket)) {
+            return Standing {
+                status: Status::Moved,
+                place: None,
+                poll_after_ms: POLL_MOVED_MS,
+                ..self.away(room, None)
+            };
+        }
         // A ticket of a line that this node has yet to see has a place, but nobody here knows how far in front.
         let seen = ticket.as_ref().is_none_or(|ticket| ticket.epoch == snapshot.epoch);
         if seen && let Some((status, next)) = self.before_opening(room, &snapshot) {

@@ -222,6 +222,9 @@ impl Gate {
 
     /// Asks to go in, with whatever the visitor has.
     pub(crate) async fn turn(&self, room: &Room, held: Held) -> Turn {
+        if self.left_by(room, &held) {
+            return Turn::Gone(Gone::Moved);
+        }
         if let Some(turn) = self.turn_alone(room, &held) {
             return turn;
         }

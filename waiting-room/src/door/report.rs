@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use super::gate::Gate;
+use super::room::Room;
+use crate::credential::Checked;
+
 /// Positions heard of in one second; further ones are heard of at their next poll.
 const HEARD_MAX: usize = 65_536;
 /// Sessions to be told of in one second.
@@ -111,6 +115,15 @@ impl Reports {
                 sessions.end.insert(session.clone());
             }
         }
+    }
+}
+
+impl Gate {
+    /// What stands behind says that this entry is over: its place is free for the next, and it opens nothing more.
+    pub(crate) fn end(&self, room: &Room, entry: &Checked) {
+        // A renewal that is under way may have given a token that lasts longer than this one.
+        let until_ms = entry.until_ms().max(self.now_ms().saturating_add(room.session_ms()));
+        room.reports().end(entry.session(), self.now_ms(), until_ms);
     }
 }
 

@@ -9,16 +9,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{Access, Proved};
 use super::book::Placed;
-use super::desk::Desk;
+use super::desk::{Desk, NotJoined};
 use super::late::Late;
 use super::lots::{Lots, Position};
+use super::moved::Moved;
 use super::pace::Pace;
 use super::promise::Promises;
 use super::report::{Batch, Reports};
 use super::stand_in::StandIn;
 use super::steer::Steering;
-use crate::credential::{Arrival, TicketKeys};
+use crate::credential::{Arrival, Ticket, TicketKeys};
 use crate::line::{
     Audit, Autopilot, Claimed, DrawEvidence, GENERAL, Given, Identity, Joiner, RoomChange, Session, Snapshot, lane_of,
 };
@@ -54,6 +56,8 @@ pub(crate) enum Entered {
     /// The place is kept; ask again after so many milliseconds, if the line said so.
     NotYet(Option<u64>),
     Spent,
+    /// The place goes on with another device.
+    Moved,
     /// The line has never given out this number in this epoch.
     Unknown,
 }
@@ -62,7 +66,7 @@ pub(crate) enum Entered {
 pub(crate) struct Room {
     name: String,
     settings: RoomSettings,
-    store: Arc<dyn LineStore>,
+    pub(super) store: Arc<dyn LineStore>,
     snapshot: ArcSwap<Snapshot>,
     store_ok: AtomicBool,
     late: Late,
@@ -70,9 +74,11 @@ pub(crate) struct Room {
     pub(super) stand_in: Mutex<StandIn>,
     clock: Clock,
     lots: Lots,
+    moved: Moved,
     pace: Pace,
     pub(super) promises: Promises,
     desk: Desk,
+    access: Access,
     reports: Reports,
     pub(super) steering: Steering,
 }
@@ -83,7 +89,7 @@ impl Room {
         name: &str,
         settings: &RoomSettings,
         store: Arc<dyn LineStore>,
-        keys: &TicketKeys,
+        (keys, access): (&TicketKeys, Access),
         clock: &Clock,
     ) -> Result<Room, StoreError> {
         let snapshot = in_time(store.ensure(name, &settings.initial())).await?;
@@ -93,6 +99,7 @@ impl Room {
             name: name.to_owned(),
             reports: Reports::default(),
             desk: Desk::new(settings.join_limit, settings.proof_of_work),
+            access,
             settings: settings.clone(),
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -101,6 +108,7 @@ impl Room {
             stand_in: Mutex::default(),
             clock: Arc::clone(clock),
             lots,
+            moved: Moved::new(),
             pace: Pace::default(),
             promises: Promises::default(),
             steering: Steering::default(),
@@ -142,6 +150,21 @@ impl Room {
         &self.desk
     }
 
+    /// Who may join, and by which lane.
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Whether somebody with an access code can use it here.
+    pub(crate) fn takes_codes(&self) -> bool {
+        self.access.takes_codes()
+    }
+
+    /// Whether somebody with a token of the shop can use it here.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        self.access.takes_tokens()
+    }
+
     /// What the line is told of once a second.
     pub(super) fn reports(&self) -> &Reports {
         &self.reports
@@ -162,9 +185,15 @@ impl Room {
         self.store_ok.load(Ordering::Relaxed)
     }
 
-    /// Whether everybody has one place, and must say who they are.
-    pub(super) fn asks_for_identity(&self) -> bool {
-        self.settings.one_place_per_identity
+    /// How somebody joins: by the lane that what they have shown is for, or that they ask for.
+    pub(super) fn joiner(&self, proved: &Proved, lane_asked: u8) -> Result<Joiner, NotJoined> {
+        let shown = proved.lane.as_deref().and_then(|name| self.snapshot().lane_named(name).map(|(index, _)| index));
+        let lane = shown.and_then(|index| u8::try_from(index).ok()).unwrap_or(lane_asked);
+        let identity = proved.identity.map(Identity).filter(|_| self.settings.one_place_per_identity);
+        if self.settings.one_place_per_identity && identity.is_none() {
+            return Err(NotJoined::NoIdentity);
+        }
+        Ok(Joiner { lane, identity })
     }
 
     /// The index of a lane that whoever asks for it may use.
@@ -224,13 +253,19 @@ impl Room {
     }
 
     /// Asks to go in with a position of an epoch.
-    pub(super) async fn claim(&self, epoch: u64, position: u64) -> Result<Entered, StoreError> {
+    pub(super) async fn claim(&self, ticket: &Ticket, position: u64) -> Result<Entered, StoreError> {
+        let epoch = ticket.epoch;
         let answer = in_time(self.store.claim(&self.name, epoch, &[position])).await;
         let (claimed, snapshot) = self.keep(answer, |(_, snapshot)| snapshot)?;
         let claimed = claimed.into_iter().next().unwrap_or(Claimed::Unknown);
         metrics::claimed(&self.name, lane_label(position, &snapshot), &claimed);
         if snapshot.epoch != epoch {
             return Ok(Entered::Unknown);
+        }
+        // The reply counts every move before it. Who has not moved by then has the place; the line moves none that is used.
+        self.follow_moves(&snapshot).await?;
+        if self.moved.has_moved(ticket) {
+            return Ok(Entered::Moved);
         }
         Ok(match claimed {
             Claimed::Admitted(session) => Entered::In(session),
@@ -239,6 +274,11 @@ impl Room {
             Claimed::Spent => Entered::Spent,
             Claimed::Unknown => Entered::Unknown,
         })
+    }
+
+    /// The places that went on with another device.
+    pub(super) fn moved(&self) -> &Moved {
+        &self.moved
     }
 
     /// Gives a number up. Before a draw there is no position to give up: the ticket is forgotten, and whichever place
@@ -270,6 +310,8 @@ impl Room {
         self.late.learn(&snapshot, self.now_ms());
         self.pace.follow(&snapshot);
         self.lots.follow(&snapshot).await;
+        // A failure is in `store_ok`, and the next tick asks again.
+        let _ = self.follow_moves(&snapshot).await;
         Ok(snapshot)
     }
 
@@ -314,7 +356,11 @@ impl Room {
     }
 
     /// Learns from a reply, or from its absence.
-    fn keep<T>(&self, reply: Result<T, StoreError>, snapshot: impl Fn(&T) -> &Snapshot) -> Result<T, StoreError> {
+    pub(super) fn keep<T>(
+        &self,
+        reply: Result<T, StoreError>,
+        snapshot: impl Fn(&T) -> &Snapshot,
+    ) -> Result<T, StoreError> {
         match &reply {
             Ok(answer) => {
                 self.learn(snapshot(answer).clone());
@@ -361,7 +407,7 @@ fn nth_chunk(all: &[String], nth: usize) -> &[String] {
     all.chunks(BATCH_MAX).nth(nth).unwrap_or_default()
 }
 
-async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {
+pub(super) async fn in_time<T>(answer: crate::store::Answer<'_, T>) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::Unreachable(format!("no answer within {} ms", STORE_TIMEOUT.as_millis())));
     tokio::time::timeout(STORE_TIMEOUT, answer).await.unwrap_or_else(late)
 }
@@ -372,14 +418,14 @@ pub(crate) struct Rooms(BTreeMap<String, Room>);
 impl Rooms {
     /// Opens all rooms of the settings.
     pub(crate) async fn open(
-        settings: &BTreeMap<String, RoomSettings>,
+        settings: Vec<(&String, &RoomSettings, Access)>,
         store: &Arc<dyn LineStore>,
         keys: &TicketKeys,
         clock: &Clock,
     ) -> Result<Rooms, StoreError> {
         let mut rooms = BTreeMap::new();
-        for (name, room) in settings {
-            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), keys, clock).await?);
+        for (name, room, access) in settings {
+            rooms.insert(name.clone(), Room::open(name, room, Arc::clone(store), (keys, access), clock).await?);
         }
         Ok(Rooms(rooms))
     }

@@ -11,7 +11,7 @@ use super::pass::Admitted;
 use super::room::Room;
 use super::shut::Shut;
 use crate::credential::{EntryRefused, cookie, entry_token, ticket_cookie};
-use crate::line::{Joiner, Phase};
+use crate::line::Phase;
 use crate::path::{CanonicalPath, Seen};
 use crate::problem::{Code, Problem};
 
@@ -35,6 +35,8 @@ pub(crate) enum Verdict<'gate> {
     Wait(&'gate Room, Box<Standing>, Grant),
     /// Ask for a proof of work before a place is given.
     Prove(&'gate Room),
+    /// Ask for an access code before a place is given.
+    Ask(&'gate Room),
     /// Say why not.
     Refuse(Problem),
 }
@@ -59,12 +61,20 @@ impl Reads {
 
 impl<'a> Arrival<'a> {
     fn comer(&self) -> Comer<'a> {
-        Comer { address: self.address, proof: proof(self.headers), joiner: Joiner::default() }
+        Comer { address: self.address, proof: proof(self.headers), shown: shown(self.headers), lane: 0 }
     }
 }
 
 /// Header in which a proof of work is sent.
 const PROOF_HEADER: &str = "x-waiting-room-proof";
+
+/// Header in which an access code or a token is sent. It goes no further than the door.
+const ACCESS_HEADER: &str = "x-waiting-room-access";
+
+/// The access code or token of a request.
+pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
+    headers.get(ACCESS_HEADER).map(|value| value.to_str().unwrap_or("?"))
+}
 
 /// The proof of work of a request.
 pub(crate) fn proof(headers: &HeaderMap) -> Option<&str> {
@@ -127,10 +137,15 @@ impl Gate {
         arrival: &Arrival<'_>,
     ) -> Verdict<'gate> {
         let turn = match ticket {
+            Some(ticket) if self.left_by(room, &ticket) => {
+                let standing = Box::new(self.standing(room, ticket.number()));
+                return Verdict::Wait(room, standing, Grant::default());
+            }
             Some(ticket) => match self.turn(room, ticket).await {
                 // A used ticket, or one of a line that is no more: back to the end.
                 Turn::Gone(Gone::Spent | Gone::Unknown) => self.join(room, arrival.comer()).await,
-                turn @ (Turn::In(_) | Turn::Wait(..)) => Ok(turn),
+                // The device that a place has left is told so, and does not join anew by itself.
+                turn @ (Turn::In(_) | Turn::Wait(..) | Turn::Gone(Gone::Moved)) => Ok(turn),
             },
             // Nobody draws a number before people may join.
             None if room.snapshot().phase == Phase::Early => Err(NotJoined::Shut(Shut::Early)),
@@ -139,8 +154,12 @@ impl Gate {
         match turn {
             Ok(Turn::In(grant)) => self.pass_with(room, grant),
             Ok(Turn::Wait(standing, grant)) => Verdict::Wait(room, standing, grant),
+            Ok(Turn::Gone(Gone::Moved)) => Verdict::Refuse(moved_problem()),
             Ok(Turn::Gone(_)) => Verdict::Refuse(Problem::new(Code::TicketSpent, "Join again for a new ticket.")),
             Err(NotJoined::Proof) if Reads::of(arrival.headers) == Reads::Page => Verdict::Prove(room),
+            Err(NotJoined::AccessMissing) if room.takes_codes() && Reads::of(arrival.headers) == Reads::Page => {
+                Verdict::Ask(room)
+            }
             Err(NotJoined::Shut(Shut::Early)) => {
                 Verdict::Wait(room, Box::new(self.standing(room, None)), Grant::default())
             }
@@ -161,6 +180,9 @@ impl Gate {
 
     /// The answer to somebody who waits and wants to change something: never a redirect, never a page.
     fn waiting(&self, room: &Room, ticket: Option<Held>) -> Problem {
+        if ticket.as_ref().is_some_and(|ticket| self.left_by(room, ticket)) {
+            return moved_problem();
+        }
         let standing = self.standing(room, ticket.and_then(Held::number));
         let detail = match standing.place {
             Some(_) => "You are in line; come back with an entry token when it is your turn.",
@@ -180,6 +202,12 @@ impl Gate {
 /// The problem of a line that cannot be asked.
 pub(crate) fn line_unavailable(detail: &str) -> Problem {
     Problem::new(Code::LineUnavailable, detail).retry_after(LINE_RETRY_MS)
+}
+
+/// What an app is told that has a ticket of a place that has moved.
+pub(crate) fn moved_problem() -> Problem {
+    let detail = "This place goes on with another device. Give this ticket up to join anew.";
+    Problem::new(Code::PlaceMoved, detail)
 }
 
 /// When to try again after the line could not be asked, in milliseconds.

@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub session_renewal: bool,
     /// Live sessions: went in, not ended, not over.
     pub active: u64,
+    /// Grows when places go on with another device; who has seen another count asks which.
+    pub moves: u64,
     /// The store's clock at this answer, epoch milliseconds. For display only.
     pub at_ms: i64,
 }

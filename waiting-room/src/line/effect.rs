@@ -61,6 +61,8 @@ pub(crate) enum Effect {
     Sessions { renewed: Vec<u64>, ended: Vec<u64> },
     /// This number was given up.
     Left { number: u64 },
+    /// These numbers went on with another device: each with its new generation.
+    Moved { places: Vec<(u64, u64)> },
 }
 
 /// What one lane gave out.
@@ -124,6 +126,7 @@ impl Line {
                 renewed.iter().for_each(|&number| self.live.last(number, ends_at_ms));
                 ended.iter().for_each(|&number| self.live.end(number));
             }
+            Effect::Moved { places } => self.apply_moved(places),
             Effect::Left { number } => {
                 if let Some((lane, n)) = self.lane_mut(*number)
                     && lane.spent.insert(n)

@@ -8,6 +8,7 @@ use super::{
     lane::{self, Lane},
     live::{Live, Unknown},
     meter::Meter,
+    moved::Moved,
     number::{lane_of, within_lane},
     room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
     schedule::{Ramping, Schedule},
@@ -58,6 +59,8 @@ pub(crate) struct Line {
     pub(super) ramp: Option<Ramping>,
     #[serde(default)]
     pub(super) changes: VecDeque<Audit>,
+    #[serde(default)]
+    pub(super) moved: Moved,
 }
 
 impl Line {
@@ -87,6 +90,7 @@ impl Line {
             schedule: Schedule::begin(initial),
             ramp: None,
             changes: VecDeque::new(),
+            moved: Moved::default(),
         };
         line.pass_time();
         line
@@ -236,6 +240,7 @@ impl Line {
             phase: self.phase(),
             ramp: self.ramp.map(|ramp| ramp.left(self.clock.line_ms)),
             active: self.active(),
+            moves: self.moved.count,
         }
     }
 }

@@ -42,6 +42,7 @@ impl Line {
             self.unknown.people += missing;
             self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
         }
+        self.moved.restore(highest.moves);
         self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
     }
 

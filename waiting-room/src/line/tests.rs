@@ -117,6 +117,12 @@ impl Model {
         self.0.snapshot()
     }
 
+    pub(crate) fn moves(&mut self, now_ms: i64, epoch: u64, moves: &[Move]) -> (Generations, Snapshot) {
+        self.settle(now_ms);
+        self.put(self.0.decide_moves(epoch, moves));
+        (self.0.generations(), self.0.snapshot())
+    }
+
     pub(crate) fn leave(&mut self, now_ms: i64, number: u64) -> Snapshot {
         self.settle(now_ms);
         self.put(self.0.decide_leave(number));

@@ -34,7 +34,11 @@ impl Reply {
 impl Office {
     async fn new() -> Office {
         let dir = tempfile::tempdir().unwrap();
-        let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
+        let secrets = Secrets {
+            ticket_key: vec![7; 32],
+            entry_key_pkcs8: new_entry_key(),
+            access: std::collections::BTreeMap::new(),
+        };
         let door = Door::open(Settings::default(), secrets, Arc::new(|| NOW_MS), dir.path().to_owned()).await.unwrap();
         Office { router: door.operator("secret".to_owned()), _dir: dir }
     }

@@ -2,7 +2,7 @@
 //! goes out at once, alone. It decides nothing about the line.
 
 use super::{Answer, GROUP_MAX, LineStore, StoreError, check_size};
-use crate::line::{Audit, Claimed, Given, Joined, Joiner, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Generations, Given, Joined, Joiner, Move, RoomChange, RoomInitial, Snapshot};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -97,6 +97,10 @@ impl LineStore for GroupedStore {
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         self.inner.leave(room, number)
+    }
+
+    fn moves<'a>(&'a self, room: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)> {
+        self.inner.moves(room, epoch, moves)
     }
 
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {

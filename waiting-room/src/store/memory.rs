@@ -8,7 +8,8 @@ use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, c
 use crate::{
     Clock,
     line::{
-        Audit, Claimed, Effect, Joined, Joiner, Line, RoomChange, RoomInitial, Snapshot, check_room_name, effect_of,
+        Audit, Claimed, Effect, Generations, Joined, Joiner, Line, Move, RoomChange, RoomInitial, Snapshot,
+        check_room_name, effect_of,
     },
 };
 use std::{
@@ -175,6 +176,17 @@ impl LineStore for MemoryStore {
             self.with(room, |room| {
                 let effect = room.line.decide_leave(number);
                 room.commit(effect)
+            })
+        })
+    }
+
+    fn moves<'a>(&'a self, room: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)> {
+        Box::pin(async move {
+            check_batch("moves", moves.len())?;
+            self.with(room, |room| {
+                let effect = room.line.decide_moves(epoch, moves);
+                let snapshot = room.commit(effect)?;
+                Ok((room.line.generations(), snapshot))
             })
         })
     }

@@ -9,7 +9,7 @@ mod script;
 mod server;
 
 use self::{
-    answer::{ChangesAnswer, ClaimAnswer, Learn, Seen, SnapshotAnswer},
+    answer::{ChangesAnswer, ClaimAnswer, Learn, MovesAnswer, Seen, SnapshotAnswer},
     connection::Connection,
     joining::JoinAnswer,
     key::keys,
@@ -18,7 +18,8 @@ use self::{
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
 use crate::line::{
-    Audit, Claimed, Joined, Joiner, LANES_MAX, RoomChange, RoomInitial, Snapshot, check_room_name, no_such_lane,
+    Audit, Claimed, Generations, Joined, Joiner, LANES_MAX, Move, RoomChange, RoomInitial, Snapshot, check_room_name,
+    no_such_lane,
 };
 use redis::FromRedisValue;
 use serde::Serialize;
@@ -270,6 +271,23 @@ impl RedisStore {
         Ok(answer.0.snapshot)
     }
 
+    async fn moves_at(
+        &self,
+        room: &str,
+        now_ms: i64,
+        epoch: u64,
+        moves: &[Move],
+    ) -> Result<(Generations, Snapshot), StoreError> {
+        check_batch("moves", moves.len())?;
+        let mut arguments = vec![text(epoch)];
+        for one in moves {
+            let from = one.from.map_or_else(|| text(-1), text);
+            arguments.extend([text(one.number), text(one.position), from, text(one.to)]);
+        }
+        let answer: MovesAnswer = self.call(Operation::Moves, room, now_ms, &arguments).await?;
+        Ok(answer.of())
+    }
+
     async fn leave_at(&self, room: &str, now_ms: i64, number: u64) -> Result<Snapshot, StoreError> {
         let answer: SnapshotAnswer = self.call(Operation::Leave, room, now_ms, &[text(number)]).await?;
         Ok(answer.0.snapshot)
@@ -299,6 +317,10 @@ impl LineStore for RedisStore {
 
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         Box::pin(self.leave_at(room, SERVER_TIME, number))
+    }
+
+    fn moves<'a>(&'a self, room: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)> {
+        Box::pin(self.moves_at(room, SERVER_TIME, epoch, moves))
     }
 
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {

@@ -7,14 +7,15 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::Visit;
+use super::access;
 use super::asset;
 use super::facts::{Facts, RoomFacts};
+use super::handover;
 use super::page::NoticePage;
 use super::reply::{self, come_back, forget_ticket, refusal, set_cookies};
 use super::seen;
 use crate::credential::{cookie, ticket_cookie};
-use crate::door::{Comer, Gone, Grant, Held, Room, Standing, Status, Turn, line_unavailable, proof};
-use crate::line::Joiner;
+use crate::door::{Comer, Gone, Grant, Held, Room, Standing, Status, Turn, line_unavailable, moved_problem, proof};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;
 
@@ -29,6 +30,10 @@ enum Route<'a> {
     Entry(&'a str),
     Leave(&'a str),
     Draw(&'a str),
+    Access(&'a str),
+    Device(&'a str),
+    Resume(&'a str),
+    Line(&'a str),
 }
 
 impl Route<'_> {
@@ -44,6 +49,10 @@ impl Route<'_> {
             ["rooms", room, "entry"] => Some(Route::Entry(room)),
             ["rooms", room, "leave"] => Some(Route::Leave(room)),
             ["rooms", room, "draw"] => Some(Route::Draw(room)),
+            ["rooms", room, "device"] => Some(Route::Device(room)),
+            ["rooms", room, "resume"] => Some(Route::Resume(room)),
+            ["rooms", room, "line"] => Some(Route::Line(room)),
+            ["rooms", room, "access"] => Some(Route::Access(room)),
             _ => None,
         }
     }
@@ -51,8 +60,10 @@ impl Route<'_> {
     const fn allow(&self) -> &'static str {
         match self {
             Route::Keys | Route::Asset(_) | Route::Room(_) | Route::Challenge(_) | Route::Draw(_) => "GET, HEAD",
-            Route::Tickets(_) | Route::Entry(_) | Route::Leave(_) => "POST",
+            Route::Device(_) | Route::Line(_) => "GET, HEAD",
+            Route::Tickets(_) | Route::Entry(_) => "POST",
             Route::Ticket(_) => "GET, HEAD, DELETE",
+            Route::Access(_) | Route::Resume(_) | Route::Leave(_) => "GET, HEAD, POST",
         }
     }
 
@@ -62,14 +73,14 @@ impl Route<'_> {
 }
 
 /// Answers a request to the door itself.
-pub(crate) async fn own(visit: Visit<'_>, rest: &str) -> Response<Body> {
-    match answer(visit, rest).await {
+pub(crate) async fn own(visit: Visit<'_>, rest: &str, body: Body) -> Response<Body> {
+    match answer(visit, rest, body).await {
         Ok(response) => response,
         Err(problem) => refusal(visit, problem),
     }
 }
 
-async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem> {
+async fn answer(visit: Visit<'_>, rest: &str, body: Body) -> Result<Response<Body>, Problem> {
     let nothing = || Problem::new(Code::NotFound, "The waiting room has no such page.");
     let route = Route::parse(rest).ok_or_else(nothing)?;
     if !route.allows(visit.method) {
@@ -89,6 +100,12 @@ async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem>
             let lane = lane_asked(visit).map_or(Some(0), named).and_then(|lane| room.draw(lane));
             lane.map(|evidence| reply::json(StatusCode::OK, &evidence)).ok_or_else(nothing)
         }
+        Route::Device(name) => handover::device(visit, room(visit, name)?),
+        Route::Line(name) => handover::line(visit, room(visit, name)?).await,
+        Route::Resume(name) if visit.method == Method::POST => handover::resume(visit, room(visit, name)?, body).await,
+        Route::Resume(name) => room(visit, name).map(|room| handover::form(visit, room)),
+        Route::Access(name) if visit.method == Method::POST => access::use_code(visit, room(visit, name)?, body).await,
+        Route::Access(name) => access::form(visit, room(visit, name)?).ok_or_else(nothing),
         Route::Challenge(name) => {
             let challenge = visit.gate.challenge(room(visit, name)?).ok_or_else(nothing)?;
             Ok(reply::json(StatusCode::OK, &challenge))
@@ -101,11 +118,12 @@ async fn answer(visit: Visit<'_>, rest: &str) -> Result<Response<Body>, Problem>
         }
         Route::Ticket(name) => poll(visit, room(visit, name)?).await,
         Route::Entry(name) => enter(visit, room(visit, name)?).await,
-        Route::Leave(name) => {
+        Route::Leave(name) if visit.method == Method::POST => {
             let room = room(visit, name)?;
-            give_up(visit, room).await?;
-            Ok(goodbye(visit, room))
+            let moved = give_up(visit, room).await?;
+            Ok(goodbye(visit, room, moved))
         }
+        Route::Leave(name) => handover::ask_to_leave(visit, room(visit, name)?),
     }
 }
 
@@ -114,8 +132,10 @@ fn room<'a>(visit: Visit<'a>, name: &str) -> Result<&'a Room, Problem> {
 }
 
 /// The ticket of a request: the bearer of apps before the cookie of browsers.
-fn ticket(visit: Visit<'_>, room: &Room) -> Result<Held, Problem> {
+pub(super) fn ticket(visit: Visit<'_>, room: &Room) -> Result<Held, Problem> {
     let bearer = visit.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    // The shop's tokens say who somebody is; a ticket has no dot.
+    let bearer = bearer.filter(|value| !value.contains('.'));
     let name = ticket_cookie(room.name());
     let text = match bearer {
         Some(value) => value.strip_prefix("Bearer ").unwrap_or_default(),
@@ -156,8 +176,12 @@ async fn join(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> 
         let refused = || Problem::new(Code::ValueRefused, "This lane is not open to everybody.").with("field", "lane");
         room.open_lane(name).ok_or_else(refused)
     })?;
-    let joiner = Joiner { lane: u8::try_from(lane).unwrap_or(u8::MAX), identity: None };
-    let comer = Comer { address: visit.origin.address(), proof: proof(visit.headers), joiner };
+    let comer = Comer {
+        address: visit.origin.address(),
+        proof: proof(visit.headers),
+        shown: access::shown_to_join(visit, room),
+        lane: u8::try_from(lane).unwrap_or(u8::MAX),
+    };
     match visit.gate.join(room, comer).await {
         Ok(Turn::In(grant)) => {
             let drawn = grant.ticket.as_deref().and_then(|text| visit.gate.ticket(text, room));
@@ -232,21 +256,28 @@ async fn enter(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem>
             refusal(visit, Problem::new(Code::TicketSpent, detail))
         }
         Turn::Gone(Gone::Unknown) => refusal(visit, invalid()),
+        // Its ticket is kept: the page then says why it stopped.
+        Turn::Gone(Gone::Moved) => return Err(moved_problem()),
     };
     forget_ticket(&mut response, visit, room);
     Ok(response)
 }
 
-async fn give_up(visit: Visit<'_>, room: &Room) -> Result<(), Problem> {
+/// Whether the place had moved: then only this device forgets it.
+async fn give_up(visit: Visit<'_>, room: &Room) -> Result<bool, Problem> {
+    let ticket = ticket(visit, room)?;
+    if visit.gate.left_by(room, &ticket) {
+        return Ok(true);
+    }
     let away = |_| line_unavailable("The line cannot be told at this moment; try again.");
-    let ticket = match ticket(visit, room)? {
+    let ticket = match ticket {
         Held::Number(ticket) => ticket,
-        Held::Provisional(ticket) => return room.leave_late(&ticket).await.map_err(away),
+        Held::Provisional(ticket) => return room.leave_late(&ticket).await.map(|()| false).map_err(away),
     };
     if ticket.epoch != room.snapshot().epoch {
         return Err(invalid());
     }
-    room.leave(ticket.in_line()).await.map_err(away)
+    room.leave(ticket.in_line()).await.map(|()| false).map_err(away)
 }
 
 fn left(visit: Visit<'_>, room: &Room) -> Response<Body> {
@@ -257,10 +288,15 @@ fn left(visit: Visit<'_>, room: &Room) -> Response<Body> {
     response
 }
 
-fn goodbye(visit: Visit<'_>, room: &Room) -> Response<Body> {
+fn goodbye(visit: Visit<'_>, room: &Room, moved: bool) -> Response<Body> {
+    let (title, detail) = if moved {
+        ("This device has no place any more", "Your place goes on with the other device. You can join anew here.")
+    } else {
+        ("You have left the line", "Your place goes to the next person. You can join again at any time.")
+    };
     let notice = NoticePage {
-        title: "You have left the line".to_owned(),
-        detail: "Your place goes to the next person. You can join again at any time.".to_owned(),
+        title: title.to_owned(),
+        detail: detail.to_owned(),
         code: "left".to_owned(),
         request_id: None,
         onward_path: "/".to_owned(),
@@ -271,7 +307,13 @@ fn goodbye(visit: Visit<'_>, room: &Room) -> Response<Body> {
     response
 }
 
-fn facts(visit: Visit<'_>, room: &Room, status: StatusCode, standing: Standing, grant: &Grant) -> Response<Body> {
+pub(super) fn facts(
+    visit: Visit<'_>,
+    room: &Room,
+    status: StatusCode,
+    standing: Standing,
+    grant: &Grant,
+) -> Response<Body> {
     let (standing, seen) = seen::no_worse(visit, room, standing);
     let mut response = reply::json(status, &Facts::of(visit, room, &standing, grant).seen(seen.as_deref()));
     come_back(&mut response, standing.poll_after_ms);

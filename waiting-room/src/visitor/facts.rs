@@ -203,6 +203,7 @@ const fn word(status: Status) -> &'static str {
         Status::Waiting => "waiting",
         Status::Called => "called",
         Status::Paused => "paused",
+        Status::Moved => "moved",
         Status::Shut(Shut::SoldOut) => "sold_out",
         Status::Shut(_) => "closed",
         Status::OneMoment => "one_moment",
@@ -223,7 +224,7 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
             Status::Paused | Status::Shut(_) => QueueState::Paused,
             // What has a page of its own is not shown on this one.
             Status::Provisional => QueueState::Provisional,
-            Status::OneMoment | Status::Early | Status::Prequeue => QueueState::OneMoment,
+            Status::OneMoment | Status::Early | Status::Prequeue | Status::Moved => QueueState::OneMoment,
         },
         lot: lot(standing),
         lane: standing.ticket.as_ref().and_then(|ticket| lane_name(ticket, line)),
@@ -242,6 +243,9 @@ pub(super) fn queue_page(visit: Visit<'_>, room: &Room, standing: &Standing) -> 
         message: Some(line.message.clone()).filter(|message| !message.is_empty()),
         remaining: visit.stock.of(room.name()).map(|left| Left { free: left.free, held: left.held }),
         session_ms: room.session_ms(),
+        code_onward: room
+            .takes_codes()
+            .then(|| visit.path.map_or_else(|| "/".to_owned(), crate::path::CanonicalPath::with_query)),
     }
 }
 

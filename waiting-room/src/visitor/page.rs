@@ -45,6 +45,8 @@ pub(crate) struct QueuePage {
     pub(crate) remaining: Option<Left>,
     /// How long one may stay inside once let in, in milliseconds.
     pub(crate) session_ms: i64,
+    /// Where somebody with an access code goes on with it; `None` where codes are of no use.
+    pub(crate) code_onward: Option<String>,
 }
 
 /// What a place was drawn with.
@@ -164,6 +166,71 @@ pub(crate) struct CheckPage {
     /// The room's title for people.
     pub(crate) title: String,
 }
+
+/// The page that asks for an access code.
+#[derive(Template)]
+#[template(path = "door/access.html")]
+pub(crate) struct AccessPage {
+    /// The room's key, as in the API's paths.
+    pub(crate) room: String,
+    /// The room's title for people.
+    pub(crate) title: String,
+    /// Where to go with the place.
+    pub(crate) onward: String,
+    /// What was wrong with the code before.
+    pub(crate) error: Option<String>,
+}
+
+/// The page with the code for another device.
+#[derive(Template)]
+#[template(path = "door/device.html")]
+pub(crate) struct DevicePage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+    /// The QR code, as SVG of our own making.
+    pub(crate) picture: String,
+    pub(crate) code: String,
+    /// Host and path where the code is typed.
+    pub(crate) address: String,
+    pub(crate) expires_in_ms: i64,
+}
+
+/// The page on which another device goes on.
+#[derive(Template)]
+#[template(path = "door/resume.html")]
+pub(crate) struct ResumePage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+    pub(crate) code: String,
+    /// Names this attempt, so that it can be repeated when its answer is lost.
+    pub(crate) attempt: String,
+    pub(crate) error: Option<String>,
+}
+
+/// What the device is shown that a place has left.
+#[derive(Template)]
+#[template(path = "door/moved.html")]
+pub(crate) struct MovedPage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+}
+
+/// Asks whether somebody really wants to leave.
+#[derive(Template)]
+#[template(path = "door/leave.html")]
+pub(crate) struct LeavePage {
+    pub(crate) room: String,
+    pub(crate) title: String,
+    /// Only this device forgets a place that has moved.
+    pub(crate) moved: bool,
+    /// Where somebody goes who stays.
+    pub(crate) back: String,
+}
+
+/// What a redirect shows.
+#[derive(Template)]
+#[template(source = "", ext = "html")]
+pub(crate) struct Empty;
 
 impl QueuePage {
     /// Progress in per mille: the part of the whole expected wait that is over. All of it for who is

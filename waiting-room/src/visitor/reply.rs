@@ -16,7 +16,7 @@ use super::facts::{Facts, countdown_page, queue_page};
 use super::page::{CheckPage, NoticePage};
 use super::seen;
 use crate::credential::{ENTRY_HEADER, entry_cookie, seen_cookie, ticket_cookie};
-use crate::door::{Grant, Reads, Room, Standing};
+use crate::door::{Grant, Reads, Room, Standing, Status};
 use crate::metrics;
 use crate::problem::{Code, Problem};
 
@@ -31,6 +31,7 @@ const REFRESH_MS_MIN: u64 = 2_000;
 pub(crate) fn waiting(visit: Visit<'_>, room: &Room, standing: Standing, grant: &Grant) -> Response<Body> {
     let (standing, seen) = seen::no_worse(visit, room, standing);
     let mut response = match Reads::of(visit.headers) {
+        Reads::Page if standing.status == Status::Moved => return super::handover::moved(room),
         Reads::Page => match countdown_page(room, &standing) {
             Some(countdown) => page(visit.page_status, &countdown),
             None => page(visit.page_status, &queue_page(visit, room, &standing)),
@@ -151,6 +152,11 @@ pub(super) fn json_text(status: StatusCode, text: String) -> Response<Body> {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     no_store(headers);
     response
+}
+
+/// Loads a page again by itself, with scripts or without.
+pub(super) fn refresh(response: &mut Response<Body>, after_ms: u64) {
+    response.headers_mut().insert(REFRESH, seconds(after_ms));
 }
 
 pub(super) fn come_back(response: &mut Response<Body>, after_ms: u64) {

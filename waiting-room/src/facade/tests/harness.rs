@@ -20,9 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::line::{Audit, Claimed, Joined, Joiner, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Generations, Joined, Joiner, Move, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
-use crate::{Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
+use crate::{AccessFiles, Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
 const START_MS: i64 = 1_764_000_000_000;
 const STEP_MS: i64 = 1_900;
@@ -90,7 +90,19 @@ impl World {
         World::in_front_of(Settings { upstream: format!("http://{upstream}"), ..settings }, seen).await
     }
 
+    pub(super) async fn with_files(settings: Settings, access: AccessFiles) -> World {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let upstream = serve_upstream(Arc::clone(&seen)).await;
+        let settings = Settings { upstream: format!("http://{upstream}"), ..settings };
+        let access = settings.rooms.keys().map(|name| (name.clone(), access.clone())).collect();
+        World::opened(settings, seen, access).await
+    }
+
     pub(super) async fn in_front_of(settings: Settings, seen: Arc<Mutex<Vec<Seen>>>) -> World {
+        World::opened(settings, seen, BTreeMap::new()).await
+    }
+
+    async fn opened(settings: Settings, seen: Arc<Mutex<Vec<Seen>>>, access: BTreeMap<String, AccessFiles>) -> World {
         let dir = tempfile::tempdir().unwrap();
         let (offset_ms, began) = (Arc::new(AtomicI64::new(0)), Instant::now());
         let offset = Arc::clone(&offset_ms);
@@ -101,7 +113,7 @@ impl World {
         let memory: Arc<dyn LineStore> = Arc::new(MemoryStore::open(dir.path(), Arc::clone(&clock)).unwrap());
         let grouped = GroupedStore::new(memory);
         let store = Arc::new(Switch::before(grouped));
-        let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
+        let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key(), access };
         let shared: Arc<dyn LineStore> = store.clone();
         let door = Door::with_store(&settings, &secrets, clock, &shared).await.unwrap();
         let stop = CancellationToken::new();
@@ -330,6 +342,11 @@ impl LineStore for Switch {
     fn leave<'a>(&'a self, room: &'a str, number: u64) -> Answer<'a, Snapshot> {
         self.positions.lock().unwrap().push(number);
         self.shape(self.inner.leave(room, number), |snapshot| snapshot)
+    }
+
+    fn moves<'a>(&'a self, room: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.shape(self.inner.moves(room, epoch, moves), |(_, snapshot)| snapshot)
     }
 
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot> {

@@ -1,5 +1,6 @@
 //! The store is gone: pages and polls still answer, those inside go on, nobody gets in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
@@ -148,7 +149,7 @@ async fn a_provisional_ticket_is_good_at_any_node() {
         let door = world.door.clone();
         Arc::new(move || door.gate().now_ms())
     };
-    let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
+    let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key(), access: BTreeMap::new() };
     let store: Arc<dyn LineStore> = world.store.clone();
     let other = Door::with_store(&settings(), &secrets, clock, &store).await.unwrap();
     let room = other.gate().rooms.get("demo").unwrap();
@@ -283,7 +284,7 @@ async fn a_node_that_knows_less_shows_no_worse_place() {
         let door = world.door.clone();
         Arc::new(move || door.gate().now_ms())
     };
-    let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key() };
+    let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key(), access: BTreeMap::new() };
     let store: Arc<dyn LineStore> = world.store.clone();
     let stale = Door::with_store(&settings(), &secrets, clock, &store).await.unwrap();
     let at_stale = async |headers: &[(&str, &str)]| {

@@ -57,6 +57,9 @@ impl LineStore for Slow {
     fn change<'a>(&'a self, _: &'a str, _: &'a str, change: &'a RoomChange) -> Answer<'a, Snapshot> {
         Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").change(1_000, change)) })
     }
+    fn moves<'a>(&'a self, _: &'a str, epoch: u64, moves: &'a [Move]) -> Answer<'a, (Generations, Snapshot)> {
+        Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").moves(1_000, epoch, moves)) })
+    }
     fn leave<'a>(&'a self, _: &'a str, number: u64) -> Answer<'a, Snapshot> {
         Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").leave(1_000, number)) })
     }

@@ -1,6 +1,6 @@
 //! The scripts' answers as the line's own values.
 
-use crate::line::{Audit, Claimed, LaneSnapshot, Method, Phase, Ramp, RoomState, Session, Snapshot};
+use crate::line::{Audit, Claimed, Generations, LaneSnapshot, Method, Phase, Ramp, RoomState, Session, Snapshot};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
 /// What a snapshot looks like on the way: numbers, words and lanes, each in the order of `line.lua`.
@@ -35,6 +35,12 @@ pub(super) struct SnapshotAnswer(pub(super) Seen);
 pub(super) struct ChangesAnswer {
     seen: Seen,
     pub(super) changes: Vec<Audit>,
+}
+
+/// The answer of `moves`.
+pub(super) struct MovesAnswer {
+    seen: Seen,
+    generations: Generations,
 }
 
 /// The answer of `claim`: verdicts in the order of the numbers.
@@ -73,6 +79,7 @@ impl FromRedisValue for SnapshotAnswer {
             closes_at_ms: time(14)?,
             phase: of_word(&Phase::ALL, Phase::as_str, word(3)?)?,
             ramp: (ramp.over_ms > 0).then_some(ramp),
+            moves: count(17)?,
         };
         let life = count(7)?;
         Ok(SnapshotAnswer(Seen { snapshot, life }))
@@ -81,6 +88,25 @@ impl FromRedisValue for SnapshotAnswer {
 
 fn lane((name, digest, weight, issued, cursor, called_waiting, present, drawn, skipped): LaneRow) -> LaneSnapshot {
     LaneSnapshot { name, weight, issued, cursor, called_waiting, present, drawn, digest, skipped }
+}
+
+impl FromRedisValue for MovesAnswer {
+    fn from_redis_value(value: Value) -> Result<MovesAnswer, ParsingError> {
+        let (SnapshotAnswer(seen), generations): (_, Vec<(u64, u64)>) = from_redis_value(value)?;
+        Ok(MovesAnswer { seen, generations: generations.into_iter().collect() })
+    }
+}
+
+impl MovesAnswer {
+    pub(super) fn of(self) -> (Generations, Snapshot) {
+        (self.generations, self.seen.snapshot)
+    }
+}
+
+impl Learn for MovesAnswer {
+    fn seen(&self) -> &Seen {
+        &self.seen
+    }
 }
 
 impl FromRedisValue for ChangesAnswer {

@@ -1,7 +1,7 @@
 //! The keys of a room, in the order of `keys.lua`.
 
 /// What all lanes share.
-const SHARED: [&str; 6] = ["line", "recent0", "recent1", "live", "changes", "ids"];
+const SHARED: [&str; 7] = ["line", "recent0", "recent1", "live", "changes", "ids", "moved"];
 /// What each lane has.
 const OF_A_LANE: [&str; 5] = ["spent", "keen0", "keen1", "seen0", "seen1"];
 

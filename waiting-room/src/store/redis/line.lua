@@ -4,7 +4,7 @@ local NUMBERS = {
   'epoch', 'version', 'life', 'wall_ms', 'line_ms', 'day_ms', 'steady_at_ms', 'total', 'units', 'window', 'session_ms',
   'rate', 'burst', 'max_active', 'queue_max', 'renewal', 'prequeue_at_ms', 'opens_at_ms', 'closes_at_ms', 'opened',
   'ramp_from', 'ramp_to', 'ramp_begin_ms', 'ramp_over_ms', 'keen_window', 'seen_window', 'unknown', 'unknown_until_ms',
-  'held_since_ms',
+  'held_since_ms', 'moves',
 }
 local TEXTS = { 'state', 'message', 'method', 'seconds', 'lanes' }
 
@@ -183,7 +183,7 @@ local function snapshot(line)
     {
       line.version, line.epoch, line.total, sum(line.seconds, 2), line.rate, burst_in_force(line), line.wall_ms, line.life,
       active(line), line.max_active, line.renewal, line.queue_max, line.prequeue_at_ms, line.opens_at_ms, line.closes_at_ms,
-      ramps and line.ramp_to or 0, ramps and ramp_left_ms(line) or 0,
+      ramps and line.ramp_to or 0, ramps and ramp_left_ms(line) or 0, line.moves,
     },
     { line.state, line.message, line.method, phase(line) },
     lanes,

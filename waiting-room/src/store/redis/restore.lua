@@ -60,6 +60,7 @@ local function merge()
     end
   end
   line.total = math.max(line.total, highest.admitted)
+  line.moves = math.max(line.moves, highest.moves or 0) + 1 -- One that no node has seen: each tells what was lost.
   local was_open = line.opens_at_ms > 0 and (highest.phase == 'running' or highest.phase == 'over')
   if was_open or sum_of(highest.lanes, 'drawn') > 0 then
     line.opened = 1

@@ -134,6 +134,10 @@ impl Pair<'_> {
             let (renew, end) = ([id(index), id(index + 1), "0-1".to_owned()], [id(index / 4), "x".to_owned()]);
             let told = store.sessions_at(&room, now_ms, &renew, &end).await;
             prop_assert_eq!(told, Ok(self.model.sessions(now_ms, &renew, &end)));
+            let epoch = self.model.0.snapshot().epoch - u64::from(index % 11 == 10);
+            let moves = any_moves(index, &self.model.0.generations());
+            let moved = store.moves_at(&room, now_ms, epoch, &moves).await;
+            prop_assert_eq!(moved, Ok(self.model.moves(now_ms, epoch, &moves)));
         }
         prop_assert_eq!(store.changes_at(&room, now_ms).await, Ok(self.model.changes(now_ms)));
         let more = ["members", "press"].map(|name| LaneInitial { name: name.to_owned(), weight: 5 });
@@ -142,6 +146,21 @@ impl Pair<'_> {
         forget(store, &room).await;
         Ok(())
     }
+}
+
+/// Some that fit, some that come too late, and one that is told again.
+fn any_moves(index: u64, known: &Generations) -> Vec<Move> {
+    let (number, again) = (index / 3 + 1, index / 5 + 1);
+    let generation = known.get(&number).copied().unwrap_or(0);
+    let to = ((generation >> 32) + 1) << 32 | index.wrapping_mul(0x9e37_79b9) & 0xffff_ffff;
+    let one = Move { number, position: index % 4, from: Some(generation), to };
+    vec![
+        one,
+        Move { to: to + 1, ..one },
+        Move { number: again, position: 0, from: None, to: index },
+        Move { number: 0, ..one },
+        Move { number: 1_000_000, ..one },
+    ]
 }
 
 /// A room as its settings may have it; often one with a draw that will open.

@@ -44,6 +44,7 @@ fn page(state: QueueState) -> QueuePage {
         message: None,
         remaining: Some(Left { free: 1_180, held: 36 }),
         session_ms: 900_000,
+        code_onward: None,
     }
 }
 
