@@ -26,11 +26,11 @@ local function rank(shares, at)
   return shares.lanes[at].credit + shares.lanes[at].weight
 end
 
--- Whether no lane that asks is further behind than one place.
+-- Whether no lane that asks is further behind than half a place.
 local function is_due(shares, at)
-  local mine = rank(shares, at) + share_sum(shares, at)
+  local mine = 2 * rank(shares, at) + share_sum(shares, at)
   for index, lane in ipairs(shares.lanes) do
-    if index ~= at and lane.asks and rank(shares, index) > mine then
+    if index ~= at and lane.asks and 2 * rank(shares, index) > mine then
       return false
     end
   end
