@@ -6,10 +6,11 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::desk::{Comer, NotJoined, is_full};
+use super::joining::Entered;
 use super::lots::Position;
 use super::opening::Moment;
 use super::pass::Admitted;
-use super::room::{Entered, Room, Rooms};
+use super::room::{Room, Rooms};
 use super::shut::Shut;
 use super::wait::{self, Eta, Place};
 use crate::credential::{
@@ -218,7 +219,8 @@ impl Gate {
             lane: u8::try_from(lane_of(number)).unwrap_or(u8::MAX),
             number: within_lane(number),
             issued_at_ms: self.now_ms(),
-            generation: 0,
+            // Whoever has a place by their identity has it wherever it went on.
+            generation: room.moved().generation(epoch, number),
         }
     }
 
@@ -275,7 +277,7 @@ impl Gate {
             Ok(Entered::Moved) => Turn::Gone(Gone::Moved),
             Ok(Entered::In(session)) => match self.grant(&ticket, &session) {
                 Some(entry) => {
-                    if let Some(outcome) = room.promises.came(ticket.epoch, ticket.number, self.now_ms()) {
+                    if let Some(outcome) = room.promises.came(ticket.epoch, ticket.in_line(), self.now_ms()) {
                         metrics::eta(room.name(), outcome);
                     }
                     Turn::In(Grant { ticket: None, entry: Some(entry) })

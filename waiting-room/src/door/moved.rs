@@ -46,7 +46,7 @@ impl Moved {
         fresh || (known.epoch, known.count) == (line.epoch, line.moves)
     }
 
-    fn generation(&self, epoch: u64, number: u64) -> u64 {
+    pub(super) fn generation(&self, epoch: u64, number: u64) -> u64 {
         let known = self.known.load();
         if known.epoch == epoch { known.generations.get(&number).copied().unwrap_or(0) } else { 0 }
     }
