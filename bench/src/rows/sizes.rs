@@ -25,8 +25,9 @@ const DRAWN_WITHIN: Duration = Duration::from_secs(20);
 /// Lets so many join, in whole groups.
 pub(super) async fn wait_in_line(store: &dyn LineStore, people: u32) -> Result<()> {
     store.ensure("demo", &RoomInitial { rate_per_minute: 1, burst: 1, ..RoomInitial::default() }).await?;
+    let group = vec![Joiner::default(); GROUP_MAX];
     for _ in 0..people.div_ceil(GROUP_MAX as u32) {
-        store.join("demo", &[Joiner::default(); GROUP_MAX]).await?;
+        store.join("demo", &group).await?;
     }
     Ok(())
 }
@@ -107,8 +108,9 @@ async fn register(journal: &Path, people: u32) -> Result<()> {
     let far = Some(waiting_room::line::SCHEDULE_MS_MAX);
     let change = RoomChange { method: Some(Method::Draw), opens_at_ms: far, ..RoomChange::default() };
     store.change("demo", "bench", &change).await?;
+    let group = vec![Joiner::default(); GROUP_MAX];
     for _ in 0..people.div_ceil(GROUP_MAX as u32) {
-        store.join("demo", &[Joiner::default(); GROUP_MAX]).await?;
+        store.join("demo", &group).await?;
     }
     Ok(())
 }
