@@ -43,7 +43,7 @@ pub(crate) use machine::Line;
 pub use moved::{Generations, Move};
 pub use number::{lane_of, numbered, within_lane};
 pub(crate) use older::line as read_line;
-pub(crate) use recovery::no_such_lane;
+pub(crate) use recovery::{AUTOPILOT, no_such_lane};
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {

@@ -202,11 +202,11 @@ pub(super) async fn a_lost_room_comes_back_above_what_was_seen(world: World) {
     let seen = store.tick(&world.room).await.expect("ticked");
     let elsewhere = format!("{}-lost", world.room);
     let back = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored");
-    assert_eq!((back.epoch, back.issued(), back.lanes[0].cursor), (seen.epoch, 1_050, seen.lanes[0].cursor));
+    assert_eq!((back.epoch, back.issued(), back.lanes[0].cursor), (seen.epoch, 20_050, seen.lanes[0].cursor));
     assert_eq!((back.rate_per_minute, back.burst), (60_000, 100));
     let again = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored before");
-    assert_eq!((again.version, again.issued()), (back.version, 1_050));
-    assert_eq!(store.join(&elsewhere, &Joiner::many(1)).await.expect("joined").first(), 1_051);
+    assert_eq!((again.version, again.issued()), (back.version, 20_050));
+    assert_eq!(store.join(&elsewhere, &Joiner::many(1)).await.expect("joined").first(), 20_051);
 }
 
 pub(super) async fn changes_are_kept_with_what_was_before(world: World) {
@@ -218,6 +218,12 @@ pub(super) async fn changes_are_kept_with_what_was_before(world: World) {
     assert_eq!((kept.len(), kept[0].who.as_str(), &kept[0].after), (1, "ann", &change));
     let undone = store.change(&world.room, "ann", &kept[0].before).await.expect("undone");
     assert_eq!((undone.rate_per_minute, undone.state), (60, RoomState::Open));
+    let rate = |rate| RoomChange { rate_per_minute: Some(rate), ..RoomChange::default() };
+    for step in 61..=64 {
+        store.change(&world.room, "autopilot", &rate(step)).await.expect("steered");
+    }
+    let kept = store.changes(&world.room).await.expect("kept");
+    assert_eq!((kept.len(), &kept[2].before, &kept[2].after), (3, &rate(60), &rate(64)), "its steps are one change");
 }
 
 /// Ticks four times a second, as nodes do, until the line is so.
