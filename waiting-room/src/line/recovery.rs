@@ -11,8 +11,9 @@ use super::{
     schedule::Ramping,
 };
 
-/// So many numbers are left out after a loss: those given out since the youngest snapshot that a node has seen.
-pub(crate) const RESTORE_GAP: u64 = 1_000;
+/// So many numbers are left out after a loss: those given out since the youngest snapshot that a node has seen. It is
+/// 250 ms old, or older if the node was held up: two seconds of 10,000 joins each.
+pub(crate) const RESTORE_GAP: u64 = 20_000;
 /// The changes that are kept.
 pub(crate) const CHANGES_MAX: usize = 500;
 

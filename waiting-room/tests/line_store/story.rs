@@ -202,11 +202,11 @@ pub(super) async fn a_lost_room_comes_back_above_what_was_seen(world: World) {
     let seen = store.tick(&world.room).await.expect("ticked");
     let elsewhere = format!("{}-lost", world.room);
     let back = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored");
-    assert_eq!((back.epoch, back.issued(), back.lanes[0].cursor), (seen.epoch, 1_050, seen.lanes[0].cursor));
+    assert_eq!((back.epoch, back.issued(), back.lanes[0].cursor), (seen.epoch, 20_050, seen.lanes[0].cursor));
     assert_eq!((back.rate_per_minute, back.burst), (60_000, 100));
     let again = store.restore(&elsewhere, &RoomInitial::default(), &seen).await.expect("restored before");
-    assert_eq!((again.version, again.issued()), (back.version, 1_050));
-    assert_eq!(store.join(&elsewhere, &Joiner::many(1)).await.expect("joined").first(), 1_051);
+    assert_eq!((again.version, again.issued()), (back.version, 20_050));
+    assert_eq!(store.join(&elsewhere, &Joiner::many(1)).await.expect("joined").first(), 20_051);
 }
 
 pub(super) async fn changes_are_kept_with_what_was_before(world: World) {
