@@ -205,15 +205,31 @@ async fn join(store: &dyn LineStore, room: &str, callers: Vec<(Vec<Joiner>, ones
     }
     match store.join(room, &joiners).await {
         Ok(Joined { given, snapshot }) => {
-            let mut given = given.into_iter();
+            let (mut given, mut lost) = (given.into_iter(), Vec::new());
             for (joiners, reply) in callers {
                 let mine: Vec<Given> = given.by_ref().take(joiners.len()).collect();
-                // A caller that is gone by now has lost a number, and holds nobody up for long.
-                let _ = reply.send(of_one(mine, &snapshot));
+                // A caller that is gone by now has lost a number, and holds nobody up for long; but who would be inside
+                // takes a place of the cap.
+                if let Err(Ok(joined)) = reply.send(of_one(mine, &snapshot)) {
+                    lost.extend(sessions_lost(&joiners, joined.given));
+                }
+            }
+            if !lost.is_empty()
+                && let Err(error) = store.sessions(room, &[], &lost).await
+            {
+                tracing::debug!(room, %error, "sessions that nobody waited for go on until their time is over");
             }
         }
         Err(error) => callers.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
     }
+}
+
+/// The sessions that nobody will ever have. Who has an identity comes again, and finds the number and the session.
+fn sessions_lost(joiners: &[Joiner], given: Vec<Given>) -> impl Iterator<Item = String> {
+    joiners.iter().zip(given).filter_map(|(joiner, given)| match given {
+        Given::New { session, .. } if joiner.identity.is_none() => session.map(|session| session.id),
+        Given::New { .. } | Given::Known { .. } | Given::Refused(_) => None,
+    })
 }
 
 /// What one caller is told: as if it had come alone.

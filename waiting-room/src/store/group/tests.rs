@@ -63,8 +63,8 @@ impl LineStore for Slow {
     fn seen<'a>(&'a self, room: &'a str, _: &'a [u64]) -> Answer<'a, Snapshot> {
         self.tick(room)
     }
-    fn sessions<'a>(&'a self, room: &'a str, _: &'a [String], _: &'a [String]) -> Answer<'a, Snapshot> {
-        self.tick(room)
+    fn sessions<'a>(&'a self, _: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+        Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").sessions(1_000, renew, end)) })
     }
     fn restore<'a>(&'a self, room: &'a str, _: &'a RoomInitial, _: &'a Snapshot) -> Answer<'a, Snapshot> {
         self.tick(room)
@@ -155,6 +155,20 @@ async fn a_full_queue_is_busy_and_a_gone_caller_costs_no_number() {
     slow.permits.add_permits(QUEUE_MAX);
     assert_eq!(first.await.expect("ran").expect("joined").first(), 1);
     assert_eq!(store.join("demo", &Joiner::many(1)).await.expect("joined").first(), 2);
+}
+
+#[tokio::test]
+async fn nobody_is_inside_for_a_caller_that_went_while_the_line_was_asked() {
+    let slow = Slow::new(false);
+    let store = grouped(&slow).await;
+    let (gone, stays) = (join_later(&store, 2), join_later(&store, 3));
+    settle().await;
+    gone.abort();
+    settle().await;
+    slow.permits.add_permits(2);
+    assert_eq!(stays.await.expect("ran").expect("joined").admitted().len(), 3);
+    settle().await;
+    assert_eq!(store.tick("demo").await.expect("ticked").active, 3);
 }
 
 #[tokio::test]
