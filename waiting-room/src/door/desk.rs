@@ -205,6 +205,17 @@ struct Book {
     joins: [u64; 2],
 }
 
+impl Book {
+    /// The joins of the time before last are forgotten.
+    fn keep_pace(&mut self, now_ms: i64) {
+        let pace = now_ms.div_euclid(PACE_MS);
+        if pace > self.pace {
+            self.joins = if pace == self.pace + 1 { [0, self.joins[0]] } else { [0, 0] };
+            self.pace = pace;
+        }
+    }
+}
+
 impl Proofs {
     fn new(number_max: u32) -> Proofs {
         Proofs { number_max, book: Mutex::default() }
@@ -221,21 +232,22 @@ impl Proofs {
         }
         let [current, older] = &mut book.used;
         // Full: refusing is safe, forgetting is not.
-        !older.contains(&name) && current.len() < USED_MAX && current.insert(name)
+        let first = !older.contains(&name) && current.len() < USED_MAX && current.insert(name);
+        if first {
+            book.keep_pace(now_ms);
+            book.joins[0] = book.joins[0].saturating_add(1);
+        }
+        first
     }
 
-    /// How hard the next challenge is, by how many asked lately for one against what the room lets in.
+    /// How hard the next challenge is, by how many joined lately with a proof against what the room lets in. Asking for
+    /// challenges costs nothing, and therefore counts for nothing.
     pub(super) fn next_number_max(&self, rate_per_minute: u32, now_ms: i64) -> u32 {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let pace = now_ms.div_euclid(PACE_MS);
-        if pace > book.pace {
-            book.joins = if pace == book.pace + 1 { [0, book.joins[0]] } else { [0, 0] };
-            book.pace = pace;
-        }
-        book.joins[0] = book.joins[0].saturating_add(1);
-        let asked = book.joins[0].max(book.joins[1]);
+        book.keep_pace(now_ms);
+        let joined = book.joins[0].max(book.joins[1]);
         let usual = (u64::from(rate_per_minute) * PACE_MS.unsigned_abs() / 60_000).max(PACE_CALM);
-        let harder = (asked / usual).clamp(1, HARDER_MAX);
+        let harder = (joined / usual).clamp(1, HARDER_MAX);
         u32::try_from(u64::from(self.number_max) * harder).unwrap_or(u32::MAX)
     }
 }
@@ -292,11 +304,24 @@ mod tests {
     #[test]
     fn many_joins_make_it_harder_and_calm_makes_it_easy_again() {
         let proofs = Proofs::new(100);
-        let last = |count, now_ms| (0..count).map(|_| proofs.next_number_max(60, now_ms)).last().unwrap();
-        assert_eq!(last(60, 0), 100);
-        assert_eq!(last(540, 5), 1_000);
-        assert_eq!(last(100_000, 9), 3_200);
-        assert_eq!(last(1, PACE_MS), 3_200, "not at once");
-        assert_eq!(last(1, 2 * PACE_MS), 100);
+        let mut names = 0_u128..;
+        let mut join = |count, now_ms| {
+            names.by_ref().take(count).for_each(|name| assert!(proofs.first_use(name.to_be_bytes(), now_ms)));
+            proofs.next_number_max(60, now_ms)
+        };
+        assert_eq!(join(60, 0), 100);
+        assert_eq!(join(540, 5), 1_000);
+        assert_eq!(join(10_000, 9), 3_200);
+        assert_eq!(join(1, PACE_MS), 3_200, "not at once");
+        assert_eq!(join(1, 2 * PACE_MS), 100);
+    }
+
+    #[test]
+    fn who_only_asks_for_challenges_or_shows_one_proof_again_makes_it_no_harder() {
+        let proofs = Proofs::new(100);
+        for _ in 0..10_000 {
+            proofs.first_use([7; 16], 5);
+            assert_eq!(proofs.next_number_max(60, 5), 100);
+        }
     }
 }
