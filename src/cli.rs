@@ -125,6 +125,7 @@ Examples:
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args([
     "rate", "burst", "max_active", "queue_max", "ramp", "method", "prequeue_at", "opens_at", "closes_at", "message", "weights",
+    "session_renewal",
 ]))]
 pub(crate) struct RoomSetArgs {
     /// The room's name
@@ -141,6 +142,9 @@ pub(crate) struct RoomSetArgs {
     /// People who may wait; 0 is no limit
     #[arg(long, value_name = "PEOPLE")]
     pub(crate) queue_max: Option<u64>,
+    /// Whether an entry that is used goes on: true or false
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) session_renewal: Option<bool>,
     /// People per minute to reach evenly, from the rate of now
     #[arg(long, value_name = "PER_MINUTE", requires = "over", conflicts_with = "rate")]
     pub(crate) ramp: Option<u32>,

@@ -74,6 +74,7 @@ fn changes(set: &RoomSetArgs) -> Value {
         ("burst", set.burst.map(Value::from)),
         ("max_active", set.max_active.map(Value::from)),
         ("queue_max", set.queue_max.map(Value::from)),
+        ("session_renewal", set.session_renewal.map(Value::from)),
         ("ramp", ramp.map(Value::from)),
         ("method", text(&set.method)),
         ("prequeue_at", text(&set.prequeue_at)),
@@ -135,6 +136,7 @@ mod tests {
     fn only_what_was_given_is_changed() {
         assert_eq!(set(&["--rate", "120"]).unwrap(), json!({ "rate_per_minute": 120 }));
         assert_eq!(set(&["--weight", "members=3"]).unwrap(), json!({ "lane_weights": "members=3" }));
+        assert_eq!(set(&["--session-renewal", "false"]).unwrap(), json!({ "session_renewal": false }));
         assert_eq!(
             set(&["--ramp", "800", "--over", "5m", "--max-active", "0", "--opens-at", "none"]).unwrap(),
             json!({ "ramp": "800 per minute over 5m", "max_active": 0, "opens_at": "none" })
