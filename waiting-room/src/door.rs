@@ -27,6 +27,6 @@ pub(crate) use pass::Admitted;
 pub(crate) use promise::Outcome;
 pub(crate) use room::{Room, Rooms};
 pub(crate) use shut::Shut;
-pub(crate) use steer::{AUTOPILOT, Steered};
+pub(crate) use steer::Steered;
 pub(crate) use verdict::{Arrival, Reads, Verdict, line_unavailable, proof};
 pub(crate) use wait::{Eta, Place, eta, is_near, poll_after_ms};

@@ -41,7 +41,7 @@ pub use lane::{GENERAL, LANES_MAX, LaneInitial, WEIGHT_MAX};
 pub(crate) use machine::Line;
 pub use number::{lane_of, numbered, within_lane};
 pub(crate) use older::line as read_line;
-pub(crate) use recovery::no_such_lane;
+pub(crate) use recovery::{AUTOPILOT, no_such_lane};
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
 pub(crate) mod rule {

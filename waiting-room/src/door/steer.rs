@@ -9,10 +9,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::room::{Room, Rooms};
-use crate::line::{Autopilot, Decision, Health, Pilot, RoomChange, RoomState};
+use crate::line::{AUTOPILOT, Autopilot, Decision, Health, Pilot, RoomChange, RoomState};
 
-/// Who the history says it was.
-pub(crate) const AUTOPILOT: &str = "autopilot";
 /// How often a room is steered.
 const STEER_EVERY: Duration = Duration::from_secs(1);
 

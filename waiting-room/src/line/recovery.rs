@@ -14,6 +14,8 @@ use super::{
 /// So many numbers are left out after a loss: those given out since the youngest snapshot that a node has seen. It is
 /// 250 ms old, or older if the node was held up: two seconds of 10,000 joins each.
 pub(crate) const RESTORE_GAP: u64 = 20_000;
+/// Who the history says it was when no operator changed the rate.
+pub(crate) const AUTOPILOT: &str = "autopilot";
 /// The changes that are kept.
 pub(crate) const CHANGES_MAX: usize = 500;
 
@@ -91,8 +93,14 @@ impl Line {
         }
     }
 
-    /// Keeps who changed what.
+    /// Keeps who changed what. The autopilot's steps in a row are one change, or they would drive the operators' out.
     pub(super) fn note_change(&mut self, who: &str, change: &RoomChange) {
+        if who == AUTOPILOT
+            && let Some(last) = self.changes.back_mut().filter(|last| last.who == AUTOPILOT)
+        {
+            (last.at_ms, last.after) = (self.clock.wall_ms, change.clone());
+            return;
+        }
         let before = self.values_of(change);
         self.changes.push_back(Audit { at_ms: self.clock.wall_ms, who: who.to_owned(), before, after: change.clone() });
         while self.changes.len() > CHANGES_MAX {

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::Desk;
 use crate::credential::cookie;
-use crate::door::AUTOPILOT;
+use crate::line::AUTOPILOT;
 use crate::metrics::{self, Login};
 use crate::problem::{Code, Problem};
 use crate::proxy::is_cross_site;

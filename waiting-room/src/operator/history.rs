@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::change::time_said;
 use crate::door::Room;
-use crate::line::{Audit, RoomChange};
+use crate::line::{AUTOPILOT, Audit, RoomChange};
 use crate::store::StoreError;
 
 /// One change as operators read it.
@@ -18,6 +18,11 @@ pub(super) struct Changed {
     after: Value,
     /// What changed, as a line of text.
     pub(super) text: String,
+}
+
+/// The latest change that an operator made: the autopilot's are not theirs to take back.
+pub(super) fn latest_of_operators(changes: Vec<Audit>) -> Option<Audit> {
+    changes.into_iter().rev().find(|audit| audit.who != AUTOPILOT)
 }
 
 /// The changes of a room that the store keeps, the latest first.
@@ -74,6 +79,17 @@ fn said(value: &Value) -> String {
 mod tests {
     use super::*;
     use crate::line::{Ramp, RoomState};
+
+    #[test]
+    fn what_the_autopilot_did_is_not_what_undo_takes_back() {
+        let by = |who: &str, at_ms| {
+            let (before, after) = (RoomChange::default(), RoomChange::default());
+            Audit { at_ms, who: who.to_owned(), before, after }
+        };
+        let latest = |changes| latest_of_operators(changes).map(|audit| audit.at_ms);
+        assert_eq!(latest(vec![by("ada", 1), by("bob", 2), by(AUTOPILOT, 3)]), Some(2));
+        assert_eq!(latest(vec![by(AUTOPILOT, 3)]), None);
+    }
 
     #[test]
     fn a_change_reads_like_a_line_of_a_log() {

@@ -218,6 +218,12 @@ pub(super) async fn changes_are_kept_with_what_was_before(world: World) {
     assert_eq!((kept.len(), kept[0].who.as_str(), &kept[0].after), (1, "ann", &change));
     let undone = store.change(&world.room, "ann", &kept[0].before).await.expect("undone");
     assert_eq!((undone.rate_per_minute, undone.state), (60, RoomState::Open));
+    let rate = |rate| RoomChange { rate_per_minute: Some(rate), ..RoomChange::default() };
+    for step in 61..=64 {
+        store.change(&world.room, "autopilot", &rate(step)).await.expect("steered");
+    }
+    let kept = store.changes(&world.room).await.expect("kept");
+    assert_eq!((kept.len(), &kept[2].before, &kept[2].after), (3, &rate(60), &rate(64)), "its steps are one change");
 }
 
 /// Ticks four times a second, as nodes do, until the line is so.

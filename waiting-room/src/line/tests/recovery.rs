@@ -123,6 +123,22 @@ fn a_loss_before_the_opening_does_not_prevent_the_draw_and_an_opening_hides_no_l
 }
 
 #[test]
+fn the_steps_of_the_autopilot_do_not_drive_out_what_operators_did() {
+    let mut line = Model::begin(BEGIN_MS, &initial(60, 0));
+    let rate = |rate| RoomChange { rate_per_minute: Some(rate), ..RoomChange::default() };
+    line.change_by(BEGIN_MS, "ann", &rate(100));
+    for step in 1..=1_000 {
+        line.change_by(BEGIN_MS + i64::from(step), AUTOPILOT, &rate(100 + step));
+    }
+    line.change_by(BEGIN_MS + 2_000, "bob", &rate(70));
+    line.change_by(BEGIN_MS + 3_000, AUTOPILOT, &rate(80));
+    let kept: Vec<_> = line.0.changes().into_iter().map(|audit| (audit.who, audit.before, audit.after)).collect();
+    let change = |who: &str, before, after| (who.to_owned(), rate(before), rate(after));
+    let steps = [change(AUTOPILOT, 100, 1_100), change("bob", 1_100, 70), change(AUTOPILOT, 70, 80)];
+    assert_eq!(kept, [&[change("ann", 60, 100)], &steps[..]].concat());
+}
+
+#[test]
 fn every_change_is_kept_and_can_be_undone() {
     let mut line = Model::begin(BEGIN_MS, &initial(60, 0));
     let begun = line.tick(BEGIN_MS);

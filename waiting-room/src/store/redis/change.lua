@@ -2,6 +2,10 @@
 -- ARGV: time and caller's state, the change (JSON; what is left out stays as it is), who asks for it (JSON). Answers the
 -- snapshot.
 
+-- How the autopilot is named, and what was before its latest change, if nobody changed anything after it.
+local AUTOPILOT = '"autopilot"'
+local BY_AUTOPILOT = '^{"at_ms":%d+,"who":' .. AUTOPILOT .. ',"before":(.-),"after":'
+
 local line, refusal = load()
 if not line then
   return refusal
@@ -57,10 +61,17 @@ if lanes then
 end
 
 if next(change) ~= nil then
-  local kept = '{"at_ms":' .. int(line.wall_ms) .. ',"who":' .. ARGV[3]
-    .. ',"before":' .. values_before() .. ',"after":' .. ARGV[2] .. '}'
-  redis.call('RPUSH', CHANGES, kept)
-  redis.call('LTRIM', CHANGES, -CHANGES_MAX, -1)
+  local function kept_with(before)
+    return '{"at_ms":' .. int(line.wall_ms) .. ',"who":' .. ARGV[3] .. ',"before":' .. before .. ',"after":' .. ARGV[2] .. '}'
+  end
+  -- The autopilot's steps in a row are one change, or they would drive the operators' out.
+  local before = ARGV[3] == AUTOPILOT and string.match(redis.call('LINDEX', CHANGES, -1) or '', BY_AUTOPILOT)
+  if before then
+    redis.call('LSET', CHANGES, -1, kept_with(before))
+  else
+    redis.call('RPUSH', CHANGES, kept_with(values_before()))
+    redis.call('LTRIM', CHANGES, -CHANGES_MAX, -1)
+  end
   local rate_before = line.rate
   set(line, change)
   for _, lane in ipairs(line.lanes) do
