@@ -58,6 +58,9 @@ pub(crate) struct Line {
     pub(super) ramp: Option<Ramping>,
     #[serde(default)]
     pub(super) changes: VecDeque<Audit>,
+    /// After a steep raise, until those who wait have heard of it.
+    #[serde(default)]
+    pub(super) raised_until_ms: i64,
 }
 
 impl Line {
@@ -87,6 +90,7 @@ impl Line {
             schedule: Schedule::begin(initial),
             ramp: None,
             changes: VecDeque::new(),
+            raised_until_ms: 0,
         };
         line.pass_time();
         line
