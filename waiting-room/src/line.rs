@@ -50,7 +50,9 @@ pub(crate) mod rule {
     pub(crate) use super::{
         answer::NEAR_MIN,
         clock::{STEADY_MS, STEP_MS_MAX},
-        decide::{CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RETRY_MS_MAX, RETRY_MS_MIN},
+        decide::{
+            CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RAISED_MS, RETRY_MS_MAX, RETRY_MS_MIN, STEEP,
+        },
         lane::LANES_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
         moved::MOVED_MAX,

@@ -19,6 +19,11 @@ pub(crate) const COVER_MS: u64 = 3_000;
 pub(crate) const COVER_MIN: u64 = 2;
 /// For each one missing so many are called, where it is known who is away and where it is not.
 pub(crate) const CALLED_PER_MISSING: [u64; 2] = [2, 4];
+/// A rate that rises to more than so many times what it was is a steep raise.
+pub(crate) const STEEP: u32 = 2;
+/// For so long after one, in milliseconds, people come as they were told before it, far ones once a minute: who was not
+/// heard of may well be there, and calling several for each one missing would make the line a race.
+pub(crate) const RAISED_MS: i64 = 60_000;
 /// The most positions one tick looks at: bounds its work. Enough for the fastest rate with seven of ten away.
 pub(crate) const CALL_SCAN_MAX: u64 = 16_384;
 /// The soonest a called person is asked to come again, in milliseconds: bounds the calls of one impatient client.
@@ -248,16 +253,21 @@ impl Line {
         let (line_ms, shares) = (self.clock.line_ms, self.shares());
         let with_people = self.lanes.iter().filter(|lane| lane.cursor < lane.issued).count() as u64;
         let scan = CALL_SCAN_MAX / with_people.max(1);
+        let raised = line_ms < self.raised_until_ms;
         let call = |(index, lane): (usize, &lane::Lane)| {
             let [known, unknown] = CALLED_PER_MISSING;
-            let each = if lane.presence.knows(line_ms, lane.cursor + 1) { known } else { unknown };
+            let each = match lane.presence.knows(line_ms, lane.cursor + 1) {
+                _ if raised => 1,
+                true => known,
+                false => unknown,
+            };
             let part = shares.part_of(cover, index).max(COVER_MIN.min(cover));
             let called = part.saturating_sub(lane.keen.people()) * each;
             let people = match self.method {
                 Method::PassThrough => u64::MAX,
                 Method::Fcfs | Method::Draw => called.saturating_sub(lane.calls.expected()),
             };
-            let (up_to, expected) = lane.next(line_ms, people, scan);
+            let (up_to, expected) = lane.next(line_ms, people, scan, raised);
             (up_to > lane.cursor).then_some((numbered(index, up_to), expected))
         };
         let called: Vec<(u64, u64)> = self.lanes.iter().enumerate().filter_map(call).collect();

@@ -3,6 +3,7 @@
 
 use super::{
     answer::Snapshot,
+    decide::{RAISED_MS, STEEP},
     identity::Identity,
     lane::{self, LaneInitial},
     machine::Line,
@@ -208,6 +209,9 @@ impl Line {
         }
         self.max_active = change.max_active.unwrap_or(self.max_active);
         self.session_renewal = change.session_renewal.unwrap_or(self.session_renewal);
+        if self.admits() && self.rate_per_minute > old.0.saturating_mul(STEEP) {
+            self.raised_until_ms = self.clock.line_ms + RAISED_MS;
+        }
         self.meter.reprice(old.0, self.rate_per_minute);
         self.meter.limit(self.burst_in_force());
     }

@@ -176,8 +176,8 @@ impl Lane {
     }
 
     /// Where the cursor stands once it has passed `people` who may be here, and how many it then passed; it looks at
-    /// `scan` positions at most. Numbers that nobody holds it passes at once.
-    pub(super) fn next(&self, line_ms: i64, people: u64, scan: u64) -> (u64, u64) {
+    /// `scan` positions at most. Numbers that nobody holds it passes at once. After a steep raise everybody may be here.
+    pub(super) fn next(&self, line_ms: i64, people: u64, scan: u64, raised: bool) -> (u64, u64) {
         let last = self.issued.min(self.cursor + scan);
         let (mut up_to, mut expected, mut gaps) = (self.cursor, 0, self.gaps.iter().peekable());
         while expected < people && up_to < last {
@@ -186,7 +186,7 @@ impl Lane {
                 continue;
             }
             up_to += 1;
-            expected += u64::from(!self.spent.contains(up_to) && !self.presence.is_away(line_ms, up_to));
+            expected += u64::from(!self.spent.contains(up_to) && (raised || !self.presence.is_away(line_ms, up_to)));
         }
         (up_to, expected)
     }

@@ -61,6 +61,9 @@ pub(crate) struct Line {
     pub(super) changes: VecDeque<Audit>,
     #[serde(default)]
     pub(super) moved: Moved,
+    /// After a steep raise, until those who wait have heard of it.
+    #[serde(default)]
+    pub(super) raised_until_ms: i64,
 }
 
 impl Line {
@@ -91,6 +94,7 @@ impl Line {
             ramp: None,
             changes: VecDeque::new(),
             moved: Moved::default(),
+            raised_until_ms: 0,
         };
         line.pass_time();
         line

@@ -54,7 +54,10 @@ impl Crowd {
     }
 
     fn run(&mut self, minutes: i64) {
-        let end_ms = BEGIN_MS + minutes * MINUTE_MS;
+        self.run_to(BEGIN_MS + minutes * MINUTE_MS);
+    }
+
+    fn run_to(&mut self, end_ms: i64) {
         while self.now_ms < end_ms {
             self.now_ms += 250;
             while let Some(&Reverse((at_ms, number))) = self.polls.peek()
@@ -121,6 +124,22 @@ fn the_rate_is_used_when_everybody_is_there_and_by_their_order() {
         let called = u64::from(rate) * 12 / 60 + 8;
         let off = crowd.order.iter().enumerate().map(|(index, &number)| number.abs_diff(index as u64 + 1)).max();
         assert!(off.is_some_and(|off| off <= called), "{off:?} of {called}");
+    }
+}
+
+/// W1: far people ask once a minute, and do not know yet that the rate has risen. Calling everybody would let in
+/// whoever asks first.
+#[test]
+fn a_steep_raise_does_not_make_the_line_a_race() {
+    let mut crowd = Crowd::join(&initial(60, 1), 30_000, |_| true);
+    crowd.run(1);
+    let rate = RoomChange { rate_per_minute: Some(12_000), ..RoomChange::default() };
+    let begun = crowd.line.change(crowd.now_ms, &rate).lanes[0].cursor;
+    for second in 1..=20 {
+        crowd.run_to(crowd.now_ms + 1_000);
+        let called = crowd.line.0.snapshot().lanes[0].cursor - begun;
+        // What the rate lets in, and the cover of three seconds ahead of it.
+        assert!(called <= (second + 4) * 12_000 / 60, "{called} within {second} s");
     }
 }
 

@@ -83,6 +83,9 @@ if next(change) ~= nil then
   if change.ramp then
     begin_ramp(line, change.ramp)
   end
+  if admits(line) and line.rate > rate_before * STEEP then
+    line.raised_until_ms = line.line_ms + RAISED_MS
+  end
   reprice(line, rate_before)
   limit_budget(line)
   line.version = line.version + 1

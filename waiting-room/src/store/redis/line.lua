@@ -4,7 +4,7 @@ local NUMBERS = {
   'epoch', 'version', 'life', 'wall_ms', 'line_ms', 'day_ms', 'steady_at_ms', 'total', 'units', 'window', 'session_ms',
   'rate', 'burst', 'max_active', 'queue_max', 'renewal', 'prequeue_at_ms', 'opens_at_ms', 'closes_at_ms', 'opened',
   'ramp_from', 'ramp_to', 'ramp_begin_ms', 'ramp_over_ms', 'keen_window', 'seen_window', 'unknown', 'unknown_until_ms',
-  'held_since_ms', 'moves',
+  'held_since_ms', 'moves', 'raised_until_ms',
 }
 local TEXTS = { 'state', 'message', 'method', 'seconds', 'lanes' }
 

@@ -121,6 +121,8 @@ fn constants() -> String {
         ("COVER_MIN", rule::COVER_MIN),
         ("CALLED_PER_MISSING_KNOWN", rule::CALLED_PER_MISSING[0]),
         ("CALLED_PER_MISSING_UNKNOWN", rule::CALLED_PER_MISSING[1]),
+        ("STEEP", rule::STEEP.into()),
+        ("RAISED_MS", rule::RAISED_MS.unsigned_abs()),
         ("CALL_SCAN_MAX", rule::CALL_SCAN_MAX),
         ("AHEAD_MS", rule::AHEAD_MS),
         ("KEEN_MS", rule::KEEN_MS.unsigned_abs()),

@@ -9,6 +9,9 @@ if not line then
   return refusal
 end
 
+-- After a steep raise everybody may be here, and nobody is called for another one.
+local raised = line.line_ms < line.raised_until_ms
+
 -- Reads single bits of a bitmap, fetched in pieces.
 local function bits(key)
   local piece, text
@@ -25,7 +28,7 @@ end
 
 -- Tells of positions of a lane whether their holders may be here.
 local function presence_in(lane)
-  local known = is_known(line, lane)
+  local known = is_known(line, lane) and not raised
   local is_used, is_seen, was_seen = bits(lane.SPENT), bits(lane.SEEN[0]), bits(lane.SEEN[1])
   return function(position)
     if is_used(position) then
@@ -64,7 +67,7 @@ local function wanted(lane)
     return math.huge
   end
   local known = is_known(line, lane) and lane.cursor < lane.known_to
-  local each = known and CALLED_PER_MISSING_KNOWN or CALLED_PER_MISSING_UNKNOWN
+  local each = raised and 1 or known and CALLED_PER_MISSING_KNOWN or CALLED_PER_MISSING_UNKNOWN
   local part = math.max(part_of(shares, cover, lane.index + 1), math.min(COVER_MIN, cover))
   return math.max(0, part - keen(lane)) * each - expected(lane)
 end
