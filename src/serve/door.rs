@@ -61,7 +61,8 @@ pub(super) fn start(process: &mut Process, listener: TcpListener, door: Door) {
     process.tasks.spawn(async move { ticking.run(stop).await });
     process.tasks.spawn(listener::serve(listener, process.stop.clone(), move |request, peer| {
         let door = door.clone();
-        traced(Server::Door, request, move |request| async move { door.answer(request, peer).await })
+        // Boxed: the answer is several kilobytes of state, which every layer around it would copy for every request.
+        traced(Server::Door, request, move |request| async move { Box::pin(door.answer(request, peer)).await })
     }));
 }
 

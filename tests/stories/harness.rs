@@ -33,11 +33,17 @@ pub(crate) fn said(output: &Output) -> String {
 /// A folder that can outlive the process in it.
 pub(crate) struct House {
     folder: TempDir,
+    environment: Vec<(String, String)>,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self::under(Vec::new())
+    }
+
+    /// Whose processes have more in their environment.
+    pub(crate) fn under(environment: Vec<(String, String)>) -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), environment }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -51,7 +57,7 @@ impl House {
 
     /// One role, or everything if `role` is empty.
     pub(crate) fn start_role(&self, role: &[&str], set: &[&str]) -> Running {
-        Running::start(self.path(), role, set)
+        Running::start(self, role, set)
     }
 }
 
@@ -68,8 +74,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(folder: &Path, role: &[&str], set: &[&str]) -> Self {
+    fn start(house: &House, role: &[&str], set: &[&str]) -> Self {
+        let folder = house.path();
         let mut command = Command::new(PROGRAM);
+        command.envs(house.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(folder).args(role).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for name in ["door", "core", "core_grpc", "sandbox", "operator"] {
             if !set.iter().any(|pair| pair.starts_with(&format!("listen.{name}="))) {

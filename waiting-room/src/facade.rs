@@ -69,7 +69,11 @@ impl Door {
         Door::with_store(&settings, &secrets, clock, &store).await
     }
 
-    async fn with_store(
+    /// The same door over a store that is already open, with joins and claims as that store takes them.
+    ///
+    /// # Errors
+    /// As [`Door::open`].
+    pub async fn with_store(
         settings: &Settings,
         secrets: &Secrets,
         clock: Clock,

@@ -28,12 +28,17 @@ pub(crate) fn redis_is_here() -> bool {
 impl RedisProcess {
     /// An empty server that keeps nothing on disk, with more arguments of redis-server.
     pub(crate) fn start(arguments: &[&str]) -> RedisProcess {
-        RedisProcess::start_in(tempfile::tempdir().expect("a folder"), arguments)
+        RedisProcess::start_under(&[], arguments)
     }
 
-    fn start_in(folder: TempDir, arguments: &[&str]) -> RedisProcess {
+    /// The same with more in its environment.
+    pub(crate) fn start_under(environment: &[(String, String)], arguments: &[&str]) -> RedisProcess {
+        RedisProcess::start_in(tempfile::tempdir().expect("a folder"), environment, arguments)
+    }
+
+    fn start_in(folder: TempDir, environment: &[(String, String)], arguments: &[&str]) -> RedisProcess {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-        let child = spawn(&folder, port, arguments);
+        let child = spawn(&folder, port, environment, arguments);
         let server = RedisProcess { child, folder, port };
         server.wait_until("ping", "PONG");
         server
@@ -51,7 +56,7 @@ impl RedisProcess {
         let file = folder.path().join("sentinel.conf");
         std::fs::write(&file, settings).expect("its settings");
         let file = file.to_str().expect("UTF-8").to_owned();
-        let sentinel = RedisProcess::start_in(folder, &[&file, "--sentinel"]);
+        let sentinel = RedisProcess::start_in(folder, &[], &[&file, "--sentinel"]);
         sentinel.wait_until("sentinel master main", "num-slaves\n1");
         sentinel
     }
@@ -67,7 +72,12 @@ impl RedisProcess {
 
     /// The same port again, and nothing in it.
     pub(crate) fn start_empty(&mut self) {
-        self.child = spawn(&self.folder, self.port, &[]);
+        self.start_again(&[]);
+    }
+
+    /// The same port and folder again: what its arguments kept is there again.
+    pub(crate) fn start_again(&mut self, arguments: &[&str]) {
+        self.child = spawn(&self.folder, self.port, &[], arguments);
         self.wait_until("ping", "PONG");
     }
 
@@ -93,8 +103,9 @@ impl RedisProcess {
     }
 }
 
-fn spawn(folder: &TempDir, port: u16, arguments: &[&str]) -> Child {
+fn spawn(folder: &TempDir, port: u16, environment: &[(String, String)], arguments: &[&str]) -> Child {
     let mut command = Command::new("redis-server");
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.args(arguments.iter().filter(|argument| argument.ends_with(".conf")));
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
     command.arg("--dir").arg(folder.path());

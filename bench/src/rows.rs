@@ -1,0 +1,151 @@
+//! The rows: what each promises, and which file measures it.
+
+mod claims;
+mod draws;
+mod faults;
+mod joins;
+mod leavers;
+mod polls;
+mod simulation;
+mod sizes;
+
+use anyhow::Result;
+
+use crate::servers::Bench;
+
+/// What came of a row.
+pub(crate) struct Finding {
+    /// In words, with median and spread where there were several runs.
+    pub(crate) measured: String,
+    pub(crate) holds: bool,
+    /// How it came about; shown while it runs, not in the table.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Finding {
+    pub(crate) fn new(holds: bool, measured: String) -> Finding {
+        Finding { measured, holds, notes: Vec::new() }
+    }
+
+    pub(crate) fn missed(measured: String) -> Finding {
+        Finding::new(false, measured)
+    }
+
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Finding {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// A promise of the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Row {
+    Window,
+    Share,
+    Leavers,
+    RedisBytes,
+    NodeMemory,
+    StoreCalls,
+    Polls,
+    Joins,
+    Draw,
+    Faults,
+    Clones,
+    Simulation,
+}
+
+impl Row {
+    /// All of them, as the table has them.
+    pub(crate) const ALL: [Row; 12] = [
+        Row::Window,
+        Row::Share,
+        Row::Leavers,
+        Row::RedisBytes,
+        Row::NodeMemory,
+        Row::StoreCalls,
+        Row::Polls,
+        Row::Joins,
+        Row::Draw,
+        Row::Faults,
+        Row::Clones,
+        Row::Simulation,
+    ];
+
+    /// Its name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Row::Window => "window",
+            Row::Share => "share",
+            Row::Leavers => "leavers",
+            Row::RedisBytes => "redis-bytes",
+            Row::NodeMemory => "node-memory",
+            Row::StoreCalls => "store-calls",
+            Row::Polls => "polls",
+            Row::Joins => "joins",
+            Row::Draw => "draw",
+            Row::Faults => "faults",
+            Row::Clones => "clones",
+            Row::Simulation => "simulation",
+        }
+    }
+
+    pub(crate) const fn what(self) -> &'static str {
+        match self {
+            Row::Window => "worst sliding 60 s against rate + burst, 3 doors on Redis, counted behind the doors",
+            Row::Share => "share of the rate used while anyone waits, 70 % of ticket holders gone",
+            Row::Leavers => "30 join, the next 10 in line leave, a cap of 10",
+            Row::RedisBytes => "Redis, per waiting visitor: all keys of a room with 1,000,000 waiting",
+            Row::NodeMemory => "memory of a door per 1,000,000 waiting, above idle, with the draw's table",
+            Row::StoreCalls => "store calls a poll; Redis operations a second from 1,000 to 1,000,000 waiting",
+            Row::Polls => "processor time a poll, against nginx answering a fixed 200 of the same size",
+            Row::Joins => "joins a second through one door and Redis on 2 cores, load generator included",
+            Row::Draw => "draw of 1,000,000; uniformity (χ²) at N = 3, 10, 50, 1,000, first places and pairs",
+            Row::Faults => "doors and Redis killed, emptied, replaced, gone, stopped",
+            Row::Clones => "1,000 clones of one ticket ask to go in at once",
+            Row::Simulation => "random stories with faults in virtual time, all rules checked",
+        }
+    }
+
+    pub(crate) const fn target(self) -> &'static str {
+        match self {
+            Row::Window => "never above",
+            Row::Share => "≥ 99 % in any 60 s after the first",
+            Row::Leavers => "numbers 21-30 come in at once (within 3 s)",
+            Row::RedisBytes => "≤ 1 byte",
+            Row::NodeMemory => "≤ 16 MiB",
+            Row::StoreCalls => "0; flat",
+            Row::Polls => "≤ 1.5",
+            Row::Joins => "≥ 10,000; ≥ 3 times one script call a join",
+            Row::Draw => "< 100 ms; p in range",
+            Row::Faults => "0 lost, 0 twice, 0 over, answered throughout, ≥ 99 % of the rate within 5 s",
+            Row::Clones => "1 session",
+            Row::Simulation => "≥ 1,000 seeds in ≤ 2 min, ≥ 1,000 times real time",
+        }
+    }
+
+    pub(crate) async fn measure(self, bench: &Bench) -> Result<Finding> {
+        match self {
+            Row::Window => faults::window(bench).await,
+            Row::Share => faults::share(bench).await,
+            Row::Faults => faults::all(bench),
+            Row::Leavers => leavers::measure(bench).await,
+            Row::RedisBytes => sizes::redis_bytes(bench).await,
+            Row::NodeMemory => sizes::node_memory(bench).await,
+            Row::StoreCalls => polls::store_calls(bench).await,
+            Row::Polls => polls::processor_time(bench).await,
+            Row::Joins => joins::measure(bench).await,
+            Row::Draw => draws::measure(bench),
+            Row::Clones => claims::clones(bench).await,
+            Row::Simulation => simulation::measure(bench),
+        }
+    }
+}
+
+/// Settings of a door on this Redis, in a room where nearly nobody goes in.
+fn slow_room(redis: &crate::servers::Redis) -> Vec<(&'static str, String)> {
+    vec![
+        ("waiting_room.store", redis.url.clone()),
+        ("waiting_room.rooms.demo.rate_per_minute", "1".to_owned()),
+        ("waiting_room.rooms.demo.burst", "1".to_owned()),
+    ]
+}

@@ -1,0 +1,18 @@
+//! The line under faults, on real processes: doors on one Redis, a crowd that queues through them, and what can break.
+//! Each story prints what it measured as one line of JSON, which `deploy/bench line` reads. Told short by default and long
+//! with `VESTIBULE_FAULTS_LONG=1`.
+
+#![expect(clippy::print_stderr, reason = "a failed or skipped story says why")]
+
+mod crowd;
+mod doors;
+mod fault;
+mod judge;
+mod story;
+mod watch;
+
+#[path = "../stories/harness.rs"]
+#[expect(dead_code, reason = "the other stories use all of it")]
+mod harness;
+#[path = "../../waiting-room/tests/redis_faults/server.rs"]
+mod server;
