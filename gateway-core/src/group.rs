@@ -185,7 +185,8 @@ impl<W: Work> Drop for Writer<W> {
 /// themselves, in order, until whoever it was stands alone.
 async fn serve<W: Work>(work: &W, looking: Duration, members: &[W::Member]) -> Vec<Result<W::Outcome, DbError>> {
     let mut outcomes = Vec::with_capacity(members.len());
-    let mut parts: Vec<Range<usize>> = Vec::from([0..members.len()]);
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    parts.push(0..members.len());
     while let Some(part) = parts.pop() {
         let Some(group) = members.get(part.clone()).filter(|group| !group.is_empty()) else { continue };
         match settle(work, looking, group).await {

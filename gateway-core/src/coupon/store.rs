@@ -40,7 +40,7 @@ pub(super) async fn codes(
     customers: impl Iterator<Item = CustomerId>,
 ) -> Result<HashMap<CustomerId, String>, DbError> {
     let customers: Vec<Value> = customers.map(Value::from).collect();
-    let rows = tx.rows_of(&CODES, &params![campaign], &customers).await?;
+    let rows = tx.rows_of(&CODES, &[Value::from(campaign)], &customers).await?;
     rows.into_iter().map(|mut row| Ok((row.customer_id()?, row.text()?))).collect()
 }
 

@@ -63,7 +63,7 @@ async fn a_wish_that_is_written_twice_is_one(world: &World) {
 
 async fn a_stranger_falls_out_and_the_rest_gets_theirs(world: &World) {
     world.sale(1_000, 1_000).await;
-    let mut customers = vec![CustomerId::derived([9; 16]); 5];
+    let mut customers = [CustomerId::derived([9; 16]); 5];
     for at in [0, 1, 3, 4] {
         customers[at] = world.customer().await;
     }

@@ -22,7 +22,7 @@ impl Work for Echo {
         assert_eq!(self.running.fetch_add(1, Ordering::SeqCst), 0, "one group at a time");
         tokio::time::sleep(self.takes).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
-        if members.iter().any(|member| *member == 99_999) {
+        if members.contains(&99_999) {
             panic!("as it is told");
         }
         if let Some(error) = self.first.lock().unwrap().pop() {

@@ -131,7 +131,14 @@ async fn take(
     match reservation::hold_stock(&app.stock, &ask).await? {
         StockOutcome::Ordered(order) => Ok(orders::new(form, &order)),
         StockOutcome::Repeated(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
-        refused => Err(problem(refused).onward("/flashsale", "To the flash sale")),
+        refused @ (StockOutcome::SoldOut { .. }
+        | StockOutcome::AllHeld { .. }
+        | StockOutcome::NoSuchProduct(_)
+        | StockOutcome::NoLines
+        | StockOutcome::TooMany { .. }
+        | StockOutcome::TooManyLines
+        | StockOutcome::MixedSales
+        | StockOutcome::KeyReused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
     }
 }
 

@@ -112,6 +112,7 @@ pub(crate) async fn hold_stock(orders: &StockOrders, ask: &HoldStock) -> Result<
 }
 
 /// Each product once, in the order in which they are locked.
+#[expect(clippy::result_large_err, reason = "one for each call, handed through")]
 fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
     let mut sums: BTreeMap<&String, i64> = BTreeMap::new();
     for (product, quantity) in lines {
@@ -172,6 +173,7 @@ async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbE
 }
 
 /// One ask on its way through the group.
+#[expect(clippy::large_enum_variant, reason = "at most a group of them, for a moment")]
 enum Fate {
     Decided(StockOutcome),
     /// Fits, and is dealt with by its place among those that fit.

@@ -148,7 +148,7 @@ async fn pump(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) 
                 }
                 server.write_all(bytes).await?;
                 if fault == SWALLOW_THE_ANSWER {
-                    server.read(&mut answered).await?;
+                    let _bytes = server.read(&mut answered).await?;
                     return Ok(());
                 }
             }
