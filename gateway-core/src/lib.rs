@@ -35,6 +35,7 @@ use db::Db;
 pub use db::DbError;
 pub use group::Load;
 use payment::Payments;
+use replay::Replays;
 use reservation::StockOrders;
 pub use settings::{OpenError, Secrets, Settings};
 
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     stock: StockOrders,
     /// The one way to coupons.
     coupons: Coupons,
+    replays: Replays,
     settings: Settings,
 }
 
@@ -81,6 +83,7 @@ impl Core {
             shared: Arc::new(Shared {
                 stock: StockOrders::on(db.clone()),
                 coupons: Coupons::on(db.clone()),
+                replays: Replays::on(&db),
                 db,
                 auth,
                 payments,

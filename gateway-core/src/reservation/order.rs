@@ -162,12 +162,7 @@ async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbE
         };
         lapsed.sort_unstable();
         // A transaction of its own: it locks orders before stock, as everybody who ends an order does.
-        in_tx!(db, tx, {
-            for id in &lapsed {
-                step::lapse(tx, *id).await?;
-            }
-            Ok::<_, DbError>(())
-        })?;
+        in_tx!(db, tx, { step::lapse_all(tx, &lapsed).await })?;
     }
     Err(DbError::Shape("a last look that clears nothing"))
 }

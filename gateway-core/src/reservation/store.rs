@@ -11,7 +11,7 @@ pub(super) use goods::{
     ProductRow, SeatRow, Stock, StockMove, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock, mark_seats,
     move_stock, record_movement, windows,
 };
-pub(super) use many::{insert_all, lock_stocks, products, record_holds, stored};
+pub(super) use many::{insert_all, lock_all, lock_stocks, products, record_holds, stored};
 
 const SELECT: &str = "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,

@@ -53,13 +53,7 @@ impl Swept {
 }
 
 async fn judge(db: &Db, group: &[ReservationId]) -> Result<Vec<Option<State>>, DbError> {
-    in_tx!(db, tx, {
-        let mut states = Vec::with_capacity(group.len());
-        for id in group {
-            states.push(step::lapse(tx, *id).await?);
-        }
-        Ok(states)
-    })
+    in_tx!(db, tx, { step::lapse_all(tx, group).await })
 }
 
 /// One that cannot be judged must not keep what the others hold: it is logged in each round, and left.

@@ -36,6 +36,11 @@ static STORED: Bulk = Bulk::keys(
     CLOSED,
 );
 
+static LOCKED: Bulk = Bulk::keys(
+    "select id from reservation where id in (",
+    Sql { sqlite: ") order by id", mysql: ") order by id for update" },
+);
+
 static INSERT: Bulk = Bulk::rows(
     "\
     insert into reservation
@@ -111,6 +116,12 @@ pub(in crate::reservation) async fn stored(
         stored.insert(reservation.id, reservation);
     }
     Ok(stored)
+}
+
+/// Locks these until the transaction ends. `ids` is sorted.
+pub(in crate::reservation) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<(), DbError> {
+    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    tx.rows_of(&LOCKED, &[], &ids).await.map(|_| ())
 }
 
 /// New reservations with their lines.
