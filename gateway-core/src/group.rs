@@ -24,6 +24,9 @@ use load::Meter;
 /// everybody; and it is the largest of the prepared statements.
 pub(crate) const GROUP_MAX: usize = 256;
 
+/// Smaller groups are taken as they are: few statements suffice, and nobody should wait for a second commit.
+const ROUND_FROM: usize = 16;
+
 /// The most that queue for one pool: a crowd of 10,000 that comes at once is answered, a larger one is told to come again.
 const QUEUE_MAX: usize = 16_384;
 
@@ -130,7 +133,9 @@ impl<W: Work> Inner<W> {
         Ok(false)
     }
 
-    /// All who queued, up to a group; `None` when nobody did, and then the pool has no writer any more.
+    /// All who queued, up to a group; `None` when nobody did, and then the pool has no writer any more. A large queue
+    /// gives a power of two, for which one prepared statement is enough: 255 at once would take eight of them a table, and
+    /// who is left over is the next group's first.
     fn next_group(&self, pool: &str) -> Option<Vec<Queued<W>>> {
         let mut pools = self.pools();
         let queue = pools.get_mut(pool)?;
@@ -138,8 +143,9 @@ impl<W: Work> Inner<W> {
             pools.remove(pool);
             return None;
         }
-        let group = queue.drain(..queue.len().min(GROUP_MAX)).collect();
-        Some(group)
+        let all = queue.len().min(GROUP_MAX);
+        let size = if all < ROUND_FROM { all } else { 1 << all.ilog2() };
+        Some(queue.drain(..size).collect())
     }
 }
 

@@ -52,7 +52,7 @@ async fn whoever_queued_meanwhile_goes_together_and_nobody_lingers() {
         assert_eq!(outcome.expect("served"), n);
     }
     let sizes: Vec<usize> = writers.work().groups.lock().unwrap().iter().map(Vec::len).collect();
-    assert_eq!(sizes, [256, 256, 88]);
+    assert_eq!(sizes, [256, 256, 64, 16, 8]);
     assert_eq!(writers.submit("p", 7).await.expect("served"), 7);
     assert!(writers.0.pools().is_empty(), "no writer without work");
     assert_eq!(writers.0.meter.load().in_flight, 0);
