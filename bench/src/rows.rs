@@ -5,6 +5,7 @@ mod draws;
 mod faults;
 mod joins;
 mod leavers;
+mod orders;
 mod polls;
 mod simulation;
 mod sizes;
@@ -37,7 +38,7 @@ impl Finding {
     }
 }
 
-/// A promise of the line.
+/// A promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Row {
     Window,
@@ -52,11 +53,37 @@ pub(crate) enum Row {
     Faults,
     Clones,
     Simulation,
+    OrdersMariadb,
+    OrdersSqlite,
+}
+
+/// What a run measures: the rows of one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Line,
+    Core,
+}
+
+impl Part {
+    /// Its name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Part::Line => "line",
+            Part::Core => "core",
+        }
+    }
+
+    /// Its rows, as the table has them.
+    pub(crate) const fn rows(self) -> &'static [Row] {
+        match self {
+            Part::Line => &Row::LINE,
+            Part::Core => &[Row::OrdersMariadb, Row::OrdersSqlite],
+        }
+    }
 }
 
 impl Row {
-    /// All of them, as the table has them.
-    pub(crate) const ALL: [Row; 12] = [
+    const LINE: [Row; 12] = [
         Row::Window,
         Row::Share,
         Row::Leavers,
@@ -86,6 +113,8 @@ impl Row {
             Row::Faults => "faults",
             Row::Clones => "clones",
             Row::Simulation => "simulation",
+            Row::OrdersMariadb => "orders-mariadb",
+            Row::OrdersSqlite => "orders-sqlite",
         }
     }
 
@@ -103,6 +132,8 @@ impl Row {
             Row::Faults => "doors and Redis killed, emptied, replaced, gone, stopped",
             Row::Clones => "1,000 clones of one ticket ask to go in at once",
             Row::Simulation => "random stories with faults in virtual time, all rules checked",
+            Row::OrdersMariadb => "one hot item over HTTP on MariaDB, fully durable, 256 in flight",
+            Row::OrdersSqlite => "one hot item over HTTP on SQLite (synchronous=FULL), 256 in flight",
         }
     }
 
@@ -120,6 +151,10 @@ impl Row {
             Row::Faults => "0 lost, 0 twice, 0 over, answered throughout, ≥ 99 % of the rate within 5 s",
             Row::Clones => "1 session",
             Row::Simulation => "≥ 1,000 seeds in ≤ 2 min, ≥ 1,000 times real time",
+            Row::OrdersMariadb => {
+                "≥ 3 times one transaction an order straight against the server; p95 < 150 ms; books exact"
+            }
+            Row::OrdersSqlite => "≥ 1.5 times one transaction an order straight (sync < 0.2 ms) to ≥ 10 times (≥ 1 ms)",
         }
     }
 
@@ -137,6 +172,8 @@ impl Row {
             Row::Draw => draws::measure(bench),
             Row::Clones => claims::clones(bench).await,
             Row::Simulation => simulation::measure(bench),
+            Row::OrdersMariadb => orders::mariadb(bench).await,
+            Row::OrdersSqlite => orders::sqlite(bench).await,
         }
     }
 }

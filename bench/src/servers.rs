@@ -60,6 +60,34 @@ impl Bench {
         Ok(Redis { process, url, connection })
     }
 
+    /// An empty MariaDB with an empty database `core`, every commit on the disk in both logs, as one would trust it.
+    pub(crate) async fn mariadb(&self) -> Result<Process> {
+        let (port, folder) = (free_port()?, self.folder("mariadb")?);
+        let data = folder.join("data");
+        let user = String::from_utf8(Command::new("id").arg("-un").output()?.stdout)?;
+        let user = format!("--user={}", user.trim());
+        let mut install = Command::new("mariadb-install-db");
+        install.args(["--no-defaults", &user, "--skip-test-db", "--auth-root-authentication-method=normal"]);
+        let made = install.arg(format!("--datadir={}", data.display())).output().context("mariadb-install-db")?;
+        if !made.status.success() {
+            bail!("mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
+        }
+        let user_sql = "create user 'vestibule'@'127.0.0.1' identified by 'vestibule';\ngrant all on *.* to 'vestibule'@'127.0.0.1';\n";
+        fs::write(folder.join("init.sql"), format!("create database core;\n{user_sql}"))?;
+        let mut command = Command::new("mariadbd");
+        command.args(["--no-defaults", &user, "--bind-address=127.0.0.1", &format!("--port={port}")]);
+        command.args([
+            "--innodb-flush-log-at-trx-commit=1",
+            "--sync-binlog=1",
+            "--log-bin=bin",
+            "--max-connections=200",
+        ]);
+        for (name, file) in [("datadir", "data"), ("socket", "socket"), ("init-file", "init.sql")] {
+            command.arg(format!("--{name}={}", folder.join(file).display()));
+        }
+        Process::start(command, &folder, port).await.context("mariadbd")
+    }
+
     /// nginx with one process that answers everything with the same bytes, and logs nothing.
     pub(crate) async fn nginx(&self, body: &str) -> Result<Process> {
         let (port, folder) = (free_port()?, self.folder("nginx")?);

@@ -1,11 +1,15 @@
-//! Coupons: at most one for each customer, and never more than the campaign has. The keys and the counter decide.
+//! Coupons: at most one for each customer, and never more than the campaign has. The keys and the counter decide;
+//! whoever wants of the same campaign at the same time is served by one transaction.
 
 mod store;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::base::CustomerId;
 use crate::db::{Db, DbError, Tx, in_tx};
+use crate::group::{Unserved, Work, Writers};
 use crate::metrics::{self, Coupon};
 
 /// Characters of a code, from an alphabet without look-alikes.
@@ -13,7 +17,7 @@ const CODE_CHARS: usize = 10;
 const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What became of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Issued {
     /// Theirs now.
     Now {
@@ -28,40 +32,98 @@ pub(crate) enum Issued {
     NoSuchCampaign,
 }
 
-/// Gives `customer` a coupon of `campaign`.
-pub(crate) async fn issue(db: &Db, campaign: &str, customer: CustomerId) -> Result<Issued, DbError> {
-    let issued = in_tx!(db, tx, { issue_in(tx, campaign, customer).await })?;
-    metrics::coupon(match issued {
-        Issued::Now { .. } => Coupon::Issued,
-        Issued::Before { .. } => Coupon::Repeated,
-        Issued::Gone => Coupon::Gone,
-        Issued::NoSuchCampaign => Coupon::Refused,
-    });
-    Ok(issued)
+/// The writers of coupons: one pool for each campaign.
+pub(crate) type Coupons = Writers<Issue>;
+
+/// What they do.
+pub(crate) struct Issue(Db);
+
+/// A customer who wants one. The code is made before the first try, so that a later try knows its own.
+pub(crate) struct Wish {
+    campaign: String,
+    customer: CustomerId,
+    code: String,
 }
 
-/// The counter is taken first: its row lock is what the others wait for, and taken later it would deadlock with the
-/// share lock that the coupon's foreign key puts on the same row.
-async fn issue_in(tx: &mut Tx, campaign: &str, customer: CustomerId) -> Result<Issued, DbError> {
-    if let Some(code) = store::code(tx, campaign, customer).await? {
-        return Ok(Issued::Before { code });
+impl Coupons {
+    pub(crate) fn on(db: Db) -> Self {
+        Self::new(Issue(db))
     }
-    if !store::take(tx, campaign).await? {
-        return Ok(match store::exists(tx, campaign).await? {
-            true => Issued::Gone,
-            false => Issued::NoSuchCampaign,
+}
+
+impl Work for Issue {
+    type Member = Wish;
+    type Outcome = Issued;
+
+    async fn run(&self, wishes: &[Wish]) -> Result<Vec<Issued>, DbError> {
+        in_tx!(self.0, tx, { issue_in(tx, wishes).await })
+    }
+}
+
+/// Gives `customer` a coupon of `campaign`.
+pub(crate) async fn issue(coupons: &Coupons, campaign: &str, customer: CustomerId) -> Result<Issued, Unserved> {
+    let wish = Wish { campaign: campaign.to_owned(), customer, code: new_code() };
+    let issued = coupons.submit(campaign, wish).await;
+    metrics::coupon(match issued {
+        Ok(Issued::Now { .. }) => Coupon::Issued,
+        Ok(Issued::Before { .. }) => Coupon::Repeated,
+        Ok(Issued::Gone) => Coupon::Gone,
+        Ok(Issued::NoSuchCampaign) => Coupon::Refused,
+        Err(Unserved::Full { .. }) => Coupon::Busy,
+        Err(Unserved::Failed(_)) => return issued,
+    });
+    issued
+}
+
+/// The campaign is locked first: what a transaction of an unknown outcome holds is waited for, so the look for coupons
+/// that are stored already is the last word.
+async fn issue_in(tx: &mut Tx, wishes: &[Wish]) -> Result<Vec<Issued>, DbError> {
+    let mut campaigns: BTreeMap<&str, Vec<&Wish>> = BTreeMap::new();
+    for wish in wishes {
+        campaigns.entry(&wish.campaign).or_default().push(wish);
+    }
+    let mut handed_out = HashMap::new();
+    for (campaign, wishes) in campaigns {
+        let Some(remaining) = store::lock_remaining(tx, campaign).await? else {
+            handed_out.insert(campaign, vec![Issued::NoSuchCampaign; wishes.len()].into_iter());
+            continue;
+        };
+        let customers = wishes.iter().map(|wish| wish.customer);
+        let issued = hand_out(remaining, store::codes(tx, campaign, customers).await?, &wishes);
+        let new: Vec<(CustomerId, &str)> = wishes
+            .iter()
+            .zip(&issued)
+            .filter_map(|(wish, (_, new))| new.then_some((wish.customer, wish.code.as_str())))
+            .collect();
+        if !new.is_empty() {
+            store::insert_all(tx, campaign, &new).await?;
+            if !store::take(tx, campaign, new.len()).await? {
+                return Err(DbError::Shape("a campaign that stays as it was while it is locked"));
+            }
+        }
+        handed_out.insert(campaign, issued.into_iter().map(|(issued, _)| issued).collect::<Vec<_>>().into_iter());
+    }
+    let one = |wish: &Wish| handed_out.get_mut(wish.campaign.as_str()).and_then(Iterator::next);
+    wishes.iter().map(one).collect::<Option<_>>().ok_or(DbError::Shape("an outcome for each wish"))
+}
+
+/// Who gets one, in the order of arrival, and whether it is to be stored. Pure.
+fn hand_out(mut remaining: i64, mut had: HashMap<CustomerId, String>, wishes: &[&Wish]) -> Vec<(Issued, bool)> {
+    let mut issued = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        issued.push(match had.get(&wish.customer) {
+            // Stored by an earlier try of this very wish.
+            Some(code) if *code == wish.code => (Issued::Now { code: code.clone() }, false),
+            Some(code) => (Issued::Before { code: code.clone() }, false),
+            None if remaining < 1 => (Issued::Gone, false),
+            None => {
+                remaining -= 1;
+                had.insert(wish.customer, wish.code.clone());
+                (Issued::Now { code: wish.code.clone() }, true)
+            }
         });
     }
-    let code = new_code();
-    match store::insert(tx, campaign, customer, &code).await {
-        Ok(()) => Ok(Issued::Now { code }),
-        // The same customer from two places at once: the counter is put back with the rest.
-        Err(DbError::Duplicate) => {
-            let code = store::code(tx, campaign, customer).await?.ok_or(DbError::Duplicate)?;
-            Ok(tx.undo(Issued::Before { code }))
-        }
-        Err(error) => Err(error),
-    }
+    issued
 }
 
 fn new_code() -> String {

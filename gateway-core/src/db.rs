@@ -3,6 +3,7 @@
 //! Values are limited to what both speak alike: null, 64-bit integers, text, bytes. Decisions are made in
 //! [`in_tx`], on the writer; [`Db`] itself reads, possibly a moment behind on SQLite's reader connections.
 
+mod bulk;
 mod error;
 mod mysql;
 mod sqlite;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use sqlx::{MySql, Pool, Sqlite};
 
+pub(crate) use bulk::Bulk;
 pub use error::DbError;
 pub(crate) use tx::Tx;
 pub(crate) use value::{Row, Sql, Value, params};
@@ -108,6 +110,16 @@ impl Db {
             Pools::Sqlite { .. } => Ok((self.clock)()),
             Pools::MySql(pool) => mysql::now_ms(pool).await,
         }
+    }
+
+    /// This process's time, for what need not agree with the database's: the part of an id that it sorts by.
+    pub(crate) fn local_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// Whether the database itself lets only one transaction write at a time.
+    pub(crate) fn has_one_writer(&self) -> bool {
+        matches!(self.pools, Pools::Sqlite { .. })
     }
 
     /// Whether it answers.

@@ -8,6 +8,7 @@ pub mod base;
 pub mod catalogue;
 mod coupon;
 mod db;
+mod group;
 pub mod grpc;
 mod http;
 pub mod metrics;
@@ -29,9 +30,13 @@ use tokio_util::sync::CancellationToken;
 use auth::Auth;
 pub use base::Clock;
 use catalogue::{Catalogue, SeedError, Seeded};
+use coupon::Coupons;
 use db::Db;
 pub use db::DbError;
+pub use group::Load;
 use payment::Payments;
+use replay::Replays;
+use reservation::StockOrders;
 pub use settings::{OpenError, Secrets, Settings};
 
 /// The core. Cheap to clone.
@@ -45,6 +50,11 @@ pub(crate) struct Shared {
     db: Db,
     auth: Auth,
     payments: Payments,
+    /// The one way to orders of stock.
+    stock: StockOrders,
+    /// The one way to coupons.
+    coupons: Coupons,
+    replays: Replays,
     settings: Settings,
 }
 
@@ -69,7 +79,17 @@ impl Core {
         )
         .map_err(|error| OpenError::Unfit(format!("the client of the payment provider: {error}")))?;
         let auth = Auth::new(db.clone(), clock, &secrets.customer_key, settings.customer_token_ms);
-        Ok(Self { shared: Arc::new(Shared { db, auth, payments, settings }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                stock: StockOrders::on(db.clone()),
+                coupons: Coupons::on(db.clone()),
+                replays: Replays::on(&db),
+                db,
+                auth,
+                payments,
+                settings,
+            }),
+        })
     }
 
     /// Stores what is not there yet. What is there stays as it is.
@@ -94,6 +114,11 @@ impl Core {
     pub async fn run(&self, stop: CancellationToken) {
         let interval = Duration::from_millis(self.shared.settings.sweep_interval_ms);
         tokio::join!(upkeep::run(&self.shared.db, interval, &stop), self.shared.payments.run(interval, &stop));
+    }
+
+    /// Orders in flight and the rate at which they are served, for whoever lets people in.
+    pub fn load(&self) -> tokio::sync::watch::Receiver<Load> {
+        self.shared.stock.load()
     }
 
     /// Whether it can serve.

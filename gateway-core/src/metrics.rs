@@ -1,10 +1,12 @@
-//! All metrics of this crate on one page: the table, and one function per event. All of them are counters. Labels are
+//! All metrics of this crate on one page: the table, and one function per event. Labels are
 //! closed sets; nothing about a customer, an order or a payment is ever a label.
 //!
 //! What a transaction decides is counted when it is committed (`Tx::when_kept`): a block
 //! that is run again, or rolled back, counts nothing.
 
-use metrics::counter;
+use metrics::{counter, gauge};
+
+use crate::group::Load;
 
 const HOLDS: &str = "vestibule_holds_total";
 const ORDERS: &str = "vestibule_orders_total";
@@ -13,20 +15,31 @@ const REFUNDS: &str = "vestibule_refunds_total";
 const COUPONS: &str = "vestibule_coupons_total";
 const KEYED_REQUESTS: &str = "vestibule_keyed_requests_total";
 const SWEEPS: &str = "vestibule_sweeps_total";
+const ORDERS_IN_FLIGHT: &str = "vestibule_orders_in_flight";
+const ORDERS_PER_SECOND: &str = "vestibule_orders_per_second";
 
-/// Every metric: name and help. The exporter describes them from here, and so does the README.
+/// Every counter: name and help. The exporter describes them from here, and so does the README.
 pub const TABLE: [(&str, &str); 7] = [
     (
         HOLDS,
         "Wishes to hold seats or stock, and holds given back unbought, by goods (seats, stock) and outcome \
-         (placed, taken, sold_out, all_held, refused, released)",
+         (placed, taken, sold_out, all_held, refused, released, busy)",
     ),
     (ORDERS, "Orders that came to their end, by outcome (booked, released, review)"),
     (PAYMENTS, "Tries to pay that got a verdict, or none in time, by outcome (captured, failed, cancelled, unknown)"),
     (REFUNDS, "Refunds asked of the provider, by outcome (succeeded, failed, unknown)"),
-    (COUPONS, "Wishes for a coupon, by outcome (issued, repeated, gone, refused)"),
+    (COUPONS, "Wishes for a coupon, by outcome (issued, repeated, gone, refused, busy)"),
     (KEYED_REQUESTS, "Requests with an idempotency key, by outcome (run, replayed, key_reused, in_progress)"),
     (SWEEPS, "Rounds of the sweeper, by outcome (done, failed)"),
+];
+
+/// Every gauge: name and help.
+pub const GAUGES: [(&str, &str); 2] = [
+    (ORDERS_IN_FLIGHT, "Orders of stock that queue for their group or are being written"),
+    (
+        ORDERS_PER_SECOND,
+        "Orders of stock answered in a second of the writers' busy time; in flight by this is the wait",
+    ),
 ];
 
 /// Declares the outcomes of one event with their labels.
@@ -57,6 +70,7 @@ outcomes! {
         AllHeld = "all_held",
         Refused = "refused",
         Released = "released",
+        Busy = "busy",
     }
 }
 outcomes! {
@@ -73,7 +87,7 @@ outcomes! {
 }
 outcomes! {
     /// What became of a wish for a coupon.
-    Coupon { Issued = "issued", Repeated = "repeated", Gone = "gone", Refused = "refused" }
+    Coupon { Issued = "issued", Repeated = "repeated", Gone = "gone", Refused = "refused", Busy = "busy" }
 }
 outcomes! {
     /// What became of a request with a key.
@@ -86,7 +100,20 @@ outcomes! {
 
 /// Somebody wanted to hold something, or a hold came back.
 pub(crate) fn hold(goods: Goods, outcome: Hold) {
-    counter!(HOLDS, "goods" => goods.label(), "outcome" => outcome.label()).increment(1);
+    holds(goods, outcome, 1);
+}
+
+/// The same, many times.
+pub(crate) fn holds(goods: Goods, outcome: Hold, many: usize) {
+    let many = u64::try_from(many).unwrap_or(u64::MAX);
+    counter!(HOLDS, "goods" => goods.label(), "outcome" => outcome.label()).increment(many);
+}
+
+/// How busy the writers of orders are.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn load(load: Load) {
+    gauge!(ORDERS_IN_FLIGHT).set(load.in_flight as f64);
+    gauge!(ORDERS_PER_SECOND).set(load.per_second as f64);
 }
 
 /// An order ended.

@@ -10,7 +10,8 @@ mod tests;
 use aws_lc_rs::digest;
 
 use crate::base::CustomerId;
-use crate::db::{Db, DbError, in_tx};
+use crate::db::{Db, DbError, Tx, in_tx};
+use crate::group::{Unserved, Work, Writers};
 use crate::metrics::{self, Keyed};
 
 /// How long a run may take before another one may take over: longer than the slowest request, a payment with its
@@ -24,6 +25,7 @@ const KEEP_MS: i64 = 24 * 3_600_000;
 pub(crate) const KEY_CHARS_MAX: usize = 255;
 
 /// A request that may come again.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) customer: CustomerId,
     /// Method and path.
@@ -45,7 +47,7 @@ pub(crate) struct Answer {
 /// What to do with a request.
 #[derive(Debug)]
 pub(crate) enum Begun {
-    /// Run it, then [`finish`] or [`forget`].
+    /// Run it, then [`Replays::finish`] or [`Replays::forget`].
     Run(Claim),
     /// It ran before: this was the answer.
     Replay(Answer),
@@ -56,7 +58,7 @@ pub(crate) enum Begun {
 }
 
 /// The right to run a request. Lapses, so it is proved again when the answer is stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Claim {
     token: [u8; 16],
 }
@@ -84,46 +86,121 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
-/// Claims the request, or says what became of it.
-pub(crate) async fn begin(db: &Db, call: &Call) -> Result<Begun, DbError> {
-    let claim = Claim { token: rand::random() };
-    let begun = in_tx!(db, tx, {
-        let until = tx.now_ms().saturating_add(RUN_MAX_MS);
-        match store::insert(tx, call, &claim, until).await {
-            Ok(()) => return Ok(Begun::Run(Claim { token: claim.token })),
-            Err(DbError::Duplicate) => {}
-            Err(error) => return Err(error),
-        }
-        let Some(row) = store::read(tx, call).await? else { return Err(DbError::Shape("a row that was there")) };
-        if row.fingerprint != call.fingerprint {
-            return Ok(Begun::KeyReused);
-        }
-        if let Some(answer) = row.answer {
-            return Ok(Begun::Replay(answer));
-        }
-        let left = row.claimed_until.saturating_sub(tx.now_ms());
-        if left > 0 || !store::take_over(tx, call, &claim, until).await? {
-            return Ok(Begun::InProgress { retry_after_ms: left.max(1) });
-        }
-        Ok(Begun::Run(Claim { token: claim.token }))
-    })?;
-    metrics::keyed(match begun {
-        Begun::Run(_) => Keyed::Run,
-        Begun::Replay(_) => Keyed::Replayed,
-        Begun::KeyReused => Keyed::KeyReused,
-        Begun::InProgress { .. } => Keyed::InProgress,
-    });
-    Ok(begun)
+/// The writers of claims and answers. Every request with a key writes both, so both go in groups.
+pub(crate) struct Replays {
+    begins: Writers<Begins>,
+    ends: Writers<Ends>,
 }
 
-/// Keeps the answer, unless another run has taken over meanwhile: then that one's answer counts.
-pub(crate) async fn finish(db: &Db, call: &Call, claim: &Claim, answer: &Answer) -> Result<(), DbError> {
-    in_tx!(db, tx, { store::fill(tx, call, claim, answer).await })
+/// All keys are one pool: they are different rows, and one commit for all of them is what it is about.
+const ONE_POOL: &str = "";
+
+/// Claims requests.
+struct Begins(Db);
+
+/// Ends runs: keeps the answer, or gives the claim back.
+struct Ends(Db);
+
+struct Ended {
+    call: Call,
+    claim: Claim,
+    /// What to keep, if the request failed in no way that is worth another try.
+    answer: Option<Answer>,
 }
 
-/// Gives the claim back: the request failed in a way that is worth another try.
-pub(crate) async fn forget(db: &Db, call: &Call, claim: &Claim) -> Result<(), DbError> {
-    in_tx!(db, tx, { store::delete(tx, call, claim).await })
+impl Replays {
+    pub(crate) fn on(db: &Db) -> Self {
+        Self { begins: Writers::new(Begins(db.clone())), ends: Writers::new(Ends(db.clone())) }
+    }
+
+    /// Claims the request, or says what became of it.
+    pub(crate) async fn begin(&self, call: &Call) -> Result<Begun, Unserved> {
+        let claim = Claim { token: rand::random() };
+        let begun = self.begins.submit(ONE_POOL, (call.clone(), claim)).await?;
+        metrics::keyed(match begun {
+            Begun::Run(_) => Keyed::Run,
+            Begun::Replay(_) => Keyed::Replayed,
+            Begun::KeyReused => Keyed::KeyReused,
+            Begun::InProgress { .. } => Keyed::InProgress,
+        });
+        Ok(begun)
+    }
+
+    /// Keeps the answer, unless another run has taken over meanwhile: then that one's answer counts.
+    pub(crate) async fn finish(&self, call: &Call, claim: &Claim, answer: &Answer) -> Result<(), Unserved> {
+        self.end(call, claim, Some(answer.clone())).await
+    }
+
+    /// Gives the claim back: the request failed in a way that is worth another try.
+    pub(crate) async fn forget(&self, call: &Call, claim: &Claim) -> Result<(), Unserved> {
+        self.end(call, claim, None).await
+    }
+
+    async fn end(&self, call: &Call, claim: &Claim, answer: Option<Answer>) -> Result<(), Unserved> {
+        self.ends.submit(ONE_POOL, Ended { call: call.clone(), claim: claim.clone(), answer }).await
+    }
+}
+
+impl Work for Begins {
+    type Member = (Call, Claim);
+    type Outcome = Begun;
+
+    async fn run(&self, members: &[(Call, Claim)]) -> Result<Vec<Begun>, DbError> {
+        in_tx!(self.0, tx, {
+            let until = tx.now_ms().saturating_add(RUN_MAX_MS);
+            match store::insert_all(tx, members, until).await {
+                Ok(()) => return Ok(members.iter().map(|(_, claim)| Begun::Run(claim.clone())).collect()),
+                Err(DbError::Duplicate) => {}
+                Err(error) => return Err(error),
+            }
+            // Some key was used before: each by itself then. Rows that were written until here are known by their claim.
+            let mut begun = Vec::with_capacity(members.len());
+            for (call, claim) in members {
+                begun.push(begin_one(tx, call, claim, until).await?);
+            }
+            Ok(begun)
+        })
+    }
+}
+
+async fn begin_one(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<Begun, DbError> {
+    match store::insert(tx, call, claim, until).await {
+        Ok(()) => return Ok(Begun::Run(claim.clone())),
+        Err(DbError::Duplicate) => {}
+        Err(error) => return Err(error),
+    }
+    let Some(row) = store::read(tx, call).await? else { return Err(DbError::Shape("a row that was there")) };
+    if row.claim == claim.token && row.answer.is_none() {
+        return Ok(Begun::Run(claim.clone()));
+    }
+    if row.fingerprint != call.fingerprint {
+        return Ok(Begun::KeyReused);
+    }
+    if let Some(answer) = row.answer {
+        return Ok(Begun::Replay(answer));
+    }
+    let left = row.claimed_until.saturating_sub(tx.now_ms());
+    if left > 0 || !store::take_over(tx, call, claim, until).await? {
+        return Ok(Begun::InProgress { retry_after_ms: left.max(1) });
+    }
+    Ok(Begun::Run(claim.clone()))
+}
+
+impl Work for Ends {
+    type Member = Ended;
+    type Outcome = ();
+
+    async fn run(&self, members: &[Ended]) -> Result<Vec<()>, DbError> {
+        in_tx!(self.0, tx, {
+            for Ended { call, claim, answer } in members {
+                match answer {
+                    Some(answer) => store::fill(tx, call, claim, answer).await?,
+                    None => store::delete(tx, call, claim).await?,
+                }
+            }
+            Ok::<_, DbError>(vec![(); members.len()])
+        })
+    }
 }
 
 /// Deletes answers that nobody will ask for any more.

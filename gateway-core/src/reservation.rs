@@ -2,6 +2,8 @@
 //! tell it what became of the money through [`step`].
 
 mod hold;
+mod order;
+mod share;
 mod state;
 pub(crate) mod step;
 mod store;
@@ -9,7 +11,8 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hold::{HoldSeats, HoldStock, SeatsOutcome, StockOutcome, hold_seats, hold_stock};
+pub(crate) use hold::{HoldSeats, SeatsOutcome, hold_seats};
+pub(crate) use order::{HoldStock, StockOrders, StockOutcome, hold_stock};
 pub(crate) use state::State;
 pub(crate) use step::{Stepped, cancel, checkout};
 pub(crate) use sweep::sweep;

@@ -66,7 +66,7 @@ pub enum OpenError {
 impl From<DbError> for OpenError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Busy(_) | DbError::Unreachable(_) => Self::Unreachable(error),
+            DbError::Busy(_) | DbError::Unreachable(_) | DbError::CommitUnknown(_) => Self::Unreachable(error),
             DbError::Duplicate | DbError::Settings(_) | DbError::Statement(_) | DbError::Shape(_) => {
                 Self::Database(error)
             }

@@ -7,7 +7,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 use crate::base::{Clock, CustomerId};
 use crate::catalogue::{self, Campaign, Catalogue, FilmEntry, Hall, HallRow, ProductEntry, SaleEntry, ScreeningEntry};
+use crate::coupon::Coupons;
 use crate::db::{Db, DbError, in_tx, params};
+use crate::replay::Replays;
+use crate::reservation::StockOrders;
 use crate::schema;
 
 /// Runs each story on each database.
@@ -37,6 +40,9 @@ pub(crate) use on_every_database;
 
 pub(crate) struct World {
     pub(crate) db: Db,
+    pub(crate) stock: StockOrders,
+    pub(crate) coupons: Coupons,
+    pub(crate) replays: Replays,
     pub(crate) url: String,
     _folder: Option<tempfile::TempDir>,
 }
@@ -81,7 +87,14 @@ impl World {
     async fn at(url: String, folder: Option<tempfile::TempDir>) -> Self {
         let db = Db::connect(&url, clock()).await.expect("a database");
         db.migrate(&schema::MIGRATIONS).await.expect("migrations");
-        Self { db, url, _folder: folder }
+        Self {
+            stock: StockOrders::on(db.clone()),
+            coupons: Coupons::on(db.clone()),
+            replays: Replays::on(&db),
+            db,
+            url,
+            _folder: folder,
+        }
     }
 
     /// Takes a database on a server away again. After a failure it stays, to be looked at.

@@ -25,6 +25,9 @@ fn describe() {
     for (name, help) in gateway_core::metrics::TABLE {
         describe_counter!(name, help);
     }
+    for (name, help) in gateway_core::metrics::GAUGES {
+        describe_gauge!(name, help);
+    }
     for (name, kind, help) in waiting_room::metrics::TABLE {
         match kind {
             Kind::Counter => describe_counter!(name, help),

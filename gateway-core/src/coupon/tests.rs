@@ -3,7 +3,13 @@
 use super::*;
 use crate::testing::{World, on_every_database};
 
-on_every_database!(never_more_than_there_are, one_for_each, an_unknown_campaign);
+on_every_database!(
+    never_more_than_there_are,
+    one_for_each,
+    an_unknown_campaign,
+    a_wish_that_is_written_twice_is_one,
+    a_stranger_falls_out_and_the_rest_gets_theirs,
+);
 
 async fn never_more_than_there_are(world: &World) {
     world.sale(1_000, 1_000).await;
@@ -11,7 +17,7 @@ async fn never_more_than_there_are(world: &World) {
     for _ in 0..24 {
         customers.push(world.customer().await);
     }
-    let issued = futures_util::future::join_all(customers.iter().map(|one| issue(&world.db, "c", *one))).await;
+    let issued = futures_util::future::join_all(customers.iter().map(|one| issue(&world.coupons, "c", *one))).await;
     let issued: Vec<Issued> = issued.into_iter().map(|one| one.expect("an outcome")).collect();
     assert_eq!(issued.iter().filter(|one| matches!(one, Issued::Now { .. })).count(), 5);
     assert_eq!(issued.iter().filter(|one| matches!(one, Issued::Gone)).count(), 19);
@@ -21,7 +27,7 @@ async fn never_more_than_there_are(world: &World) {
 async fn one_for_each(world: &World) {
     world.sale(1_000, 1_000).await;
     let customer = world.customer().await;
-    let issued = futures_util::future::join_all((0..8).map(|_| issue(&world.db, "c", customer))).await;
+    let issued = futures_util::future::join_all((0..8).map(|_| issue(&world.coupons, "c", customer))).await;
     let issued: Vec<Issued> = issued.into_iter().map(|one| one.expect("an outcome")).collect();
     assert_eq!(issued.iter().filter(|one| matches!(one, Issued::Now { .. })).count(), 1);
     assert_eq!(issued.iter().filter(|one| matches!(one, Issued::Before { .. })).count(), 7);
@@ -30,5 +36,59 @@ async fn one_for_each(world: &World) {
 
 async fn an_unknown_campaign(world: &World) {
     world.sale(1_000, 1_000).await;
-    assert_eq!(issue(&world.db, "nöne", world.customer().await).await.expect("an outcome"), Issued::NoSuchCampaign);
+    let customer = world.customer().await;
+    assert_eq!(issue(&world.coupons, "nöne", customer).await.expect("an outcome"), Issued::NoSuchCampaign);
+    assert_eq!(issue(&world.coupons, "", customer).await.expect("an outcome"), Issued::NoSuchCampaign);
+}
+
+fn wish(customer: CustomerId, code: &str) -> Wish {
+    Wish { campaign: String::from("c"), customer, code: code.to_owned() }
+}
+
+/// As after a commit whose answer was lost: the same group again.
+async fn a_wish_that_is_written_twice_is_one(world: &World) {
+    world.sale(1_000, 1_000).await;
+    let (a, b) = (world.customer().await, world.customer().await);
+    let group = [wish(a, "A"), wish(b, "B"), wish(a, "C")];
+    let work = Issue(world.db.clone());
+    let first = work.run(&group).await.expect("outcomes");
+    let code = |code: &str| code.to_owned();
+    assert_eq!(
+        first,
+        [Issued::Now { code: code("A") }, Issued::Now { code: code("B") }, Issued::Before { code: code("A") }]
+    );
+    assert_eq!(work.run(&group).await.expect("outcomes"), first);
+    assert_eq!(world.count("select remaining from campaign").await, 3);
+}
+
+async fn a_stranger_falls_out_and_the_rest_gets_theirs(world: &World) {
+    world.sale(1_000, 1_000).await;
+    let mut customers = [CustomerId::derived([9; 16]); 5];
+    for at in [0, 1, 3, 4] {
+        customers[at] = world.customer().await;
+    }
+    let issued = futures_util::future::join_all(customers.iter().map(|one| issue(&world.coupons, "c", *one))).await;
+    let theirs: Vec<bool> = issued.iter().map(|one| matches!(one, Ok(Issued::Now { .. }))).collect();
+    assert_eq!(theirs, [true, true, false, true, true]);
+    assert_eq!(world.count("select remaining from campaign").await, 1);
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_group_is_handed_out_as_one_by_one(remaining in 0_i64..6, customers in proptest::collection::vec(0_u8..12, 0..30)) {
+        let id = |n: u8| CustomerId::derived([n; 16]);
+        let wishes: Vec<Wish> = customers.iter().zip(0..).map(|(n, at): (&u8, i32)| wish(id(*n), &at.to_string())).collect();
+        let group = hand_out(remaining, HashMap::new(), &wishes.iter().collect::<Vec<_>>());
+        let (mut left, mut had) = (remaining, HashMap::new());
+        for (wish, (together, new)) in wishes.iter().zip(group) {
+            let (alone, _) = hand_out(left, had.clone(), &[wish])[0].clone();
+            proptest::prop_assert_eq!(&alone, &together);
+            proptest::prop_assert_eq!(new, matches!(alone, Issued::Now { .. }));
+            if new {
+                left -= 1;
+                had.insert(wish.customer, wish.code.clone());
+            }
+        }
+        proptest::prop_assert!(left >= 0);
+    }
 }

@@ -1,23 +1,28 @@
 //! What can go wrong with a database, by what the caller must do about it.
 
-/// A database error.
-#[derive(Debug, thiserror::Error)]
+use std::sync::Arc;
+
+/// A database error. Cheap to clone: what fails a group fails each of its members.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DbError {
     /// A row with this key is there already. Callers that expect it handle it; it does not end the transaction.
     #[error("a row with this key exists")]
     Duplicate,
     /// Too much at once, or a lock that was not given: try later.
     #[error("the database is busy")]
-    Busy(#[source] sqlx::Error),
+    Busy(#[source] Arc<sqlx::Error>),
     /// It does not answer: try later.
     #[error("the database cannot be reached")]
-    Unreachable(#[source] sqlx::Error),
+    Unreachable(#[source] Arc<sqlx::Error>),
+    /// The commit was sent and its answer did not come: the work is stored, or it is not.
+    #[error("nobody knows yet whether this was stored")]
+    CommitUnknown(#[source] Arc<sqlx::Error>),
     /// Its settings, its address or its schema make it unfit. Trying again does not help.
     #[error("the database is not fit for use: {0}")]
     Settings(String),
     /// A statement failed in a way that is a mistake of ours.
     #[error("a statement failed")]
-    Statement(#[source] sqlx::Error),
+    Statement(#[source] Arc<sqlx::Error>),
     /// A row does not have the shape that its reader expects.
     #[error("a row is not what was expected: {0}")]
     Shape(&'static str),
@@ -35,16 +40,39 @@ impl From<sqlx::Error> for DbError {
             if inner.is_unique_violation() {
                 return Self::Duplicate;
             }
-            return if is_lock(inner.as_ref()) { Self::Busy(error) } else { Self::Statement(error) };
+            let lock = is_lock(inner.as_ref());
+            let error = Arc::new(error);
+            return if lock { Self::Busy(error) } else { Self::Statement(error) };
         }
         if matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::Busy(error);
+            return Self::Busy(Arc::new(error));
         }
         let gone = matches!(
             error,
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
         );
+        let error = Arc::new(error);
         if gone { Self::Unreachable(error) } else { Self::Statement(error) }
+    }
+}
+
+impl DbError {
+    /// What an error means when it came instead of the answer to a commit.
+    pub(super) fn of_commit(error: sqlx::Error) -> Self {
+        match Self::from(error) {
+            // A victim of other transactions (a cluster says so at the commit) was rolled back.
+            busy @ Self::Busy(_) => busy,
+            Self::Unreachable(error) | Self::Statement(error) => Self::CommitUnknown(error),
+            other @ (Self::Duplicate | Self::CommitUnknown(_) | Self::Settings(_) | Self::Shape(_)) => other,
+        }
+    }
+
+    /// Whether one member of a group may have caused it for all: bad data, a key that is taken.
+    pub(crate) fn may_be_one_members(&self) -> bool {
+        match self {
+            Self::Duplicate | Self::Statement(_) | Self::Shape(_) => true,
+            Self::Busy(_) | Self::Unreachable(_) | Self::CommitUnknown(_) | Self::Settings(_) => false,
+        }
     }
 }
 

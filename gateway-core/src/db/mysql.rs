@@ -38,7 +38,7 @@ pub(super) async fn connect(url: &str) -> Result<Pools, DbError> {
 
 /// While connecting, waiting in vain means that nobody is there, not that too many are.
 fn unreachable_if_timed_out(error: sqlx::Error) -> DbError {
-    if matches!(error, sqlx::Error::PoolTimedOut) { DbError::Unreachable(error) } else { error.into() }
+    if matches!(error, sqlx::Error::PoolTimedOut) { DbError::Unreachable(error.into()) } else { error.into() }
 }
 
 /// Without strict mode the server cuts text that is too long and clamps numbers that are out of range.

@@ -91,9 +91,10 @@ impl Tx {
             return Ok(());
         }
         match self.inner {
-            Inner::Sqlite(tx) => tx.commit().await?,
-            Inner::MySql(tx) => tx.commit().await?,
+            Inner::Sqlite(tx) => tx.commit().await,
+            Inner::MySql(tx) => tx.commit().await,
         }
+        .map_err(DbError::of_commit)?;
         for work in self.when_kept {
             work();
         }

@@ -51,7 +51,7 @@ async fn the_numbers_come_at_once_and_with_every_change() {
     let customer = world.customer().await;
     let id = crate::base::ReservationId::derived(rand::random());
     let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 4)] };
-    reservation::hold_stock(&core.shared.db, &ask).await.expect("an outcome");
+    reservation::hold_stock(&core.shared.stock, &ask).await.expect("an outcome");
     assert_eq!(next(&mut first).await, (26, 4, 0));
     let mut second = watch(&url).await.expect("a stream");
     assert_eq!(next(&mut second).await, (26, 4, 0), "a new watcher need not wait for a change");

@@ -35,7 +35,7 @@ async fn issue(
     customer: Customer,
     Body(Wanted { campaign }): Body<Wanted>,
 ) -> Result<Response, Problem> {
-    match coupon::issue(&app.db, &campaign, customer.0).await? {
+    match coupon::issue(&app.coupons, &campaign, customer.0).await? {
         Issued::Now { code } => {
             Ok((StatusCode::CREATED, Json(json!({ "code": code, "campaign": campaign }))).into_response())
         }

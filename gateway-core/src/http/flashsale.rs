@@ -126,13 +126,20 @@ async fn take(
     effect: &Effect,
     lines: Vec<(String, i64)>,
 ) -> Result<Response, Problem> {
-    let id = effect.reservation(app.db.now_ms().await?);
+    let id = effect.reservation(app.db.local_ms());
     let ask = HoldStock { id, customer: customer.0, lines };
-    let outcome = reservation::hold_stock(&app.db, &ask).await?;
-    if let StockOutcome::Ordered(order) = &outcome {
-        return orders::answer(app, form, order, StatusCode::CREATED).await;
+    match reservation::hold_stock(&app.stock, &ask).await? {
+        StockOutcome::Ordered(order) => Ok(orders::new(form, &order)),
+        StockOutcome::Repeated(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
+        refused @ (StockOutcome::SoldOut { .. }
+        | StockOutcome::AllHeld { .. }
+        | StockOutcome::NoSuchProduct(_)
+        | StockOutcome::NoLines
+        | StockOutcome::TooMany { .. }
+        | StockOutcome::TooManyLines
+        | StockOutcome::MixedSales
+        | StockOutcome::KeyReused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
     }
-    Err(problem(outcome).onward("/flashsale", "To the flash sale"))
 }
 
 fn problem(refused: StockOutcome) -> Problem {
@@ -161,7 +168,7 @@ fn problem(refused: StockOutcome) -> Problem {
         }
         StockOutcome::MixedSales => Problem::new(Code::MixedSales),
         StockOutcome::KeyReused => key_reused(),
-        StockOutcome::Ordered(_) => Problem::new(Code::Internal),
+        StockOutcome::Ordered(_) | StockOutcome::Repeated(_) => Problem::new(Code::Internal),
     }
 }
 

@@ -52,6 +52,14 @@ pub(crate) async fn answer(
     Ok((status, Json(view::order(order, payment.as_ref(), now_ms))).into_response())
 }
 
+/// A new order, which nobody can have paid for yet: nothing is read again.
+pub(crate) fn new(form: Form, order: &Reservation) -> Response {
+    if form == Form::Page {
+        return Redirect::to(&format!("/orders/{}", order.id)).into_response();
+    }
+    (StatusCode::CREATED, Json(view::order(order, None, order.created_at))).into_response()
+}
+
 /// The order of a customer. What is only a hold yet is no order.
 pub(crate) async fn found(app: &App, id: ReservationId, owner: CustomerId) -> Result<Reservation, Problem> {
     let order = reservation::find(&app.db, id, owner).await?;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::db::DbError;
+use crate::group::Unserved;
 
 macro_rules! codes {
     ($($name:ident $code:literal $status:ident $retry:ident $title:literal;)*) => {
@@ -205,12 +206,23 @@ impl From<DbError> for Problem {
     /// The cause goes to the log, here and only here; the client learns whether to try again.
     fn from(error: DbError) -> Self {
         let code = match &error {
-            DbError::Busy(_) | DbError::Unreachable(_) => Code::Busy,
+            DbError::Busy(_) | DbError::Unreachable(_) | DbError::CommitUnknown(_) => Code::Busy,
             DbError::Duplicate | DbError::Settings(_) | DbError::Statement(_) | DbError::Shape(_) => Code::Internal,
         };
         tracing::error!(code = code.as_str(), cause = chain(&error), "the database failed a request");
         let problem = Self::new(code);
         if code == Code::Busy { problem.retry_after_ms(BUSY_RETRY_MS) } else { problem }
+    }
+}
+
+impl From<Unserved> for Problem {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::Failed(error) => error.into(),
+            Unserved::Full { retry_after_ms } => Self::new(Code::Busy)
+                .detail("More people want this than can be served in seconds. Nothing was done; try again soon.")
+                .retry_after_ms(retry_after_ms),
+        }
     }
 }
 
@@ -236,5 +248,12 @@ mod tests {
             assert!(seen.insert(code.as_str()), "{} is used twice", code.as_str());
             assert!(code.status().is_client_error() || code.status().is_server_error(), "{}", code.as_str());
         }
+    }
+
+    #[test]
+    fn a_full_queue_says_when_to_come_again() {
+        let response = Problem::from(Unserved::Full { retry_after_ms: 6_100 }).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "7");
     }
 }

@@ -119,7 +119,7 @@ fn key_of(parts: &Parts, bytes: &Bytes) -> Result<Option<String>, Problem> {
 }
 
 async fn run(app: &App, call: Call, request: Request, next: Next) -> Result<Response, Problem> {
-    match replay::begin(&app.db, &call).await? {
+    match app.replays.begin(&call).await? {
         Begun::Run(claim) => {
             let asked = Asked::of(request.method(), request.uri(), request.headers());
             let (app, call) = (app.clone(), Arc::new(call));
@@ -178,9 +178,9 @@ impl Finished {
     /// kept.
     async fn keep(self, app: &App, call: &Call, claim: &replay::Claim) -> Result<Response, Problem> {
         if self.last_word {
-            replay::finish(&app.db, call, claim, &self.answer).await?;
+            app.replays.finish(call, claim, &self.answer).await?;
         } else {
-            replay::forget(&app.db, call, claim).await?;
+            app.replays.forget(call, claim).await?;
         }
         Ok(to_response(self.answer))
     }

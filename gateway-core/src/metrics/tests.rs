@@ -40,7 +40,7 @@ impl Recorder for Counts {
         Counter::from_arc(Arc::clone(self.0.lock().unwrap().entry(name).or_default()))
     }
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        panic!("{} is no counter", key.name())
+        Gauge::from_arc(Arc::clone(self.0.lock().unwrap().entry(key.name().to_owned()).or_default()))
     }
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
         panic!("{} is no counter", key.name())
@@ -58,9 +58,10 @@ fn the_table_is_what_is_recorded() {
         coupon(Coupon::Issued);
         keyed(Keyed::Run);
         sweep(Sweep::Done);
+        load(crate::group::Load { in_flight: 1, per_second: 2 });
     });
     let recorded = counts.seen().into_keys().map(|key| key.split(' ').next().unwrap_or_default().to_owned());
-    let mut table: Vec<_> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut table: Vec<_> = TABLE.iter().chain(&GAUGES).map(|(name, _)| (*name).to_owned()).collect();
     table.sort_unstable();
     assert_eq!(recorded.collect::<Vec<_>>(), table);
     assert!(TABLE.iter().all(|(name, help)| name.ends_with("_total") && help.contains("by ")));
@@ -101,7 +102,7 @@ async fn holds_and_orders_are_counted_once_when_they_are_kept() {
 
     let lines = vec![(String::from("p"), 2)];
     let stock = HoldStock { id: ReservationId::derived([3; 16]), customer, lines };
-    hold_stock(&world.db, &stock).await.expect("an order");
+    hold_stock(&world.stock, &stock).await.expect("an order");
     assert_eq!(counts.of("vestibule_holds_total goods=stock outcome=placed"), 1);
     let paid = in_tx!(world.db, tx, { step::paid(tx, stock.id).await });
     paid.expect("booked");
@@ -134,10 +135,10 @@ async fn coupons_are_counted_by_what_came_of_the_wish() {
     world.sale(60_000, 60_000).await;
     for _ in 0..6 {
         let customer = world.customer().await;
-        coupon::issue(&world.db, "c", customer).await.expect("an outcome");
+        coupon::issue(&world.coupons, "c", customer).await.expect("an outcome");
     }
     let lucky = world.customer().await;
-    coupon::issue(&world.db, "none", lucky).await.expect("an outcome");
+    coupon::issue(&world.coupons, "none", lucky).await.expect("an outcome");
     let of = |outcome: &str| counts.of(&format!("vestibule_coupons_total outcome={outcome}"));
     assert_eq!((of("issued"), of("gone"), of("refused")), (5, 1, 1));
 }

@@ -1,15 +1,23 @@
 //! Statements on kept answers.
 
 use super::{Answer, Call, Claim};
-use crate::db::{DbError, Tx, params};
+use crate::db::{Bulk, DbError, Tx, Value, params};
 
 const INSERT: &str = "\
     insert into idempotency
            (principal, route, idem_key, fingerprint, state, claim, claimed_until, created_at)
     values (?, ?, ?, ?, 'running', ?, ?, ?)";
 
+static INSERT_ALL: Bulk = Bulk::rows(
+    "\
+    insert into idempotency
+           (principal, route, idem_key, fingerprint, state, claim, claimed_until, created_at)
+    values ",
+    "(?, ?, ?, ?, 'running', ?, ?, ?)",
+);
+
 const READ: &str = "\
-    select fingerprint, claimed_until, status, headers, body
+    select fingerprint, claim, claimed_until, status, headers, body
       from idempotency
      where principal = ?
        and route = ?
@@ -46,20 +54,32 @@ const DELETE_OLDER: &str = "delete from idempotency where created_at < ?";
 /// A row as read back.
 pub(super) struct Kept {
     pub(super) fingerprint: Vec<u8>,
+    pub(super) claim: Vec<u8>,
     pub(super) claimed_until: i64,
     pub(super) answer: Option<Answer>,
 }
 
 pub(super) async fn insert(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<(), DbError> {
+    let values = row(call, claim, until, tx.now_ms());
+    tx.execute(INSERT, values).await.map(|_| ())
+}
+
+pub(super) async fn insert_all(tx: &mut Tx, claimed: &[(Call, Claim)], until: i64) -> Result<(), DbError> {
+    let now_ms = tx.now_ms();
+    let rows = claimed.iter().map(|(call, claim)| row(call, claim, until, now_ms)).collect();
+    tx.insert_all(&INSERT_ALL, rows).await
+}
+
+fn row(call: &Call, claim: &Claim, until: i64, now_ms: i64) -> Vec<Value> {
     let (route, key) = (call.route.as_str(), call.key.as_str());
     let (print, token) = (call.fingerprint.as_slice(), claim.token.as_slice());
-    tx.execute(INSERT, params![call.customer, route, key, print, token, until, tx.now_ms()]).await.map(|_| ())
+    params![call.customer, route, key, print, token, until, now_ms]
 }
 
 pub(super) async fn read(tx: &mut Tx, call: &Call) -> Result<Option<Kept>, DbError> {
     let found = tx.row(READ, params![call.customer, call.route.as_str(), call.key.as_str()]).await?;
     let Some(mut row) = found else { return Ok(None) };
-    let (fingerprint, claimed_until) = (row.bytes()?, row.int()?);
+    let (fingerprint, claim, claimed_until) = (row.bytes()?, row.bytes()?, row.int()?);
     let (status, headers, body) = (row.int_or_null()?, row.text_or_null()?, row.bytes_or_null()?);
     let answer = match (status, headers, body) {
         (Some(status), Some(headers), Some(body)) => Some(Answer {
@@ -69,7 +89,7 @@ pub(super) async fn read(tx: &mut Tx, call: &Call) -> Result<Option<Kept>, DbErr
         }),
         _ => None,
     };
-    Ok(Some(Kept { fingerprint, claimed_until, answer }))
+    Ok(Some(Kept { fingerprint, claim, claimed_until, answer }))
 }
 
 pub(super) async fn take_over(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<bool, DbError> {

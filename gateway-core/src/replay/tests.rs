@@ -3,7 +3,12 @@
 use super::*;
 use crate::testing::{World, on_every_database};
 
-on_every_database!(once_and_then_the_same_again, a_failure_gives_the_key_back, a_claim_lapses);
+on_every_database!(
+    once_and_then_the_same_again,
+    a_failure_gives_the_key_back,
+    a_claim_lapses,
+    many_keys_at_once_and_some_of_them_twice,
+);
 
 fn call(customer: CustomerId, body: &str) -> Call {
     let fingerprint = sha256(&[body.as_bytes()]);
@@ -11,7 +16,7 @@ fn call(customer: CustomerId, body: &str) -> Call {
 }
 
 async fn begin_now(world: &World, call: &Call) -> Begun {
-    begin(&world.db, call).await.expect("an outcome")
+    world.replays.begin(call).await.expect("an outcome")
 }
 
 async fn once_and_then_the_same_again(world: &World) {
@@ -22,7 +27,7 @@ async fn once_and_then_the_same_again(world: &World) {
     assert!(matches!(begin_now(world, &call(b, "2")).await, Begun::Run(_)), "keys belong to the customer");
     let headers = vec![(String::from("location"), String::from("/y"))];
     let answer = Answer { status: 201, headers, body: vec![0, 255, 7] };
-    finish(&world.db, &call(a, "1"), &claim, &answer).await.expect("kept");
+    world.replays.finish(&call(a, "1"), &claim, &answer).await.expect("kept");
     let outcome = begin_now(world, &call(a, "1")).await;
     let Begun::Replay(again) = outcome else { panic!("another outcome") };
     assert_eq!(again, answer);
@@ -33,7 +38,7 @@ async fn once_and_then_the_same_again(world: &World) {
 async fn a_failure_gives_the_key_back(world: &World) {
     let call = call(world.customer().await, "1");
     let Begun::Run(claim) = begin_now(world, &call).await else { panic!("not run") };
-    forget(&world.db, &call, &claim).await.expect("forgotten");
+    world.replays.forget(&call, &claim).await.expect("forgotten");
     assert!(matches!(begin_now(world, &call).await, Begun::Run(_)));
 }
 
@@ -46,9 +51,34 @@ async fn a_claim_lapses(world: &World) {
     assert_eq!(aged.expect("aged"), 1);
     let Begun::Run(claim) = begin_now(world, &call).await else { panic!("not taken over") };
     let answer = |status| Answer { status, headers: Vec::new(), body: Vec::new() };
-    finish(&world.db, &call, &dead, &answer(500)).await.expect("ignored");
-    finish(&world.db, &call, &claim, &answer(201)).await.expect("kept");
+    world.replays.finish(&call, &dead, &answer(500)).await.expect("ignored");
+    world.replays.finish(&call, &claim, &answer(201)).await.expect("kept");
     assert!(matches!(begin_now(world, &call).await, Begun::Replay(Answer { status: 201, .. })));
+}
+
+async fn many_keys_at_once_and_some_of_them_twice(world: &World) {
+    let customer = world.customer().await;
+    let calls: Vec<Call> = (0..60).map(|n| Call { key: format!("k{}", n % 50), ..call(customer, "1") }).collect();
+    let begun = futures_util::future::join_all(calls.iter().map(|call| world.replays.begin(call))).await;
+    let ran = |begun: &Result<Begun, Unserved>| matches!(begun, Ok(Begun::Run(_)));
+    assert!(begun[..50].iter().all(ran), "each key once");
+    assert!(begun[50..].iter().all(|one| matches!(one, Ok(Begun::InProgress { .. }))));
+    assert_eq!(world.count("select count(*) from idempotency").await, 50);
+}
+
+/// As after a commit whose answer was lost: the same group again.
+#[tokio::test]
+async fn a_claim_that_is_written_twice_is_ones_own() {
+    let world = World::sqlite().await;
+    let customer = world.customer().await;
+    let group: Vec<(Call, Claim)> = (0..5)
+        .map(|n| (Call { key: format!("k{n}"), ..call(customer, "1") }, Claim { token: rand::random() }))
+        .collect();
+    let work = Begins(world.db.clone());
+    for _ in 0..2 {
+        let begun = work.run(&group).await.expect("outcomes");
+        assert!(begun.iter().all(|one| matches!(one, Begun::Run(_))), "{begun:?}");
+    }
 }
 
 #[test]

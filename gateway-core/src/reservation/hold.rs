@@ -1,13 +1,10 @@
-//! Taking: seats for a hold, stock for an order. All or nothing, decided by the claim itself and not by a look before.
+//! Taking seats for a hold. All or nothing, decided by the claim itself and not by a look before.
 
-use super::store::{self, ProductRow, SeatRow, Stock, StockMove};
+use super::store::{self, SeatRow};
 use super::{LINES_MAX, Line, Reservation, State, step};
 use crate::base::{CustomerId, Money, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::metrics::{self, Goods, Hold};
-
-/// How many lapsed orders a refused buyer clears away at most before the answer is "all held".
-const LAPSED_CLEARED_MAX: i64 = 16;
 
 /// Seats wanted for a hold.
 pub(crate) struct HoldSeats {
@@ -32,43 +29,6 @@ pub(crate) enum SeatsOutcome {
     TooMany {
         seats_max: i64,
     },
-    /// The id belongs to something else.
-    KeyReused,
-}
-
-/// Some of some products, wanted for an order.
-pub(crate) struct HoldStock {
-    /// New, or derived from the caller's idempotency key.
-    pub(crate) id: ReservationId,
-    pub(crate) customer: CustomerId,
-    /// Product and quantity.
-    pub(crate) lines: Vec<(String, i64)>,
-}
-
-/// What became of it.
-#[derive(Debug)]
-pub(crate) enum StockOutcome {
-    /// An order in CHECKOUT, now or by an earlier run with the same id.
-    Ordered(Reservation),
-    /// Fewer are left than were asked for, and none will come back.
-    SoldOut {
-        product: String,
-        available: i64,
-    },
-    /// Fewer are left than were asked for, but some are only held.
-    AllHeld {
-        product: String,
-        available: i64,
-    },
-    NoSuchProduct(String),
-    NoLines,
-    TooMany {
-        product: String,
-        per_order_max: i64,
-    },
-    TooManyLines,
-    /// One order belongs to one sale.
-    MixedSales,
     /// The id belongs to something else.
     KeyReused,
 }
@@ -174,127 +134,7 @@ pub(super) async fn free_lapsed(tx: &mut Tx, rows: &[SeatRow]) -> Result<Vec<Str
     Ok(Vec::new())
 }
 
-/// Takes stock for an order that is in CHECKOUT at once. Repeated with the same id, it answers with the first order.
-pub(crate) async fn hold_stock(db: &Db, ask: &HoldStock) -> Result<StockOutcome, DbError> {
-    let mut wanted: Vec<(String, i64)> = Vec::new();
-    for (product, quantity) in &ask.lines {
-        match wanted.iter_mut().find(|(known, _)| known == product) {
-            Some((_, sum)) => *sum = sum.saturating_add(*quantity),
-            None => wanted.push((product.clone(), *quantity)),
-        }
-    }
-    wanted.sort_unstable();
-    if wanted.is_empty() || wanted.iter().any(|(_, quantity)| *quantity < 1) {
-        return Ok(StockOutcome::NoLines);
-    }
-    if wanted.len() > LINES_MAX {
-        return Ok(StockOutcome::TooManyLines);
-    }
-    let outcome = in_tx!(db, tx, {
-        if let Some(earlier) = store::lock(tx, ask.id).await? {
-            let same = earlier.customer_id == ask.customer && products_of(&earlier) == wanted;
-            return Ok(if same { StockOutcome::Ordered(earlier) } else { StockOutcome::KeyReused });
-        }
-        order_stock(tx, ask, &wanted).await
-    })?;
-    count_stock(&outcome);
-    Ok(outcome)
-}
-
-/// What was placed has been counted by its commit.
-fn count_stock(outcome: &StockOutcome) {
-    match outcome {
-        StockOutcome::Ordered(_) => {}
-        StockOutcome::SoldOut { .. } => metrics::hold(Goods::Stock, Hold::SoldOut),
-        StockOutcome::AllHeld { .. } => metrics::hold(Goods::Stock, Hold::AllHeld),
-        StockOutcome::NoSuchProduct(_)
-        | StockOutcome::NoLines
-        | StockOutcome::TooMany { .. }
-        | StockOutcome::TooManyLines
-        | StockOutcome::MixedSales
-        | StockOutcome::KeyReused => metrics::hold(Goods::Stock, Hold::Refused),
-    }
-}
-
-fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {
-    reservation.lines.iter().filter_map(|line| Some((line.product.clone()?, line.quantity))).collect()
-}
-
-async fn order_stock(tx: &mut Tx, ask: &HoldStock, wanted: &[(String, i64)]) -> Result<StockOutcome, DbError> {
-    let mut lines = Vec::new();
-    let mut first: Option<ProductRow> = None;
-    for (id, quantity) in wanted {
-        let Some(product) = store::product(tx, id).await? else { return Ok(StockOutcome::NoSuchProduct(id.clone())) };
-        if *quantity > product.per_order_max {
-            let (product, per_order_max) = (id.clone(), product.per_order_max);
-            return Ok(StockOutcome::TooMany { product, per_order_max });
-        }
-        if first.as_ref().is_some_and(|first| first.sale_id != product.sale_id) {
-            return Ok(StockOutcome::MixedSales);
-        }
-        let title = product.title.clone();
-        lines.push(Line { seat: None, product: Some(id.clone()), title, quantity: *quantity, price: product.price });
-        first.get_or_insert(product);
-    }
-    let Some(sale) = first else { return Ok(StockOutcome::NoLines) };
-    let now_ms = tx.now_ms();
-    let until = Some(now_ms.saturating_add(sale.pay_ms));
-    let reservation = Reservation {
-        id: ask.id,
-        sale_id: sale.sale_id,
-        screening_id: None,
-        customer_id: ask.customer,
-        state: State::Checkout,
-        due_at: until,
-        pay_until: until,
-        pay_ms: sale.pay_ms,
-        total: Money { amount: total_of(&lines)?, currency: sale.currency },
-        reason: None,
-        ticket_code: None,
-        version: 1,
-        created_at: now_ms,
-        lines,
-    };
-    take_stock(tx, reservation).await
-}
-
-/// The rows first and the counters last: the counter is the row that everybody wants, so it is locked for the shortest
-/// time.
-async fn take_stock(tx: &mut Tx, reservation: Reservation) -> Result<StockOutcome, DbError> {
-    store::insert(tx, &reservation).await?;
-    for (line_no, line) in (1_i64..).zip(&reservation.lines) {
-        store::record_movement(tx, reservation.id, line_no, StockMove::Hold, line).await?;
-    }
-    for line in &reservation.lines {
-        let Some(product) = &line.product else { continue };
-        if let Some(stock) = take_one(tx, product, line.quantity).await? {
-            let (product, available) = (product.clone(), stock.available);
-            return Ok(tx.undo(match stock.held {
-                0 => StockOutcome::SoldOut { product, available },
-                _ => StockOutcome::AllHeld { product, available },
-            }));
-        }
-    }
-    tx.when_kept(|| metrics::hold(Goods::Stock, Hold::Placed));
-    Ok(StockOutcome::Ordered(reservation))
-}
-
-/// Takes, clearing lapsed orders away if need be. The numbers come back when there is not enough.
-async fn take_one(tx: &mut Tx, product: &str, quantity: i64) -> Result<Option<Stock>, DbError> {
-    if store::move_stock(tx, StockMove::Hold, product, quantity).await? {
-        return Ok(None);
-    }
-    for lapsed in store::lapsed_on(tx, product, LAPSED_CLEARED_MAX).await? {
-        step::lapse(tx, lapsed).await?;
-    }
-    if store::move_stock(tx, StockMove::Hold, product, quantity).await? {
-        return Ok(None);
-    }
-    let none = Stock { capacity: 0, available: 0, held: 0, sold: 0 };
-    Ok(Some(store::stock(tx, product).await?.unwrap_or(none)))
-}
-
-fn total_of(lines: &[Line]) -> Result<i64, DbError> {
+pub(super) fn total_of(lines: &[Line]) -> Result<i64, DbError> {
     let sum = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.price.checked_mul(line.quantity)?));
     sum.ok_or(DbError::Shape("a total that fits"))
 }

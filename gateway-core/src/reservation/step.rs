@@ -85,6 +85,17 @@ pub(super) async fn lapse(tx: &mut Tx, id: ReservationId) -> Result<Option<State
     Ok(apply(tx, &mut reservation, event, Some(reason)).await?.is_ok().then_some(reservation.state))
 }
 
+/// Judges the deadlines of a group. All are locked before anything moves: who ends an order locks it first and its stock
+/// afterwards, and a group that held stock while it went for the next order would wait in a circle.
+pub(super) async fn lapse_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<Vec<Option<State>>, DbError> {
+    store::lock_all(tx, ids).await?;
+    let mut states = Vec::with_capacity(ids.len());
+    for id in ids {
+        states.push(lapse(tx, *id).await?);
+    }
+    Ok(states)
+}
+
 async fn customer_step(tx: &mut Tx, id: ReservationId, owner: CustomerId, event: Event) -> Result<Stepped, DbError> {
     let Some(mut reservation) = store::lock(tx, id).await? else { return Ok(Stepped::NotFound) };
     if reservation.customer_id != owner {

@@ -1,15 +1,17 @@
 //! Statements on reservations. Every guard stands in the `where`; the row count decides.
 
 mod goods;
+mod many;
 
 use super::{Line, Reservation, State};
 use crate::base::{CustomerId, Money, ReservationId};
-use crate::db::{Db, DbError, Row, Sql, Tx, params};
+use crate::db::{Db, DbError, Row, Sql, Tx, Value, params};
 
 pub(super) use goods::{
     ProductRow, SeatRow, Stock, StockMove, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock, mark_seats,
-    move_stock, product, record_movement, stock, windows,
+    move_stock, record_movement, windows,
 };
+pub(super) use many::{insert_all, lock_all, lock_stocks, products, record_holds, stored};
 
 const SELECT: &str = "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
@@ -124,7 +126,15 @@ fn lines_from(rows: Vec<Row>) -> Result<Vec<Line>, DbError> {
 }
 
 pub(super) async fn insert(tx: &mut Tx, new: &Reservation) -> Result<(), DbError> {
-    let head = params![
+    tx.execute(INSERT, head(new)).await?;
+    for line in lines(new) {
+        tx.execute(INSERT_LINE, line).await?;
+    }
+    Ok(())
+}
+
+fn head(new: &Reservation) -> Vec<Value> {
+    params![
         new.id,
         new.sale_id.as_str(),
         new.screening_id.clone(),
@@ -137,14 +147,14 @@ pub(super) async fn insert(tx: &mut Tx, new: &Reservation) -> Result<(), DbError
         new.currency(),
         new.created_at,
         new.created_at,
-    ];
-    tx.execute(INSERT, head).await?;
-    for (n, line) in (1_i64..).zip(&new.lines) {
+    ]
+}
+
+fn lines(new: &Reservation) -> impl Iterator<Item = Vec<Value>> + '_ {
+    (1_i64..).zip(&new.lines).map(|(n, line)| {
         let (seat, product) = (line.seat.clone(), line.product.clone());
-        let values = params![new.id, n, seat, product, line.title.as_str(), line.quantity, line.price];
-        tx.execute(INSERT_LINE, values).await?;
-    }
-    Ok(())
+        params![new.id, n, seat, product, line.title.as_str(), line.quantity, line.price]
+    })
 }
 
 /// Stores the new state of `to`, if nobody moved it since it was read as `from` in `version`.

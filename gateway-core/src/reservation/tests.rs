@@ -1,5 +1,7 @@
 //! Stories about seats and stock, on every database.
 
+mod orders;
+
 use std::time::Duration;
 
 use super::step::{self, Paid};
@@ -46,7 +48,7 @@ async fn held(world: &World, customer: CustomerId, wanted: &[&str]) -> Reservati
 
 async fn stock(world: &World, customer: CustomerId, quantity: i64) -> StockOutcome {
     let ask = HoldStock { id: id(), customer, lines: vec![(String::from("p"), quantity)] };
-    hold_stock(&world.db, &ask).await.expect("an outcome")
+    hold_stock(&world.stock, &ask).await.expect("an outcome")
 }
 
 async fn pay(world: &World, id: ReservationId, owner: CustomerId) -> Stepped {
@@ -182,7 +184,7 @@ async fn a_hold_is_repeated_by_its_id(world: &World) {
     assert_eq!(first, second);
     assert!(matches!(hold_seats(&world.db, &ask(&["A3"], id)).await, Ok(SeatsOutcome::KeyReused)));
     let order = |quantity| HoldStock { id, customer, lines: vec![(String::from("p"), quantity)] };
-    assert!(matches!(hold_stock(&world.db, &order(1)).await, Ok(StockOutcome::KeyReused)));
+    assert!(matches!(hold_stock(&world.stock, &order(1)).await, Ok(StockOutcome::KeyReused)));
     let twice = checkout(&world.db, first.id, customer).await.expect("an outcome");
     let again = checkout(&world.db, first.id, customer).await.expect("an outcome");
     let (Stepped::Done(twice), Stepped::Done(again)) = (twice, again) else { panic!("not checked out") };
@@ -204,9 +206,9 @@ async fn what_cannot_be_held_is_said(world: &World) {
     }
     let lines = vec![(String::from("p"), i64::MAX), (String::from("p"), i64::MAX)];
     let twice = HoldStock { id: id(), customer, lines };
-    assert!(matches!(hold_stock(&world.db, &twice).await, Ok(StockOutcome::TooMany { .. })));
+    assert!(matches!(hold_stock(&world.stock, &twice).await, Ok(StockOutcome::TooMany { .. })));
     let other = HoldStock { id: id(), customer, lines: vec![(String::from("é"), 1)] };
-    assert!(matches!(hold_stock(&world.db, &other).await, Ok(StockOutcome::NoSuchProduct(_))));
+    assert!(matches!(hold_stock(&world.stock, &other).await, Ok(StockOutcome::NoSuchProduct(_))));
 }
 
 async fn late_money_books_again_or_goes_back(world: &World) {

@@ -43,17 +43,6 @@ const FREE_SEATS: &str = "\
        set state = 'free', reservation_id = null, free_after = null
      where reservation_id = ?";
 
-const PRODUCT: &str = "\
-    select p.sale_id, p.title, p.price, p.per_order_max, a.currency, a.pay_ms
-      from product p
-      join sale a on a.id = p.sale_id
-     where p.id = ?";
-
-const STOCK: &str = "\
-    select capacity, available, held, sold
-      from stock
-     where product_id = ?";
-
 const TAKE_STOCK: &str = "\
     update stock
        set available = available - ?, held = held + ?
@@ -127,7 +116,7 @@ pub(in crate::reservation) struct ProductRow {
 }
 
 /// The numbers of a product; they add up to the capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stock {
     pub(crate) capacity: i64,
     pub(crate) available: i64,
@@ -145,6 +134,10 @@ pub(in crate::reservation) enum StockMove {
 }
 
 impl StockMove {
+    pub(super) fn name(self) -> &'static str {
+        self.parts().0
+    }
+
     fn parts(self) -> (&'static str, &'static str) {
         match self {
             Self::Hold => ("hold", TAKE_STOCK),
@@ -216,23 +209,6 @@ pub(in crate::reservation) async fn free_seats(tx: &mut Tx, id: ReservationId) -
     tx.execute(FREE_SEATS, params![id]).await.map(|_| ())
 }
 
-pub(in crate::reservation) async fn product(tx: &mut Tx, id: &str) -> Result<Option<ProductRow>, DbError> {
-    let Some(mut row) = tx.row(PRODUCT, params![id]).await? else { return Ok(None) };
-    Ok(Some(ProductRow {
-        sale_id: row.text()?,
-        title: row.text()?,
-        price: row.int()?,
-        per_order_max: row.int()?,
-        currency: row.currency()?,
-        pay_ms: row.int()?,
-    }))
-}
-
-pub(in crate::reservation) async fn stock(tx: &mut Tx, product: &str) -> Result<Option<Stock>, DbError> {
-    let Some(mut row) = tx.row(STOCK, params![product]).await? else { return Ok(None) };
-    Ok(Some(Stock { capacity: row.int()?, available: row.int()?, held: row.int()?, sold: row.int()? }))
-}
-
 /// How many are available, with the row locked: a take of that many cannot fail in this transaction.
 pub(in crate::reservation) async fn lock_stock(tx: &mut Tx, product: &str) -> Result<i64, DbError> {
     match tx.row(STOCK_LOCKED, params![product]).await? {
@@ -260,8 +236,7 @@ pub(in crate::reservation) async fn record_movement(
     kind: StockMove,
     line: &Line,
 ) -> Result<(), DbError> {
-    let (name, _) = kind.parts();
-    let values = params![id, line_no, name, line.product.clone(), line.quantity, tx.now_ms()];
+    let values = params![id, line_no, kind.name(), line.product.clone(), line.quantity, tx.now_ms()];
     tx.execute(MOVED, values).await.map(|_| ())
 }
 

@@ -1,0 +1,148 @@
+//! Statements over a whole group: what is asked for, what is stored already, and what becomes of it, in one statement each.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::goods::{ProductRow, Stock, StockMove};
+use super::{SELECT_LINES, from_row, lines_from};
+use crate::base::ReservationId;
+use crate::db::{Bulk, DbError, Sql, Tx, Value, params};
+use crate::reservation::Reservation;
+
+const CLOSED: Sql = Sql { sqlite: ")", mysql: ")" };
+
+static PRODUCTS: Bulk = Bulk::keys(
+    "\
+    select p.id, p.sale_id, p.title, p.price, p.per_order_max, a.currency, a.pay_ms
+      from product p
+      join sale a on a.id = p.sale_id
+     where p.id in (",
+    CLOSED,
+);
+
+static STOCKS_LOCKED: Bulk = Bulk::keys(
+    "\
+    select product_id, capacity, available, held, sold
+      from stock
+     where product_id in (",
+    Sql { sqlite: ") order by product_id", mysql: ") order by product_id for update" },
+);
+
+static STORED: Bulk = Bulk::keys(
+    "\
+    select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
+           ticket_code, version, created_at
+      from reservation
+     where id in (",
+    CLOSED,
+);
+
+static LOCKED: Bulk = Bulk::keys(
+    "select id from reservation where id in (",
+    Sql { sqlite: ") order by id", mysql: ") order by id for update" },
+);
+
+static INSERT: Bulk = Bulk::rows(
+    "\
+    insert into reservation
+           (id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, version,
+            created_at, updated_at)
+    values ",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+);
+
+static INSERT_LINES: Bulk = Bulk::rows(
+    "\
+    insert into reservation_line (reservation_id, line_no, seat_no, product_id, title, quantity, price)
+    values ",
+    "(?, ?, ?, ?, ?, ?, ?)",
+);
+
+static MOVED: Bulk = Bulk::rows(
+    "\
+    insert into stock_movement (reservation_id, line_no, kind, product_id, quantity, at_ms)
+    values ",
+    "(?, ?, ?, ?, ?, ?)",
+);
+
+fn keys(names: &[&str]) -> Vec<Value> {
+    names.iter().map(|name| Value::from(*name)).collect()
+}
+
+pub(in crate::reservation) async fn products(
+    tx: &mut Tx,
+    names: &[&str],
+) -> Result<BTreeMap<String, ProductRow>, DbError> {
+    let mut found = BTreeMap::new();
+    for mut row in tx.rows_of(&PRODUCTS, &[], &keys(names)).await? {
+        let id = row.text()?;
+        let product = ProductRow {
+            sale_id: row.text()?,
+            title: row.text()?,
+            price: row.int()?,
+            per_order_max: row.int()?,
+            currency: row.currency()?,
+            pay_ms: row.int()?,
+        };
+        found.insert(id, product);
+    }
+    Ok(found)
+}
+
+/// The numbers of these products, locked until the transaction ends. `names` is sorted.
+pub(in crate::reservation) async fn lock_stocks(
+    tx: &mut Tx,
+    names: &[&str],
+) -> Result<BTreeMap<String, Stock>, DbError> {
+    let mut stocks = BTreeMap::new();
+    for mut row in tx.rows_of(&STOCKS_LOCKED, &[], &keys(names)).await? {
+        let product = row.text()?;
+        let stock = Stock { capacity: row.int()?, available: row.int()?, held: row.int()?, sold: row.int()? };
+        stocks.insert(product, stock);
+    }
+    Ok(stocks)
+}
+
+/// Those of `ids` that are stored.
+pub(in crate::reservation) async fn stored(
+    tx: &mut Tx,
+    ids: impl Iterator<Item = ReservationId>,
+) -> Result<HashMap<ReservationId, Reservation>, DbError> {
+    let ids: Vec<Value> = ids.map(Value::from).collect();
+    let mut stored = HashMap::new();
+    for row in tx.rows_of(&STORED, &[], &ids).await? {
+        let mut reservation = from_row(row)?;
+        // One by one: repeats are rare.
+        reservation.lines = lines_from(tx.rows(SELECT_LINES, params![reservation.id]).await?)?;
+        stored.insert(reservation.id, reservation);
+    }
+    Ok(stored)
+}
+
+/// Locks these until the transaction ends. `ids` is sorted.
+pub(in crate::reservation) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<(), DbError> {
+    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    tx.rows_of(&LOCKED, &[], &ids).await.map(|_| ())
+}
+
+/// New reservations with their lines.
+pub(in crate::reservation) async fn insert_all(tx: &mut Tx, new: &[&Reservation]) -> Result<(), DbError> {
+    let (mut heads, mut all_lines) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
+    for new in new {
+        heads.push(super::head(new));
+        all_lines.extend(super::lines(new));
+    }
+    tx.insert_all(&INSERT, heads).await?;
+    tx.insert_all(&INSERT_LINES, all_lines).await
+}
+
+/// Writes down that each line's stock is held.
+pub(in crate::reservation) async fn record_holds(tx: &mut Tx, new: &[&Reservation]) -> Result<(), DbError> {
+    let (kind, now_ms) = (StockMove::Hold.name(), tx.now_ms());
+    let movements = new.iter().flat_map(|new| {
+        (1_i64..)
+            .zip(&new.lines)
+            .map(|(line_no, line)| params![new.id, line_no, kind, line.product.clone(), line.quantity, now_ms])
+    });
+    let movements = movements.collect();
+    tx.insert_all(&MOVED, movements).await
+}

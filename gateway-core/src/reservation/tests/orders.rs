@@ -1,0 +1,197 @@
+//! Stories about orders of stock: crowds, repeats, the poisoned, several nodes, and commits whose answer is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::catalogue::{self, ProductEntry};
+use crate::db::{Db, DbError};
+use crate::group::Unserved;
+use crate::testing::{clock, small};
+
+on_every_database!(
+    a_crowd_gets_exactly_what_there_is,
+    one_order_sent_many_times_is_one_order,
+    the_poisoned_fall_out_and_the_rest_buys,
+    all_products_of_an_order_or_none,
+    two_nodes_sell_the_same_stock_once,
+);
+
+/// The small sale with so many of product `p`, and of a product `q`.
+async fn stocked(world: &World, p: i64, q: i64) {
+    let mut catalogue = small(LONG_MS, LONG_MS);
+    let sale = &mut catalogue.sales[0];
+    sale.products[0].stock = p;
+    let text = String::from;
+    sale.products.push(ProductEntry { id: text("q"), title: text("Mug"), price: 900, per_order_max: 4, stock: q });
+    catalogue::seed(&world.db, &catalogue).await.expect("a catalogue");
+}
+
+fn one(customer: CustomerId) -> HoldStock {
+    HoldStock { id: id(), customer, lines: vec![(String::from("p"), 1)] }
+}
+
+fn ordered(outcomes: &[Result<StockOutcome, Unserved>]) -> usize {
+    outcomes.iter().filter(|one| matches!(one, Ok(StockOutcome::Ordered(_)))).count()
+}
+
+async fn a_crowd_gets_exactly_what_there_is(world: &World) {
+    stocked(world, 100, 0).await;
+    let customer = world.customer().await;
+    let asks: Vec<HoldStock> = (0..600).map(|_| one(customer)).collect();
+    let outcomes = join_all(asks.iter().map(|ask| hold_stock(&world.stock, ask))).await;
+    assert_eq!(ordered(&outcomes), 100);
+    let refused = |one: &&Result<StockOutcome, Unserved>| matches!(one, Ok(StockOutcome::AllHeld { available: 0, .. }));
+    assert_eq!(outcomes.iter().filter(refused).count(), 500, "the rest are told so");
+    assert_eq!(world.count("select held from stock where product_id = 'p'").await, 100);
+    assert_eq!(world.count("select count(*) from reservation where state = 'checkout'").await, 100);
+    assert_eq!(world.count("select count(*) from stock_movement where kind = 'hold'").await, 100);
+    for (ask, outcome) in asks.iter().zip(&outcomes) {
+        let stored = find(&world.db, ask.id, customer).await.expect("a read");
+        let Ok(StockOutcome::Ordered(order)) = outcome else {
+            assert_eq!(stored, None, "who was refused has nothing");
+            continue;
+        };
+        assert_eq!(stored.as_ref(), Some(order), "who was told so has it");
+    }
+    let load = *world.stock.load().borrow();
+    assert!(load.in_flight == 0 && load.per_second > 0, "{load:?}");
+}
+
+async fn one_order_sent_many_times_is_one_order(world: &World) {
+    stocked(world, 100, 0).await;
+    let (customer, other) = (world.customer().await, world.customer().await);
+    let ask = HoldStock { lines: vec![(String::from("p"), 3)], ..one(customer) };
+    let more = HoldStock { lines: vec![(String::from("p"), 2)], ..ask.clone() };
+    let theirs = HoldStock { customer: other, ..ask.clone() };
+    let mut asks = vec![&ask; 20];
+    asks.extend([&more, &theirs]);
+    let outcomes = join_all(asks.into_iter().map(|ask| hold_stock(&world.stock, ask))).await;
+    assert_eq!(ordered(&outcomes), 1);
+    let repeated = |one: &&Result<StockOutcome, Unserved>| matches!(one, Ok(StockOutcome::Repeated(_)));
+    assert_eq!(outcomes.iter().filter(repeated).count(), 19);
+    assert!(outcomes[20..].iter().all(|one| matches!(one, Ok(StockOutcome::KeyReused))));
+    assert_eq!(world.count("select held from stock where product_id = 'p'").await, 3);
+}
+
+async fn the_poisoned_fall_out_and_the_rest_buys(world: &World) {
+    stocked(world, 100, 0).await;
+    let known = world.customer().await;
+    let stranger = CustomerId::derived([9; 16]);
+    let asks: Vec<HoldStock> = (0..40).map(|n| one(if [5, 6, 39].contains(&n) { stranger } else { known })).collect();
+    let outcomes = join_all(asks.iter().map(|ask| hold_stock(&world.stock, ask))).await;
+    assert_eq!(ordered(&outcomes), 37);
+    for n in [5, 6, 39] {
+        assert!(matches!(outcomes[n], Err(Unserved::Failed(DbError::Statement(_)))), "{:?}", outcomes[n]);
+    }
+    assert_eq!(world.count("select held from stock where product_id = 'p'").await, 37);
+}
+
+async fn all_products_of_an_order_or_none(world: &World) {
+    stocked(world, 100, 5).await;
+    let customer = world.customer().await;
+    let both = |_| HoldStock { lines: vec![(String::from("q"), 2), (String::from("p"), 4)], ..one(customer) };
+    let asks: Vec<HoldStock> = (0..10).map(both).collect();
+    let outcomes = join_all(asks.iter().map(|ask| hold_stock(&world.stock, ask))).await;
+    assert_eq!(ordered(&outcomes), 2);
+    assert_eq!(world.count("select available from stock where product_id = 'p'").await, 92);
+    assert_eq!(world.count("select available from stock where product_id = 'q'").await, 1);
+}
+
+async fn two_nodes_sell_the_same_stock_once(world: &World) {
+    stocked(world, 100, 0).await;
+    let elsewhere = StockOrders::on(Db::connect(&world.url, clock()).await.expect("a second node"));
+    let customer = world.customer().await;
+    let asks: Vec<HoldStock> = (0..200).map(|_| one(customer)).collect();
+    let sent = asks.iter().enumerate().map(|(n, ask)| {
+        // A quarter goes to both nodes at once, as a client does that lost its patience.
+        let nodes = if n % 4 == 0 { vec![&world.stock, &elsewhere] } else { vec![&world.stock] };
+        join_all(nodes.into_iter().map(move |node| hold_stock(node, ask)))
+    });
+    let outcomes: Vec<_> = join_all(sent).await.into_iter().flatten().collect();
+    assert_eq!(ordered(&outcomes), 100, "each order is new once");
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    assert_eq!(world.count("select held from stock where product_id = 'p'").await, 100);
+}
+
+const PASS: u8 = 0;
+const SWALLOW_THE_ANSWER: u8 = 1;
+const SWALLOW_THE_COMMIT: u8 = 2;
+
+/// Stands between us and the server, and cuts the connection once at a commit.
+async fn cutting_proxy(server: String, cut: Arc<AtomicU8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&server).await.expect("the test server");
+            tokio::spawn(pump(client, server, Arc::clone(&cut)));
+        }
+    });
+    port
+}
+
+async fn pump(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) -> std::io::Result<()> {
+    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let bytes = &asked[..read?];
+                let is_commit = bytes.windows(6).any(|word| word == b"COMMIT");
+                let fault = if is_commit { cut.swap(PASS, Ordering::SeqCst) } else { PASS };
+                if bytes.is_empty() || fault == SWALLOW_THE_COMMIT {
+                    return Ok(());
+                }
+                server.write_all(bytes).await?;
+                if fault == SWALLOW_THE_ANSWER {
+                    let _bytes = server.read(&mut answered).await?;
+                    return Ok(());
+                }
+            }
+            read = server.read(&mut answered) => {
+                let bytes = &answered[..read?];
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                client.write_all(bytes).await?;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_an_answer_is_looked_up_before_anybody_is_told() {
+    let Some(world) = World::mariadb().await else { return };
+    stocked(&world, 100, 0).await;
+    let customer = world.customer().await;
+    let (login, rest) = world.url.split_once('@').expect("a login");
+    let (server, database) = rest.split_once('/').expect("a database");
+    let cut = Arc::new(AtomicU8::new(PASS));
+    let port = cutting_proxy(server.to_owned(), Arc::clone(&cut)).await;
+    let db = Db::connect(&format!("{login}@127.0.0.1:{port}/{database}"), clock()).await.expect("through the proxy");
+    let orders = StockOrders::on(db);
+    for (fault, stored) in [(SWALLOW_THE_ANSWER, true), (SWALLOW_THE_COMMIT, false)] {
+        let asks: Vec<HoldStock> = (0..12).map(|_| one(customer)).collect();
+        cut.store(fault, Ordering::SeqCst);
+        let outcomes = join_all(asks.iter().map(|ask| hold_stock(&orders, ask))).await;
+        assert_eq!(cut.load(Ordering::SeqCst), PASS, "a commit was cut off");
+        let (mut new, mut found) = (0, 0);
+        for outcome in &outcomes {
+            match outcome {
+                Ok(StockOutcome::Ordered(_)) => new += 1,
+                Ok(StockOutcome::Repeated(_)) => found += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(new + found, 12);
+        assert_eq!(found > 0, stored, "what was stored is found, what was not is done");
+    }
+    assert_eq!(world.count("select held from stock where product_id = 'p'").await, 24);
+    assert_eq!(world.count("select count(*) from reservation").await, 24);
+    world.the_books_agree().await;
+    world.close().await;
+}
