@@ -178,11 +178,13 @@ impl Lane {
     /// Where the cursor stands once it has passed `people` who may be here, and how many it then passed; it looks at
     /// `scan` positions at most. Numbers that nobody holds it passes at once. After a steep raise everybody may be here.
     pub(super) fn next(&self, line_ms: i64, people: u64, scan: u64, raised: bool) -> (u64, u64) {
-        let last = self.issued.min(self.cursor + scan);
+        let mut last = self.issued.min(self.cursor + scan);
         let (mut up_to, mut expected, mut gaps) = (self.cursor, 0, self.gaps.iter().peekable());
         while expected < people && up_to < last {
             if let Some(gap) = gaps.next_if(|gap| *gap.start() <= up_to + 1) {
-                up_to = up_to.max(*gap.end());
+                let end = up_to.max(*gap.end());
+                last = self.issued.min(last + end - up_to);
+                up_to = end;
                 continue;
             }
             up_to += 1;

@@ -47,7 +47,8 @@ local function reach(lane, people, scan)
     local gap = lane.gaps[1]
     if gap and up_to + 1 >= gap[1] then
       table.remove(lane.gaps, 1)
-      up_to = math.max(up_to, gap[2])
+      local beyond = math.max(up_to, gap[2])
+      last, up_to = math.min(lane.issued, last + beyond - up_to), beyond
     else
       up_to = up_to + 1
       if is_here(up_to) then
