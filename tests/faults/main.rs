@@ -1,6 +1,6 @@
 //! The line under faults, on real processes: doors on one Redis, a crowd that queues through them, and what can break.
 //! Each story prints what it measured as one line of JSON, which `deploy/bench line` reads. Told short by default and long
-//! with `VESTIBULE_FAULTS_LONG=1`.
+//! with `VESTIBULE_TEST_FAULTS_LONG=1`.
 
 #![expect(clippy::print_stderr, reason = "a failed or skipped story says why")]
 

@@ -27,7 +27,7 @@ pub(crate) static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(
 /// Whether the stories take as long as the promises say.
 #[expect(clippy::disallowed_methods, reason = "how long tests take is not a setting of the program")]
 pub(crate) fn is_long() -> bool {
-    std::env::var("VESTIBULE_FAULTS_LONG").as_deref() == Ok("1")
+    std::env::var("VESTIBULE_TEST_FAULTS_LONG").as_deref() == Ok("1")
 }
 
 /// A time in long stories, and in short ones.

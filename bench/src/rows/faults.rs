@@ -27,7 +27,7 @@ fn tell(bench: &Bench, story: &str) -> Result<(Value, bool)> {
     let mut command = Command::new("cargo");
     command.args(["test", "--release", "--workspace", "--locked", "--quiet", "--test", "faults", "--", "--nocapture"]);
     command.args(["--exact", &format!("fault::{story}")]).env("CI", "true").stdin(Stdio::null());
-    command.env("VESTIBULE_FAULTS_LONG", bench.runs("1", "0"));
+    command.env("VESTIBULE_TEST_FAULTS_LONG", bench.runs("1", "0"));
     let output = command.output().context("cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     let figures = said.lines().find(|line| line.starts_with('{') && line.contains("\"story\""));
