@@ -147,11 +147,12 @@ impl Room {
         }
     }
 
-    /// Whether the line lets people in as they join, as far as this node knows: nobody waits, and the cursor has passed what
-    /// was skipped.
+    /// Whether the line lets people in as they join, as far as this node knows: nobody waits, the cursor has passed what was
+    /// skipped, and no more have come here than its budget can hold.
     fn is_calm(&self) -> bool {
         let line = self.snapshot();
-        line.lanes.iter().all(|lane| lane.cursor == lane.issued && lane.called_waiting == 0)
+        let few = self.late().book().waiting() <= line.burst as usize;
+        few && line.lanes.iter().all(|lane| lane.cursor == lane.issued && lane.called_waiting == 0)
     }
 
     /// The number of a provisional ticket, if there is one; whoever comes after all others are settled gets it now.

@@ -317,6 +317,9 @@ async fn a_node_that_knows_less_shows_no_worse_place() {
 #[tokio::test]
 async fn in_a_calm_room_each_goes_in_by_their_own_poll() {
     let world = World::new().await;
+    // Its budget could hold both of them.
+    let burst = crate::line::RoomChange { burst: Some(2), ..crate::line::RoomChange::default() };
+    world.door.gate().rooms.get("demo").unwrap().change("test", &burst).await.unwrap();
     go_away(&world).await;
     let (one, two) = (join(&world, "provisional").await, join(&world, "provisional").await);
     come_back(&world).await;
