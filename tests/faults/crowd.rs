@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::doors::Doors;
+use crate::wire::{number_in, subject_of};
 
-/// The first byte of a ticket with a number; one given out while the store was away has none yet.
-const NUMBERED: u8 = 1;
 /// They come evenly over this time.
 const COME_WITHIN: Duration = Duration::from_secs(4);
 
@@ -160,23 +158,4 @@ impl Visitor {
             sleep(Duration::from_millis(300)).await;
         }
     }
-}
-
-fn decoded(text: &str) -> Vec<u8> {
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).expect("base64")
-}
-
-/// Epoch and number of a ticket for the room `demo`.
-fn number_in(ticket: &str) -> Option<(u64, u64)> {
-    let bytes = decoded(ticket);
-    let at = |from: usize| u64::from_be_bytes(bytes[from..from + 8].try_into().expect("eight bytes"));
-    // Kind, key id, length of the room's name, its name; epoch, lane, number.
-    let epoch = 1 + 4 + 1 + "demo".len();
-    (bytes.first() == Some(&NUMBERED)).then(|| (at(epoch), at(epoch + 9))).filter(|(_, number)| *number > 0)
-}
-
-/// Whom an entry token is for: the place that went in.
-pub(crate) fn subject_of(token: &str) -> String {
-    let claims: Value = serde_json::from_slice(&decoded(token.split('.').nth(1).expect("claims"))).expect("JSON");
-    claims["sub"].as_str().expect("a subject").to_owned()
 }

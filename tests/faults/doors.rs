@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::RwLock;
 
-use crate::crowd::subject_of;
 use crate::harness::{House, Running};
+use crate::wire::{free_port, subject_of};
 
 pub(crate) const DOORS: usize = 3;
 
@@ -86,10 +86,6 @@ impl Doors {
     pub(crate) fn signs(&self) -> Vec<Sign> {
         self.signs.clone()
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
 }
 
 /// Answers everything with two bytes, and notes when each place came for the first time.

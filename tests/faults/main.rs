@@ -16,3 +16,6 @@ mod watch;
 mod harness;
 #[path = "../../waiting-room/tests/redis_faults/server.rs"]
 mod server;
+#[path = "../stories/wire.rs"]
+#[expect(dead_code, reason = "the other stories use all of it")]
+mod wire;

@@ -7,15 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use crate::harness::{House, Running, until};
+use crate::wire::{free_port, number_in, subject_of, upstream};
 
 #[path = "../../waiting-room/tests/redis_faults/server.rs"]
 pub(crate) mod server;
@@ -63,30 +61,6 @@ struct Doors {
     upstream: String,
     ports: Vec<u16>,
     running: Vec<Option<Running>>,
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
-}
-
-/// Answers everything with two bytes.
-async fn upstream() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("its address");
-    tokio::spawn(async move {
-        while let Ok((mut visitor, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut bytes = [0; 4_096];
-                while visitor.read(&mut bytes).await.is_ok_and(|length| length > 0) {
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                    if visitor.write_all(answer).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    format!("http://{address}")
 }
 
 impl Doors {
@@ -267,28 +241,6 @@ impl Visitor {
         }
         facts
     }
-}
-
-fn decoded(text: &str) -> Vec<u8> {
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).expect("base64")
-}
-
-/// Epoch and number of a ticket for the room `demo`; none in one that has no number yet.
-fn number_in(ticket: &str) -> Option<(u64, u64)> {
-    let bytes = decoded(ticket);
-    if bytes.first() != Some(&1) {
-        return None;
-    }
-    let at = |from: usize| u64::from_be_bytes(bytes[from..from + 8].try_into().expect("eight bytes"));
-    // Kind, key id, length of the room's name, its name; epoch, lane, number.
-    let epoch = 1 + 4 + 1 + "demo".len();
-    Some((at(epoch), at(epoch + 9))).filter(|(_, number)| *number > 0)
-}
-
-/// Whom an entry token is for: the place that went in.
-fn subject_of(token: &str) -> String {
-    let claims: Value = serde_json::from_slice(&decoded(token.split('.').nth(1).expect("claims"))).expect("JSON");
-    claims["sub"].as_str().expect("a subject").to_owned()
 }
 
 /// Asks doors that are alive for the page and for a place, all the time.

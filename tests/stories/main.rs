@@ -16,3 +16,4 @@ mod roles;
 mod simulate;
 mod start;
 mod store_away;
+mod wire;

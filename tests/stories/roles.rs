@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::harness::{App, House, Running, SCREENING, id, read, until};
 use crate::journey::FAST;
+use crate::wire::free_port;
 
 /// A server that `deploy/verify` started. Without it a story is skipped, loudly; in CI that is a failure.
 #[expect(clippy::disallowed_methods, reason = "where deploy/verify started its servers")]
@@ -77,10 +78,6 @@ fn apart(store: &str, database: &str) -> Apart {
         ],
     );
     Apart { _sandbox: sandbox, core, door, _houses: [house] }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
 }
 
 async fn whole_journey(apart: &Apart) {

@@ -4,15 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::harness::{House, Running, read, until};
 use crate::line_faults::server::{RedisProcess, redis_is_here};
+use crate::wire::{subject_of, upstream};
 
 /// An answer that costs no call to Redis comes at once; a loaded machine may need longer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -25,25 +23,6 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 struct Doors {
     _house: House,
     running: Vec<Running>,
-}
-
-async fn upstream() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("its address");
-    tokio::spawn(async move {
-        while let Ok((mut visitor, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut bytes = [0; 4_096];
-                while visitor.read(&mut bytes).await.is_ok_and(|length| length > 0) {
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                    if visitor.write_all(answer).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    format!("http://{address}")
 }
 
 impl Doors {
@@ -194,12 +173,6 @@ async fn a_door_that_dies_takes_no_provisional_place_along() {
     redis.start_empty();
     let (early, late) = (early.await.expect("a number").0, late.await.expect("a number").0);
     assert!(early < late, "{early} came before {late}");
-}
-
-fn subject_of(token: &str) -> String {
-    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims"));
-    let claims: Value = serde_json::from_slice(&claims.expect("base64")).expect("JSON");
-    claims["sub"].as_str().expect("a subject").to_owned()
 }
 
 /// Asks to go in, as told, for as long as `watch` lasts; when, and for whom the entry is.
