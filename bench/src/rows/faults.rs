@@ -11,7 +11,7 @@ use crate::servers::Bench;
 const SHARE_MIN: f64 = 0.99;
 /// Where nobody goes away and nothing breaks.
 const ABANDONED: &str = "abandoned";
-const BROKEN: [&str; 7] = [
+const BROKEN: [&str; 9] = [
     "one_door_killed",
     "all_doors_killed",
     "redis_emptied",
@@ -19,6 +19,8 @@ const BROKEN: [&str; 7] = [
     "redis_gone",
     "redis_stopped",
     "door_stopped",
+    "clocks_two_hours_ahead",
+    "clocks_two_hours_back",
 ];
 
 /// Tells one story; what it measured, and whether it ended well. What it says besides goes on to the terminal if it did
