@@ -14,6 +14,7 @@ mod pace;
 mod pass;
 mod promise;
 mod reach;
+mod renewal;
 mod report;
 mod room;
 mod shut;

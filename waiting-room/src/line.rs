@@ -30,7 +30,7 @@ mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use answer::{Claimed, Given, Joined, Joiner, LaneSnapshot, Refused, Session, Snapshot};
+pub use answer::{Claimed, Given, Joined, Joiner, LaneSnapshot, Refused, Renewal, Session, Snapshot};
 pub use autopilot::Autopilot;
 pub(crate) use autopilot::{Decision, Health, Pilot};
 pub(crate) use decide::effect_of;

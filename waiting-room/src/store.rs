@@ -8,7 +8,9 @@ pub use self::{group::GroupedStore, memory::MemoryStore, redis::RedisStore};
 
 use crate::{
     Clock,
-    line::{Audit, Claimed, Generations, Invalid, Joined, Joiner, Move, Refused, RoomChange, RoomInitial, Snapshot},
+    line::{
+        Audit, Claimed, Generations, Invalid, Joined, Joiner, Move, Refused, Renewal, RoomChange, RoomInitial, Snapshot,
+    },
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -70,8 +72,15 @@ pub trait LineStore: Send + Sync {
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot>;
 
     /// Sessions that were used a moment ago (they go on if the room renews) and sessions that are over, by their ids;
-    /// at most [`BATCH_MAX`] of each. Unknown ones are ignored.
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot>;
+    /// at most [`BATCH_MAX`] of each; answers of the used ones in their order. One whose number was never used up, because
+    /// it went in before a loss or without the store, is inside from now on, and its number is used up: only ids of
+    /// verified tokens may be told.
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)>;
 
     /// Brings back a line that this store has lost, or holds an older state of: `highest` is the youngest snapshot a
     /// node has seen. Every node may call it, in any order; what is higher stays.

@@ -14,7 +14,7 @@ use super::room::{Room, Rooms};
 use super::shut::Shut;
 use super::wait::{self, Eta, Place};
 use crate::credential::{
-    Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
+    EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
 };
 use crate::line::{Joiner, LANES_MAX, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
 use crate::metrics;
@@ -148,20 +148,6 @@ impl Gate {
             Some(entry) if room.reports().is_over(entry.session(), repeats, now_ms) => Err(EntryRefused::Expired),
             Some(_) | None => Ok(admitted),
         }
-    }
-
-    /// A new token for a session that goes on, when less than half of the old one is left.
-    pub(super) fn renewed(&self, room: &Room, admitted: &Admitted) -> Grant {
-        let now_ms = self.now_ms();
-        let due = |entry: &&Arc<Checked>| {
-            let (left_ms, whole_ms) = (entry.until_ms() - now_ms, entry.until_ms() - entry.given_at_ms());
-            left_ms < whole_ms / 2 && !room.reports().has_ended(entry.session())
-        };
-        let entry = admitted.entry().filter(|_| room.snapshot().session_renewal).filter(due);
-        let Some(entry) = entry else { return Grant::default() };
-        room.reports().renew(entry.session());
-        let token = self.token(room.name(), entry.ticket(), entry.session(), room.session_ms());
-        Grant { ticket: None, entry: token.map(|token| Granted { token, expires_in_ms: room.session_ms() }) }
     }
 
     pub(super) fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {

@@ -223,7 +223,7 @@ impl Room {
         let parts = renew.len().max(end.len()).div_ceil(BATCH_MAX);
         for part in 0..parts {
             let (renew, end) = (nth_chunk(&renew, part), nth_chunk(&end, part));
-            let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |snapshot| snapshot);
+            let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |(_, snapshot)| snapshot);
             if matches!(told, Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_))) {
                 self.reports.tell_again(end);
                 renew.iter().for_each(|session| self.reports.renew(session));

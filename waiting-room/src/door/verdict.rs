@@ -102,10 +102,10 @@ impl Gate {
         };
         let refused = match entry_token(arrival.headers, room.name()) {
             Some(token) => match self.pass_by_token(token, room, repeats(arrival)) {
-                Ok(admitted) => {
-                    let grant = self.renewed(room, &admitted);
-                    return Verdict::Pass(admitted, Some(room), grant);
-                }
+                Ok(admitted) => match self.renewed(room, &admitted).await {
+                    Ok(grant) => return Verdict::Pass(admitted, Some(room), grant),
+                    Err(refused) => Some(refused),
+                },
                 Err(refused) => Some(refused),
             },
             None => None,

@@ -195,6 +195,17 @@ pub struct Session {
     pub expires_in_ms: i64,
 }
 
+/// What the line says of a session that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is inside, and counted.
+    GoesOn,
+    /// It ended before: nobody may use it any more.
+    Over,
+    /// It is none of this line: of another one, or of nobody's number. Nothing is known of its end.
+    Unknown,
+}
+
 /// Somebody who wants a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Joiner {

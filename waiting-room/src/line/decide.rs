@@ -305,18 +305,6 @@ impl Line {
         (self.session_ms != initial.session_ms).then_some(Effect::SessionMs(initial.session_ms))
     }
 
-    /// Sessions, by their ids, that were used and that are over. Only live ones count, and a used one only where
-    /// sessions go on.
-    pub(crate) fn decide_sessions(&self, renew: &[String], end: &[String]) -> Option<Effect> {
-        let live = |ids: &[String]| -> Vec<u64> {
-            let numbers: BTreeSet<u64> = ids.iter().filter_map(|id| Session::number_of(self.epoch, id)).collect();
-            numbers.into_iter().filter(|&number| self.live.ends_at(number).is_some()).collect()
-        };
-        let renewed = if self.session_renewal { live(renew) } else { Vec::new() };
-        let ended = live(end);
-        (!renewed.is_empty() || !ended.is_empty()).then_some(Effect::Sessions { renewed, ended })
-    }
-
     /// Gives the number up, unless it is used up already or was never given out.
     pub(crate) fn decide_leave(&self, number: u64) -> Option<Effect> {
         // Before a draw nobody has a position to give up.

@@ -58,8 +58,13 @@ pub(crate) enum Effect {
     SessionMs(i64),
     /// The settings say something else from now on.
     Settings { session_ms: i64, lanes: Vec<LaneInitial> },
-    /// These sessions last from now on anew, and these are over.
-    Sessions { renewed: Vec<u64>, ended: Vec<u64> },
+    /// These sessions last from now on anew, these are inside of which the line did not know, and these are over.
+    Sessions {
+        renewed: Vec<u64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        adopted: Vec<u64>,
+        ended: Vec<u64>,
+    },
     /// This number was given up.
     Left { number: u64 },
     /// These numbers went on with another device: each with its new generation.
@@ -122,10 +127,16 @@ impl Line {
                 self.session_ms = *session_ms;
                 lane::follow(&mut self.lanes, lanes);
             }
-            Effect::Sessions { renewed, ended } => {
+            Effect::Sessions { renewed, adopted, ended } => {
                 let ends_at_ms = self.clock.line_ms.saturating_add(self.session_ms);
-                renewed.iter().for_each(|&number| self.live.last(number, ends_at_ms));
-                ended.iter().for_each(|&number| self.live.end(number));
+                adopted.iter().for_each(|&number| self.is_inside_after_all(number));
+                renewed.iter().chain(adopted).for_each(|&number| self.live.last(number, ends_at_ms));
+                for &number in ended {
+                    if self.live.ends_at(number).is_none() {
+                        self.is_inside_after_all(number);
+                    }
+                    self.live.end(number);
+                }
             }
             Effect::Moved { places } => self.apply_moved(places),
             Effect::Left { number } => {
@@ -136,6 +147,15 @@ impl Line {
                 }
             }
         }
+    }
+
+    /// The line did not know of this session: its number is used up, and it is one of those whose number alone was known.
+    fn is_inside_after_all(&mut self, number: u64) {
+        if let Some((lane, n)) = self.lane_mut(number) {
+            lane.spent.insert(n);
+            lane.nobody_waits_for(n);
+        }
+        self.unknown.people = self.unknown.people.saturating_sub(1);
     }
 
     fn apply_joined(&mut self, joined: &[LaneJoined], nonce: u64) {

@@ -41,10 +41,8 @@ impl Line {
         let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
         self.schedule.opened |= was_open || highest.drawn() > 0;
         let missing = highest.active.saturating_sub(self.active());
-        if missing > 0 {
-            self.unknown.people += missing;
-            self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
-        }
+        self.unknown.people += missing;
+        self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
         self.moved.restore(highest.moves);
         self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
     }

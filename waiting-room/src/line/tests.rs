@@ -105,10 +105,11 @@ impl Model {
         self.0.snapshot()
     }
 
-    pub(crate) fn sessions(&mut self, now_ms: i64, renew: &[String], end: &[String]) -> Snapshot {
+    pub(crate) fn sessions(&mut self, now_ms: i64, renew: &[String], end: &[String]) -> (Vec<Renewal>, Snapshot) {
         self.settle(now_ms);
-        self.put(self.0.decide_sessions(renew, end));
-        self.0.snapshot()
+        let sessions = self.0.decide_sessions(renew, end);
+        self.put(sessions.effect);
+        (sessions.answers, self.0.snapshot())
     }
 
     pub(crate) fn seen(&mut self, now_ms: i64, positions: &[u64]) -> Snapshot {

@@ -8,7 +8,7 @@ use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, c
 use crate::{
     Clock,
     line::{
-        Audit, Claimed, Effect, Generations, Joined, Joiner, Line, Move, RoomChange, RoomInitial, Snapshot,
+        Audit, Claimed, Effect, Generations, Joined, Joiner, Line, Move, Renewal, RoomChange, RoomInitial, Snapshot,
         check_room_name, effect_of,
     },
 };
@@ -201,13 +201,18 @@ impl LineStore for MemoryStore {
         })
     }
 
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
         Box::pin(async move {
             check_batch("renew", renew.len())?;
             check_batch("end", end.len())?;
             self.with(room, |room| {
-                let effect = room.line.decide_sessions(renew, end);
-                room.commit(effect)
+                let sessions = room.line.decide_sessions(renew, end);
+                Ok((sessions.answers, room.commit(sessions.effect)?))
             })
         })
     }

@@ -9,7 +9,7 @@ mod script;
 mod server;
 
 use self::{
-    answer::{ChangesAnswer, ClaimAnswer, Learn, MovesAnswer, Seen, SnapshotAnswer},
+    answer::{ChangesAnswer, ClaimAnswer, Learn, MovesAnswer, Seen, SessionsAnswer, SnapshotAnswer},
     connection::Connection,
     joining::JoinAnswer,
     key::keys,
@@ -18,8 +18,8 @@ use self::{
 };
 use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
 use crate::line::{
-    Audit, Claimed, Generations, Joined, Joiner, LANES_MAX, Move, RoomChange, RoomInitial, Snapshot, check_room_name,
-    no_such_lane,
+    Audit, Claimed, Generations, Joined, Joiner, LANES_MAX, Move, Renewal, RoomChange, RoomInitial, Snapshot,
+    check_room_name, no_such_lane,
 };
 use redis::FromRedisValue;
 use serde::Serialize;
@@ -263,12 +263,12 @@ impl RedisStore {
         now_ms: i64,
         renew: &[String],
         end: &[String],
-    ) -> Result<Snapshot, StoreError> {
+    ) -> Result<(Vec<Renewal>, Snapshot), StoreError> {
         check_batch("renew", renew.len())?;
         check_batch("end", end.len())?;
         let arguments: Vec<_> = std::iter::once(text(renew.len())).chain(renew.iter().chain(end).map(text)).collect();
-        let answer: SnapshotAnswer = self.call(Operation::Sessions, room, now_ms, &arguments).await?;
-        Ok(answer.0.snapshot)
+        let answer: SessionsAnswer = self.call(Operation::Sessions, room, now_ms, &arguments).await?;
+        Ok(answer.of())
     }
 
     async fn moves_at(
@@ -327,7 +327,12 @@ impl LineStore for RedisStore {
         Box::pin(self.seen_at(room, SERVER_TIME, positions))
     }
 
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
         Box::pin(self.sessions_at(room, SERVER_TIME, renew, end))
     }
 

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::line::{Audit, Claimed, Generations, Joined, Joiner, Move, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Generations, Joined, Joiner, Move, Renewal, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
 use crate::{AccessFiles, Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
@@ -271,7 +271,7 @@ pub(super) struct Switch {
     pub(super) calls: AtomicUsize,
     /// Changes what the line is seen as.
     pub(super) as_if: Mutex<Option<fn(&mut Snapshot)>>,
-    /// The positions that were claimed or given up.
+    /// The positions that were claimed, given up or said to be inside.
     pub(super) positions: Mutex<Vec<u64>>,
     pub(super) seen: Mutex<Vec<Vec<u64>>>,
     pub(super) renewed: Mutex<Vec<String>>,
@@ -356,12 +356,19 @@ impl LineStore for Switch {
         self.shape(self.inner.seen(room, positions), |snapshot| snapshot)
     }
 
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
         if !self.down.load(Ordering::Relaxed) {
             self.renewed.lock().unwrap().extend_from_slice(renew);
+            let number = |id: &String| u64::from_str_radix(id.split_once('-')?.1, 16).ok();
+            self.positions.lock().unwrap().extend(renew.iter().filter_map(number));
             self.ended.lock().unwrap().extend_from_slice(end);
         }
-        self.shape(self.inner.sessions(room, renew, end), |snapshot| snapshot)
+        self.shape(self.inner.sessions(room, renew, end), |(_, snapshot)| snapshot)
     }
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {

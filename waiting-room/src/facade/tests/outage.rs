@@ -267,6 +267,48 @@ async fn a_room_that_goes_on_locally_lets_in_its_share_and_who_has_a_number_firs
     assert_eq!(enter(&world, &late).await, StatusCode::CONFLICT);
 }
 
+/// Of three places one is taken when the store goes: two nodes have one each, and one more for whoever is out again.
+#[tokio::test]
+async fn a_room_that_goes_on_locally_keeps_to_its_part_of_the_cap() {
+    let room = RoomSettings {
+        rate_per_minute: 6_000,
+        burst: 2,
+        max_active: 3,
+        on_store_loss: OnStoreLoss::Local,
+        local_nodes: 2,
+        ..RoomSettings::default()
+    };
+    let world = World::with(Settings { rooms: [("demo".to_owned(), room)].into(), ..settings() }).await;
+    let inside = world.entry().await;
+    go_away(&world).await;
+    pass_away_ms(&world, 6_000).await;
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(join(&world, "called").await);
+    }
+    let try_all = async || {
+        let mut entered = 0;
+        for _ in 0..3 {
+            for cookie in &waiting {
+                entered += usize::from(enter(&world, cookie).await == StatusCode::OK);
+            }
+            pass_away_ms(&world, 500).await;
+        }
+        entered
+    };
+    assert_eq!(try_all().await, 3, "one, whose answer may be lost twice");
+    let end = world.send(Method::POST, "/orders/1/the-end", &[("x-entry-token", &inside)], "").await;
+    assert_eq!(end.status, StatusCode::OK);
+    assert_eq!(try_all().await, 6, "and a second one");
+    let room = world.door.gate().rooms.get("demo").unwrap();
+    assert_eq!(room.let_in_without_store(), 2);
+    // The line counts them once it is back.
+    come_back(&world).await;
+    world.pass_ms(6_000).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_300)).await;
+    assert_eq!(room.tick().await.unwrap().active, 2);
+}
+
 #[tokio::test]
 async fn a_node_that_knows_less_shows_no_worse_place() {
     let world = World::with(Settings {
