@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Sandbox,
     /// Check the settings and say what is wrong, without starting anything
     Validate,
+    /// Store films, halls, sales and stock from a file (TOML or JSON); what is there stays as it is
+    Seed(SeedArgs),
     /// See and change rooms on a running front door
     Room(RoomArgs),
     /// Send visitors through the door and report what they met
@@ -58,6 +60,14 @@ pub(crate) enum Command {
         /// The shell to print it for
         shell: clap_complete::Shell,
     },
+}
+
+/// What to store.
+#[derive(Debug, Args)]
+pub(crate) struct SeedArgs {
+    /// The catalogue; deploy/catalogue.toml shows everything that can stand in it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// How many codes, and for which lane.

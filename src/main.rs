@@ -54,6 +54,7 @@ async fn run(command: Option<Command>, config: Config) -> Result<()> {
         Some(Command::Core) => serve::run(Role::Core, config).await,
         Some(Command::Sandbox) => serve::run(Role::Sandbox, config).await,
         Some(Command::Validate) => commands::validate::run(&config),
+        Some(Command::Seed(arguments)) => commands::seed::run(&arguments, config).await,
         Some(Command::Room(command)) => commands::room::run(command, &config).await,
         Some(Command::Simulate(arguments)) => commands::simulate::run(&arguments, &config).await,
         Some(Command::VerifyDraw(arguments)) => commands::verify_draw::run(&arguments, &config).await,

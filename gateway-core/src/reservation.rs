@@ -1,8 +1,11 @@
 //! Reservations: seats and stock kept for a customer, from the hold to the booking. Knows nothing of payments, which
 //! tell it what became of the money through [`step`].
 
+mod extend;
+mod extras;
 mod hold;
 mod order;
+mod seating;
 mod share;
 mod state;
 pub(crate) mod step;
@@ -11,8 +14,12 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hold::{HoldSeats, SeatsOutcome, hold_seats};
+pub(crate) use extend::{Extended, extend, extendable_ms};
+#[cfg(test)]
+pub(crate) use hold::{HoldSeats, hold_seats};
+pub(crate) use hold::{Pick, SeatsOutcome, Wanted, hold};
 pub(crate) use order::{HoldStock, StockOrders, StockOutcome, hold_stock};
+pub(crate) use seating::{Best, NoBlock};
 pub(crate) use state::State;
 pub(crate) use step::{Stepped, cancel, checkout};
 pub(crate) use sweep::sweep;
@@ -102,4 +109,9 @@ pub(crate) async fn find(db: &Db, id: ReservationId, owner: CustomerId) -> Resul
 /// A customer's reservations, newest first, at most `limit`.
 pub(crate) async fn list(db: &Db, owner: CustomerId, limit: i64) -> Result<Vec<Reservation>, DbError> {
     store::read_of(db, owner, limit).await
+}
+
+/// Seats to offer in place of these: as many, of the same kind, next to each other; the nearest first.
+pub(crate) async fn near(db: &Db, screening: &str, seats: &[String]) -> Result<Vec<Vec<String>>, DbError> {
+    Ok(store::hall(db, screening).await?.near(seats))
 }

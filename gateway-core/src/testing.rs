@@ -107,7 +107,12 @@ impl World {
 
     /// A sale: screening `s` with seats A1–A10 and B1–B10, ten of product `p`, five coupons of `c`.
     pub(crate) async fn sale(&self, hold_ms: i64, pay_ms: i64) {
-        catalogue::seed(&self.db, &small(hold_ms, pay_ms)).await.expect("a catalogue");
+        self.sale_of(&small(hold_ms, pay_ms)).await;
+    }
+
+    /// Any sale.
+    pub(crate) async fn sale_of(&self, catalogue: &Catalogue) {
+        catalogue::seed(&self.db, catalogue).await.expect("a catalogue");
     }
 
     pub(crate) async fn customer(&self) -> CustomerId {
@@ -198,8 +203,10 @@ pub(crate) fn small(hold_ms: i64, pay_ms: i64) -> Catalogue {
                 price: 500,
                 per_order_max: 4,
                 stock: 10,
+                per_customer_max: None,
             }],
             campaigns: vec![Campaign { id: text("c"), coupons: 5 }],
+            ..SaleEntry::default()
         }],
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn screening(screening: &Screening) -> page::films::Screening {
         price_from: price(screening.price_from, screening.sale.currency),
         seats_total: screening.left.total(),
         seats_free: screening.left.free,
-        state: sale_state(screening.left.state()),
+        state: sale_state(screening.state()),
     }
 }
 
@@ -46,6 +46,8 @@ fn sale_state(state: SaleState) -> PageState {
         SaleState::OnSale => PageState::OnSale,
         SaleState::AllHeld => PageState::AllHeld,
         SaleState::SoldOut => PageState::SoldOut,
+        SaleState::NotStarted { starts_at } => PageState::NotStarted(Moment { at_ms: starts_at }),
+        SaleState::Ended => PageState::Ended,
     }
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn product(product: &Product) -> page::sale::Product {
         held: product.left.held,
         capacity: product.capacity,
         per_order_max: product.per_order_max,
-        state: sale_state(product.left.state()),
+        state: sale_state(product.state()),
     }
 }
 
@@ -129,6 +131,11 @@ pub(crate) fn seats_path(screening: &str, picked: &[String]) -> String {
     }
     let picked: Vec<String> = picked.iter().map(|seat| people::escaped(seat)).collect();
     format!("{path}?pick={}", picked.join(","))
+}
+
+/// The way to the map with these seats chosen.
+pub(crate) fn offer(screening: &str, seats: &[String]) -> page::Link {
+    page::Link { path: seats_path(screening, seats), label: seats.join(", ") }
 }
 
 /// The state of an order as the page shows it. A hold that is no order yet is none.

@@ -15,7 +15,8 @@ use super::problem::{Code, Problem};
 use super::replay::{Effect, key_reused};
 use super::visitor::{Customer, Form};
 use super::{App, fill, orders, people, view};
-use crate::catalogue;
+use crate::base::rfc3339;
+use crate::catalogue::{self, Opening};
 use crate::reservation::{self, HoldStock, StockOutcome};
 
 pub(super) fn routes() -> Router<App> {
@@ -65,9 +66,16 @@ async fn product(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+pub(super) struct Line {
     product_id: String,
     quantity: i64,
+}
+
+impl Line {
+    /// Product and quantity.
+    pub(super) fn into_pair(self) -> (String, i64) {
+        (self.product_id, self.quantity)
+    }
 }
 
 impl FromForm for Line {
@@ -138,11 +146,13 @@ async fn take(
         | StockOutcome::TooMany { .. }
         | StockOutcome::TooManyLines
         | StockOutcome::MixedSales
+        | StockOutcome::Closed(_)
+        | StockOutcome::OverLimit { .. }
         | StockOutcome::KeyReused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
     }
 }
 
-fn problem(refused: StockOutcome) -> Problem {
+pub(super) fn problem(refused: StockOutcome) -> Problem {
     match refused {
         StockOutcome::SoldOut { product, available } => Problem::new(Code::SoldOut)
             .detail(match available {
@@ -167,9 +177,32 @@ fn problem(refused: StockOutcome) -> Problem {
             Problem::new(Code::TooMany).detail(format!("One order may have {lines_max} products."))
         }
         StockOutcome::MixedSales => Problem::new(Code::MixedSales),
+        StockOutcome::Closed(opening) => closed(opening),
+        StockOutcome::OverLimit { product, had, per_customer_max } => {
+            over_limit(had, per_customer_max).with("product_id", product)
+        }
         StockOutcome::KeyReused => key_reused(),
         StockOutcome::Ordered(_) | StockOutcome::Repeated(_) => Problem::new(Code::Internal),
     }
+}
+
+/// The problem of a sale that does not sell now.
+pub(super) fn closed(opening: Opening) -> Problem {
+    match opening {
+        Opening::NotStarted { starts_at } => Problem::new(Code::SaleNotStarted)
+            .detail(format!("The sale begins at {}.", rfc3339(starts_at)))
+            .with("starts_at", rfc3339(starts_at)),
+        Opening::Ended { ends_at } => Problem::new(Code::SaleEnded)
+            .detail(format!("The sale ended at {}.", rfc3339(ends_at)))
+            .with("ended_at", rfc3339(ends_at)),
+        Opening::Open => Problem::new(Code::Internal),
+    }
+}
+
+/// The problem of who has, or would have, more than one customer may.
+pub(super) fn over_limit(had: i64, per_customer_max: i64) -> Problem {
+    let detail = format!("One customer may have {per_customer_max}, and you have {had}.");
+    Problem::new(Code::CustomerLimit).detail(detail).with("had", had).with("per_customer_max", per_customer_max)
 }
 
 /// When looking again is worth it: baskets are given back all the time.

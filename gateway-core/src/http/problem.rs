@@ -54,10 +54,17 @@ codes! {
     NotFound "not_found" NOT_FOUND Never "Not found";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED Never "This method is not possible here";
     SeatsTaken "seats_taken" CONFLICT AfterChange "These seats have just gone";
+    SeatsLeftAlone "seats_left_alone" CONFLICT AfterChange "A single seat would be left alone";
+    NotTogether "not_together" CONFLICT AfterChange "Not so many next to each other";
+    ExtendedAlready "extended_already" CONFLICT Never "The hold was extended before";
+    NotExtendable "not_extendable" CONFLICT Never "Holds are not extended here";
     HoldExpired "hold_expired" CONFLICT AfterChange "The hold is over";
     NotPossibleNow "not_possible_now" CONFLICT AfterChange "Not possible any more";
     SoldOut "sold_out" CONFLICT Never "Sold out";
     AllHeld "all_held" CONFLICT Safe "All that is left is in other baskets";
+    SaleNotStarted "sale_not_started" CONFLICT Safe "The sale has not begun";
+    SaleEnded "sale_ended" CONFLICT Never "The sale is over";
+    CustomerLimit "customer_limit" CONFLICT AfterChange "More than one customer may have";
     AlreadyIssued "already_issued" CONFLICT Never "You have this coupon already";
     CouponsGone "coupons_gone" CONFLICT Never "All coupons are given away";
     EmailTaken "email_taken" CONFLICT AfterChange "This address has an account already";

@@ -3,6 +3,7 @@
 mod browsers;
 mod contract;
 mod keys;
+mod sales;
 mod wrong;
 
 use axum::Router;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::base::{Currency, rfc3339};
-use crate::catalogue::{Film, Product, Screening, Seat};
+use crate::catalogue::{Film, Opening, Product, Screening, Seat};
 use crate::payment::OfOrder;
 use crate::reservation::{Line, Reservation, State};
 
@@ -23,7 +23,7 @@ pub(crate) fn film(film: &Film) -> Value {
 }
 
 pub(crate) fn screening(screening: &Screening) -> Value {
-    json!({
+    let mut view = json!({
         "id": screening.id,
         "film_id": screening.film_id,
         "hall": screening.hall,
@@ -32,8 +32,19 @@ pub(crate) fn screening(screening: &Screening) -> Value {
         "seats_total": screening.left.total(),
         "seats_free": screening.left.free,
         "seats_held": screening.left.held,
-        "state": screening.left.state().as_str(),
-    })
+        "state": screening.state().as_str(),
+    });
+    say_opening(&mut view, screening.opening);
+    view
+}
+
+/// When a sale begins that has not begun, and when one ended that is over.
+fn say_opening(view: &mut Value, opening: Opening) {
+    match opening {
+        Opening::Open => {}
+        Opening::NotStarted { starts_at } => view["sale_starts_at"] = json!(rfc3339(starts_at)),
+        Opening::Ended { ends_at } => view["sale_ended_at"] = json!(rfc3339(ends_at)),
+    }
 }
 
 pub(crate) fn seat(seat: &Seat, currency: Currency) -> Value {
@@ -51,7 +62,7 @@ pub(crate) fn seat(seat: &Seat, currency: Currency) -> Value {
 }
 
 pub(crate) fn product(product: &Product) -> Value {
-    json!({
+    let mut view = json!({
         "id": product.id,
         "title": product.title,
         "price": product.price,
@@ -60,8 +71,10 @@ pub(crate) fn product(product: &Product) -> Value {
         "sold": product.left.sold,
         "capacity": product.capacity,
         "per_order_max": product.per_order_max,
-        "state": product.left.state().as_str(),
-    })
+        "state": product.state().as_str(),
+    });
+    say_opening(&mut view, product.opening);
+    view
 }
 
 pub(crate) fn hold(hold: &Reservation, now_ms: i64) -> Value {
@@ -73,6 +86,11 @@ pub(crate) fn hold(hold: &Reservation, now_ms: i64) -> Value {
         "total": hold.total,
         "expires_in_ms": hold.expires_in_ms(now_ms),
     });
+    let product = |line: &Line| Some(json!({ "product_id": line.product.as_ref()?, "quantity": line.quantity }));
+    let products: Vec<Value> = hold.lines.iter().filter_map(product).collect();
+    if !products.is_empty() {
+        view["products"] = json!(products);
+    }
     if hold.pay_until.is_some() {
         view["order_id"] = json!(hold.id.to_string());
     }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::hold::total_of;
-use super::share::{Share, Wish, share};
+use super::share::{Quota, Share, Wish, share};
 use super::store::{self, ProductRow, Stock, StockMove};
 use super::{LINES_MAX, Line, Reservation, State, step};
 use crate::base::{CustomerId, Money, ReservationId};
+use crate::catalogue::Opening;
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{Load, Unserved, Work, Writers};
 use crate::metrics::{self, Goods, Hold};
@@ -57,6 +58,14 @@ pub(crate) enum StockOutcome {
     TooManyLines,
     /// One order belongs to one sale.
     MixedSales,
+    /// The sale does not sell now.
+    Closed(Opening),
+    /// The customer has so many of it, and would have more than one may.
+    OverLimit {
+        product: String,
+        had: i64,
+        per_customer_max: i64,
+    },
     /// The id belongs to something else.
     KeyReused,
 }
@@ -113,7 +122,7 @@ pub(crate) async fn hold_stock(orders: &StockOrders, ask: &HoldStock) -> Result<
 
 /// Each product once, in the order in which they are locked.
 #[expect(clippy::result_large_err, reason = "one for each call, handed through")]
-fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
+pub(super) fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
     let mut sums: BTreeMap<&String, i64> = BTreeMap::new();
     for (product, quantity) in lines {
         let sum = sums.entry(product).or_default();
@@ -140,6 +149,8 @@ fn count(outcome: &Result<StockOutcome, Unserved>) {
             | StockOutcome::TooMany { .. }
             | StockOutcome::TooManyLines
             | StockOutcome::MixedSales
+            | StockOutcome::Closed(_)
+            | StockOutcome::OverLimit { .. }
             | StockOutcome::KeyReused,
         ) => Hold::Refused,
         Err(Unserved::Full { .. }) => Hold::Busy,
@@ -182,6 +193,7 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     names.sort_unstable();
     names.dedup();
     let products = store::products(tx, &names).await?;
+    let mut quota = quota(tx, asks, &products).await?;
     let before = store::lock_stocks(tx, &names).await?;
     let stored = store::stored(tx, asks.iter().map(|ask| ask.id)).await?;
 
@@ -205,7 +217,7 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     let wishes: Vec<Wish<'_>> =
         new.iter().map(|(_, ask)| Wish { id: ask.id, customer: ask.customer, lines: &ask.lines }).collect();
     let mut left = before.clone();
-    let shares = share(&mut left, &wishes);
+    let shares = share(&mut left, &mut quota, &wishes);
     if clear && let Some(lapsed) = lapsed_for(tx, &shares).await? {
         return Ok(tx.undo(Done::Lapsed(lapsed)));
     }
@@ -217,12 +229,32 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     outcomes.collect::<Result<_, _>>().map(Done::Outcomes)
 }
 
-fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {
+/// What may be had of limited products, and is had. Who wants of one is locked until the end: before the stock, as
+/// whoever holds seats does.
+pub(super) async fn quota(
+    tx: &mut Tx,
+    asks: &[HoldStock],
+    products: &BTreeMap<String, ProductRow>,
+) -> Result<Quota, DbError> {
+    let limited = products.iter().filter_map(|(id, product)| Some((id.clone(), product.per_customer_max?)));
+    let most: BTreeMap<String, i64> = limited.collect();
+    let wants = |ask: &&HoldStock| ask.lines.iter().any(|(product, _)| most.contains_key(product));
+    let mut customers: Vec<CustomerId> = asks.iter().filter(wants).map(|ask| ask.customer).collect();
+    if customers.is_empty() {
+        return Ok(Quota::default());
+    }
+    customers.sort_unstable();
+    customers.dedup();
+    store::lock_customers(tx, &customers).await?;
+    Ok(Quota { most, had: store::had(tx, &customers).await? })
+}
+
+pub(super) fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {
     reservation.lines.iter().filter_map(|line| Some((line.product.clone()?, line.quantity))).collect()
 }
 
 /// The order as it would stand, or why it cannot be whatever is left.
-fn reservation(
+pub(super) fn reservation(
     ask: &HoldStock,
     products: &BTreeMap<String, ProductRow>,
     now_ms: i64,
@@ -231,6 +263,9 @@ fn reservation(
     let mut first: Option<&ProductRow> = None;
     for (id, quantity) in &ask.lines {
         let Some(product) = products.get(id) else { return Ok(Err(StockOutcome::NoSuchProduct(id.clone()))) };
+        if product.opening != Opening::Open {
+            return Ok(Err(StockOutcome::Closed(product.opening)));
+        }
         if *quantity > product.per_order_max {
             let (product, per_order_max) = (id.clone(), product.per_order_max);
             return Ok(Err(StockOutcome::TooMany { product, per_order_max }));
@@ -263,7 +298,7 @@ fn reservation(
 }
 
 /// What keeps something of a product that somebody found short, beyond its deadline. `None` when nothing does.
-async fn lapsed_for(tx: &mut Tx, shares: &[Share]) -> Result<Option<Vec<ReservationId>>, DbError> {
+pub(super) async fn lapsed_for(tx: &mut Tx, shares: &[Share]) -> Result<Option<Vec<ReservationId>>, DbError> {
     let mut short: Vec<&str> = Vec::new();
     for share in shares {
         if let Share::Short { product, left } = share
@@ -309,13 +344,20 @@ async fn store_granted(
     Ok(())
 }
 
-fn outcome(new: &[(Reservation, &HoldStock)], shares: &[Share], place: usize) -> Result<StockOutcome, DbError> {
+pub(super) fn outcome(
+    new: &[(Reservation, &HoldStock)],
+    shares: &[Share],
+    place: usize,
+) -> Result<StockOutcome, DbError> {
     let one = |place: usize| new.get(place).map(|(reservation, _)| reservation.clone());
     let lost = DbError::Shape("a share for each wish");
     Ok(match shares.get(place) {
         Some(Share::Granted) => StockOutcome::Ordered(one(place).ok_or(lost)?),
         Some(Share::Repeat { of }) => StockOutcome::Repeated(one(*of).ok_or(lost)?),
         Some(Share::KeyReused) => StockOutcome::KeyReused,
+        Some(Share::OverLimit { product, had, most }) => {
+            StockOutcome::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
+        }
         Some(Share::Short { product, left: Stock { available, held: 0, .. } }) => {
             StockOutcome::SoldOut { product: product.clone(), available: *available }
         }

@@ -2,16 +2,18 @@
 
 mod goods;
 mod many;
+mod map;
 
 use super::{Line, Reservation, State};
 use crate::base::{CustomerId, Money, ReservationId};
 use crate::db::{Db, DbError, Row, Sql, Tx, Value, params};
 
 pub(super) use goods::{
-    ProductRow, SeatRow, Stock, StockMove, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock, mark_seats,
-    move_stock, record_movement, windows,
+    ProductRow, SeatRow, Stock, StockMove, Windows, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock,
+    mark_seats, move_stock, record_movement, seats_had, windows,
 };
-pub(super) use many::{insert_all, lock_all, lock_stocks, products, record_holds, stored};
+pub(super) use many::{had, insert_all, lock_all, lock_customers, lock_stocks, products, record_holds, stored};
+pub(super) use map::{hall, hall_in};
 
 const SELECT: &str = "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
@@ -59,6 +61,20 @@ const MOVE: &str = "\
      where id = ?
        and state = ?
        and version = ?";
+
+const EXTENSION: &str = "\
+    select a.extend_ms, r.extended
+      from reservation r
+      join sale a on a.id = r.sale_id
+     where r.id = ?";
+
+const EXTEND: &str = "\
+    update reservation
+       set due_at = ?, extended = 1, version = version + 1, updated_at = ?
+     where id = ?
+       and state = 'held'
+       and extended = 0
+       and due_at > ?";
 
 const DUE: &str = "\
     select id
@@ -163,6 +179,29 @@ pub(super) async fn save(tx: &mut Tx, from: State, to: &Reservation) -> Result<b
     let values =
         params![to.state.as_str(), to.due_at, to.pay_until, reason, code, now, to.id, from.as_str(), to.version,];
     Ok(tx.execute(MOVE, values).await? == 1)
+}
+
+/// What the sale adds to a hold, and whether it has been added.
+pub(super) async fn extension(tx: &mut Tx, id: ReservationId) -> Result<(i64, bool), DbError> {
+    extension_from(tx.row(EXTENSION, params![id]).await?)
+}
+
+/// The same, for showing.
+pub(super) async fn extension_of(db: &Db, id: ReservationId) -> Result<(i64, bool), DbError> {
+    extension_from(db.row(EXTENSION, params![id]).await?)
+}
+
+fn extension_from(row: Option<Row>) -> Result<(i64, bool), DbError> {
+    match row {
+        Some(mut row) => Ok((row.int()?, row.int()? != 0)),
+        None => Ok((0, false)),
+    }
+}
+
+/// Whether it was a hold that lasts and had not been extended.
+pub(super) async fn extend(tx: &mut Tx, id: ReservationId, due_at: i64) -> Result<bool, DbError> {
+    let now = tx.now_ms();
+    Ok(tx.execute(EXTEND, params![due_at, now, id, now]).await? == 1)
 }
 
 pub(super) async fn due(db: &Db, now_ms: i64, limit: i64) -> Result<Vec<ReservationId>, DbError> {

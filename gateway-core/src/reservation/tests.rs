@@ -1,6 +1,7 @@
 //! Stories about seats and stock, on every database.
 
 mod orders;
+mod sales;
 
 use std::time::Duration;
 

@@ -49,6 +49,8 @@ pub(crate) struct HoldPage {
     pub(crate) hold_ms: i64,
     /// How long checkout then lasts, in milliseconds.
     pub(crate) pay_ms: i64,
+    /// By how much the hold can still be extended, in milliseconds; 0 is not at all.
+    pub(crate) extendable_ms: i64,
     /// Fresh for each rendering; makes a double click one order.
     pub(crate) idempotency_key: String,
 }

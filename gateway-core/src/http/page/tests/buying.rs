@@ -59,6 +59,7 @@ fn a_hold_renders() {
             expires_in_ms: left_ms,
             hold_ms: 120_000,
             pay_ms: 420_000,
+            extendable_ms: 60_000,
             idempotency_key: "k".to_owned(),
         };
         let html = keep(&format!("shop/hold-{name}.html"), &page);
