@@ -79,7 +79,12 @@ impl Catalogue {
                 per_order_max: 4,
                 stock: 100,
             }],
-            campaigns: vec![Campaign { id: String::from("demo"), coupons: 1000 }],
+            campaigns: vec![Campaign {
+                id: String::from("demo"),
+                coupons: 1000,
+                amount_off: 500,
+                ..Campaign::default()
+            }],
         };
         Self { films, halls: halls.into(), sales: vec![sale] }
     }

@@ -125,14 +125,30 @@ pub struct Product {
     pub stock: i64,
 }
 
-/// A campaign that gives each customer one coupon, while there are some.
-#[derive(Clone, Debug, Deserialize)]
+/// A campaign that gives each customer one coupon, while there are some. A coupon takes something off one order of the
+/// campaign's sale.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Campaign {
     /// Slug.
     pub id: String,
     /// How many there are.
     pub coupons: i64,
+    /// When coupons can be had and used, epoch milliseconds; without it, at once.
+    #[serde(default)]
+    pub starts_at: Option<i64>,
+    /// When that is over, epoch milliseconds; without it, never.
+    #[serde(default)]
+    pub ends_at: Option<i64>,
+    /// What a coupon takes off, in minor units of the sale's currency.
+    #[serde(default)]
+    pub amount_off: i64,
+    /// Or the part that it takes off, in basis points (10000 is all of it), rounded down to whole minor units.
+    #[serde(default)]
+    pub percent_off_bp: i64,
+    /// What an order must come to without it, in minor units.
+    #[serde(default)]
+    pub minimum_amount: i64,
 }
 
 /// What a seeding added; nothing, when all of it was there.
@@ -254,7 +270,23 @@ fn check_sale(catalogue: &Catalogue, sale: &Sale) -> Result<(), String> {
             return Err(format!("product {}: price, per_order_max and stock must be positive", product.id));
         }
     }
-    sale.campaigns.iter().try_for_each(|campaign| check_slug(&campaign.id))
+    sale.campaigns.iter().try_for_each(check_campaign)
+}
+
+fn check_campaign(campaign: &Campaign) -> Result<(), String> {
+    check_slug(&campaign.id)?;
+    let id = &campaign.id;
+    let whole = campaign.coupons >= 0 && campaign.amount_off >= 0 && campaign.minimum_amount >= 0;
+    if !whole || !(0..=10_000).contains(&campaign.percent_off_bp) {
+        return Err(format!("campaign {id}: no number may be negative, and percent_off_bp is 10000 at most"));
+    }
+    if campaign.amount_off > 0 && campaign.percent_off_bp > 0 {
+        return Err(format!("campaign {id}: amount_off or percent_off_bp, not both"));
+    }
+    match (campaign.starts_at, campaign.ends_at) {
+        (Some(start), Some(end)) if start >= end => Err(format!("campaign {id}: ends_at must be after starts_at")),
+        _ => Ok(()),
+    }
 }
 
 fn check_slug(slug: &str) -> Result<(), String> {

@@ -102,7 +102,9 @@ const INSERT_PRODUCT: &str =
 
 const INSERT_STOCK: &str = "insert into stock (product_id, capacity, available, held, sold) values (?, ?, ?, 0, 0)";
 
-const INSERT_CAMPAIGN: &str = "insert into campaign (id, sale_id, total, remaining) values (?, ?, ?, ?)";
+const INSERT_CAMPAIGN: &str = "\
+    insert into campaign (id, sale_id, total, remaining, starts_at, ends_at, amount_off, percent_off_bp, minimum_amount)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 pub(super) async fn films(db: &Db) -> Result<Vec<Film>, DbError> {
     db.rows(FILMS, params![]).await?.into_iter().map(film_from).collect()
@@ -282,5 +284,17 @@ pub(super) async fn add_product(tx: &mut Tx, sale: &str, place: i64, product: &s
 }
 
 pub(super) async fn add_campaign(tx: &mut Tx, sale: &str, campaign: &seed::Campaign) -> Result<bool, DbError> {
-    added(tx, INSERT_CAMPAIGN, params![campaign.id.as_str(), sale, campaign.coupons, campaign.coupons]).await
+    let seed::Campaign { id, coupons, starts_at, ends_at, amount_off, percent_off_bp, minimum_amount } = campaign;
+    let values = params![
+        id.as_str(),
+        sale,
+        *coupons,
+        *coupons,
+        *starts_at,
+        *ends_at,
+        *amount_off,
+        *percent_off_bp,
+        *minimum_amount,
+    ];
+    added(tx, INSERT_CAMPAIGN, values).await
 }

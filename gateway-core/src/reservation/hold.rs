@@ -93,6 +93,8 @@ async fn claim(tx: &mut Tx, ask: &HoldSeats, seats: &[String]) -> Result<SeatsOu
         pay_until: None,
         pay_ms: windows.pay_ms,
         total: Money { amount: total_of(&lines)?, currency: windows.currency },
+        coupon: None,
+        discount: 0,
         reason: None,
         ticket_code: None,
         version: 1,
