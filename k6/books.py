@@ -31,7 +31,7 @@ CORE = {
                       where r.screening_id = s.screening_id and l.seat_no = s.seat_no and r.state = 'booked')""",
     "C2 money: a booked order has one completed transaction of its amount": """
         select r.id from reservation r
-         where r.state = 'booked'
+         where r.state = 'booked' and r.amount > 0
            and 1 <> (select count(*) from transactions t
                       where t.reservation_id = r.id and t.state = 'completed'
                         and t.amount = r.amount and t.currency = r.currency)""",
@@ -41,9 +41,26 @@ CORE = {
         select id from reservation
          where state in ('held', 'checkout') and due_at is not null
            and due_at + 1000 < cast(unixepoch('subsec') * 1000 as integer)""",
+    "C2 money: nobody pays for an order that costs nothing": """
+        select t.id from transactions t join reservation r on r.id = t.reservation_id where r.amount = 0""",
     "C6 coupons: issued + remaining = total": """
         select c.id from campaign c
          where c.remaining <> c.total - (select count(*) from coupon k where k.campaign_id = c.id)""",
+    "C6 coupons: one for a customer": """
+        select campaign_id, customer_id from coupon group by campaign_id, customer_id having count(*) > 1""",
+    "C6 coupons: a live order with a coupon has it, and it alone": """
+        select r.id from reservation r
+         where r.coupon_code is not null and r.state in ('checkout', 'paying', 'closing', 'review', 'booked')
+           and 1 <> (select count(*) from coupon_use u where u.code = r.coupon_code and u.reservation_id = r.id)""",
+    "C6 coupons: a coupon in use has a live order of its customer": """
+        select u.code from coupon_use u join coupon k on k.code = u.code
+         where not exists (select 1 from reservation r
+                            where r.id = u.reservation_id and r.coupon_code = u.code and r.customer_id = k.customer_id
+                              and r.state in ('checkout', 'paying', 'closing', 'review', 'booked'))""",
+    "C6 coupons: what they took off is what the lines come to above the price": """
+        select r.id from reservation r
+         where r.amount + r.discount <> (select sum(l.quantity * l.price) from reservation_line l
+                                          where l.reservation_id = r.id)""",
 }
 BOOKED = """
     select coalesce(sum(t.amount), 0) from transactions t join reservation r on r.id = t.reservation_id

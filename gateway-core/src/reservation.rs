@@ -4,6 +4,7 @@
 mod extend;
 mod extras;
 mod hold;
+mod limit;
 mod order;
 mod seating;
 mod share;
@@ -43,7 +44,12 @@ pub(crate) struct Reservation {
     /// Set at checkout.
     pub(crate) pay_until: Option<i64>,
     pub(crate) pay_ms: i64,
+    /// What is to pay: the lines together without the discount.
     pub(crate) total: Money,
+    /// The code of the coupon that it was ordered with; a released order has given it back.
+    pub(crate) coupon: Option<String>,
+    /// Minor units that the coupon took off.
+    pub(crate) discount: i64,
     pub(crate) reason: Option<String>,
     pub(crate) ticket_code: Option<String>,
     pub(crate) version: i64,
@@ -88,6 +94,11 @@ impl Reservation {
             (State::Checkout | State::Paying, Some(until)) => until.saturating_sub(now_ms).max(0),
             _ => 0,
         }
+    }
+
+    /// The lines together.
+    pub(crate) fn subtotal(&self) -> Money {
+        Money { amount: self.total.amount.saturating_add(self.discount), currency: self.total.currency }
     }
 
     /// The seats, in the order of the lines.

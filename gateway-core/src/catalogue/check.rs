@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::seed::{Catalogue, Film, Hall, Product, Sale, Screening};
+use super::seed::{Campaign, Catalogue, Film, Hall, Product, Sale, Screening};
 use crate::base::Currency;
 
 /// The most characters of a slug and of a name on a door; the columns hold no more.
@@ -144,8 +144,20 @@ impl<'a> Look<'a> {
         }
         for (n, campaign) in sale.campaigns.iter().enumerate() {
             let at = format!("{at}.campaigns[{n}]");
-            self.slug(&at, "campaign", &campaign.id);
-            self.number(&at, "coupons", campaign.coupons, 0, NUMBER_MAX);
+            self.campaign(&at, campaign);
+        }
+    }
+
+    fn campaign(&mut self, at: &str, campaign: &'a Campaign) {
+        self.slug(at, "campaign", &campaign.id);
+        self.number(at, "coupons", campaign.coupons, 0, NUMBER_MAX);
+        self.number(at, "amount_off", campaign.amount_off, 0, NUMBER_MAX);
+        self.number(at, "percent_off_bp", campaign.percent_off_bp, 0, 10_000);
+        self.number(at, "minimum_amount", campaign.minimum_amount, 0, NUMBER_MAX);
+        let one = campaign.amount_off == 0 || campaign.percent_off_bp == 0;
+        self.need(one, at, "percent_off_bp", "a campaign has amount_off or percent_off_bp, not both");
+        if let (Some(starts), Some(ends)) = (campaign.starts_at, campaign.ends_at) {
+            self.need(starts < ends, at, "ends_at", "a campaign ends after it has started");
         }
     }
 

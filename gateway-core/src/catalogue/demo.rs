@@ -83,7 +83,12 @@ impl Catalogue {
                 stock: 100,
                 per_customer_max: None,
             }],
-            campaigns: vec![Campaign { id: String::from("demo"), coupons: 1000 }],
+            campaigns: vec![Campaign {
+                id: String::from("demo"),
+                coupons: 1000,
+                amount_off: 500,
+                ..Campaign::default()
+            }],
             extend_ms: EXTEND_MS,
             cancel_until: Some(night),
             ..Sale::default()

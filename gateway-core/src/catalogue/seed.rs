@@ -143,14 +143,30 @@ pub struct Product {
     pub stock: i64,
 }
 
-/// A campaign that gives each customer one coupon, while there are some.
-#[derive(Clone, Debug, Deserialize)]
+/// A campaign that gives each customer one coupon, while there are some. A coupon takes something off one order of the
+/// campaign's sale.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Campaign {
     /// Slug.
     pub id: String,
     /// How many there are.
     pub coupons: i64,
+    /// When coupons can be had and used, epoch milliseconds; without it, at once.
+    #[serde(default)]
+    pub starts_at: Option<i64>,
+    /// When that is over, epoch milliseconds; without it, never.
+    #[serde(default)]
+    pub ends_at: Option<i64>,
+    /// What a coupon takes off, in minor units of the sale's currency.
+    #[serde(default)]
+    pub amount_off: i64,
+    /// Or the part that it takes off, in basis points (10000 is all of it), rounded down to whole minor units.
+    #[serde(default)]
+    pub percent_off_bp: i64,
+    /// What an order must come to without it, in minor units.
+    #[serde(default)]
+    pub minimum_amount: i64,
 }
 
 /// What a seeding added; nothing, when all of it was there.

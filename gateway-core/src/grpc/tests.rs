@@ -50,7 +50,7 @@ async fn the_numbers_come_at_once_and_with_every_change() {
     assert_eq!(next(&mut first).await, (30, 0, 0));
     let customer = world.customer().await;
     let id = crate::base::ReservationId::derived(rand::random());
-    let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 4)] };
+    let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 4)], coupon: None };
     reservation::hold_stock(&core.shared.stock, &ask).await.expect("an outcome");
     assert_eq!(next(&mut first).await, (26, 4, 0));
     let mut second = watch(&url).await.expect("a stream");

@@ -1,7 +1,7 @@
 //! Fills the pages' structs from what the domain knows. No words of its own beyond labels.
 
 use super::page::films::SaleState as PageState;
-use super::page::orders::{Booking, Line, Occasion, OrderState, Showing};
+use super::page::orders::{Booking, Discount, Line, Occasion, OrderState, Showing};
 use super::page::seats::SeatState as PageSeatState;
 use super::page::{self, Moment, Price};
 use super::{App, people};
@@ -96,6 +96,13 @@ pub(crate) fn lines(reservation: &Reservation) -> Vec<Line> {
         }
     };
     reservation.lines.iter().map(line).collect()
+}
+
+/// What its coupon took off, if it has one.
+pub(crate) fn discount(reservation: &Reservation) -> Option<Discount> {
+    let off = price(reservation.discount.saturating_neg(), reservation.total.currency);
+    let code = reservation.coupon.clone()?;
+    Some(Discount { code, subtotal: total(reservation.subtotal()), off })
 }
 
 /// What a reservation is for: its screening, or its first product.

@@ -101,6 +101,7 @@ async fn page(app: &App, headers: &HeaderMap, order: &Reservation) -> Result<Res
         state,
         occasion: fill::occasion(app, order).await?,
         lines: fill::lines(order),
+        discount: fill::discount(order),
         total: fill::total(order.total),
         pay_within_ms: order.pay_within_ms(now_ms),
         pay_ms: order.pay_ms,

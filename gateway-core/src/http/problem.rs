@@ -66,6 +66,9 @@ codes! {
     SaleEnded "sale_ended" CONFLICT Never "The sale is over";
     CustomerLimit "customer_limit" CONFLICT AfterChange "More than one customer may have";
     AlreadyIssued "already_issued" CONFLICT Never "You have this coupon already";
+    CampaignNotStarted "campaign_not_started" CONFLICT Safe "The campaign has not begun";
+    CampaignEnded "campaign_ended" CONFLICT Never "The campaign is over";
+    CouponUsed "coupon_used" CONFLICT AfterChange "The coupon is in use";
     CouponsGone "coupons_gone" CONFLICT Never "All coupons are given away";
     EmailTaken "email_taken" CONFLICT AfterChange "This address has an account already";
     RequestInProgress "request_in_progress" CONFLICT Safe "The same request is still running";
@@ -79,6 +82,8 @@ codes! {
     NoLines "no_lines" UNPROCESSABLE_ENTITY AfterChange "Nothing was chosen";
     TooMany "too_many" UNPROCESSABLE_ENTITY AfterChange "Too many for one order";
     MixedSales "mixed_sales" UNPROCESSABLE_ENTITY AfterChange "One order belongs to one sale";
+    NoSuchCoupon "no_such_coupon" UNPROCESSABLE_ENTITY AfterChange "There is no such coupon";
+    CouponUnfit "coupon_unfit" UNPROCESSABLE_ENTITY AfterChange "The coupon does not fit this order";
     NoSuchCampaign "no_such_campaign" UNPROCESSABLE_ENTITY AfterChange "There is no such campaign";
     InvalidRegistration "invalid_registration" UNPROCESSABLE_ENTITY AfterChange "This cannot be registered";
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY Never "This key belongs to another request";

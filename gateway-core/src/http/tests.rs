@@ -2,6 +2,7 @@
 
 mod browsers;
 mod contract;
+mod coupons;
 mod keys;
 mod sales;
 mod wrong;

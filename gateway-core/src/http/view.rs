@@ -102,10 +102,15 @@ pub(crate) fn order(order: &Reservation, payment: Option<&OfOrder>, now_ms: i64)
         "order_id": order.id.to_string(),
         "state": order.shown_state(now_ms).as_str(),
         "lines": order.lines.iter().map(|one| line(one, order.total.currency)).collect::<Vec<_>>(),
+        "subtotal": order.subtotal(),
+        "discount": money(order.discount, order.total.currency),
         "total": order.total,
         "pay_within_ms": order.pay_within_ms(now_ms),
         "created_at": rfc3339(order.created_at),
     });
+    if let Some(code) = &order.coupon {
+        view["coupon"] = json!(code);
+    }
     if let Some(screening) = &order.screening_id {
         view["screening_id"] = json!(screening);
     }

@@ -1,12 +1,13 @@
 //! Products that are held together with seats: all or nothing, in the transaction of the seats. The rules are those of
 //! an order of stock, for a group of one.
 
+use std::collections::{HashMap, HashSet};
 use std::slice;
 
 use super::order::{self, HoldStock, StockOutcome};
-use super::share::{Share, Wish, share};
+use super::share::{Pot, Share, share};
 use super::store::{self, StockMove};
-use super::{Line, Reservation};
+use super::{Line, Reservation, limit};
 use crate::base::ReservationId;
 use crate::db::{DbError, Tx};
 
@@ -24,16 +25,18 @@ pub(super) enum Extras {
 pub(super) async fn take(tx: &mut Tx, ask: &HoldStock, sale_id: &str, clear: bool) -> Result<Extras, DbError> {
     let names: Vec<&str> = ask.lines.iter().map(|(product, _)| product.as_str()).collect();
     let products = store::products(tx, &names).await?;
-    let mut quota = order::quota(tx, slice::from_ref(ask), &products).await?;
-    let mut left = store::lock_stocks(tx, &names).await?;
-    let wanted = match order::reservation(ask, &products, tx.now_ms())? {
+    let quota = limit::quota(tx, slice::from_ref(ask), &products).await?;
+    let stock = store::lock_stocks(tx, &names).await?;
+    // Coupons go with orders of stock alone.
+    let coupons = HashMap::new();
+    let wanted = match order::reservation(ask, &products, &coupons, tx.now_ms())? {
         Ok(wanted) if wanted.sale_id == sale_id => wanted,
         Ok(_) => return Ok(Extras::Refused(StockOutcome::MixedSales)),
         Err(refused) => return Ok(Extras::Refused(refused)),
     };
-    let wish = Wish { id: ask.id, customer: ask.customer, lines: &ask.lines };
-    let shares = share(&mut left, &mut quota, slice::from_ref(&wish));
-    if clear && let Some(lapsed) = order::lapsed_for(tx, &shares).await? {
+    let mut pot = Pot { stock, quota, unused: HashSet::new() };
+    let shares = share(&mut pot, &[ask.wish()]);
+    if clear && let Some(lapsed) = order::lapsed_for(tx, &shares, &coupons).await? {
         return Ok(Extras::Lapsed(lapsed));
     }
     if shares.first() != Some(&Share::Granted) {

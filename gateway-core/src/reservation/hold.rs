@@ -271,7 +271,7 @@ async fn claim(
     }
     let mut lines: Vec<Line> = rows.iter().map(line_of_seat).collect();
     if !wanted.products.is_empty() {
-        let ask = HoldStock { id: wanted.id, customer: wanted.customer, lines: wanted.products.clone() };
+        let ask = HoldStock { id: wanted.id, customer: wanted.customer, lines: wanted.products.clone(), coupon: None };
         match extras::take(tx, &ask, &windows.sale_id, clear).await? {
             Extras::Lines(more) => lines.extend(more),
             Extras::Refused(refused) => return Ok(tx.undo(Done::Outcome(SeatsOutcome::Products(refused)))),
@@ -303,6 +303,8 @@ fn reservation(wanted: &Wanted, sale: Windows, lines: Vec<Line>, now_ms: i64) ->
         pay_until: None,
         pay_ms: sale.pay_ms,
         total: Money { amount: total_of(&lines)?, currency: sale.currency },
+        coupon: None,
+        discount: 0,
         reason: None,
         ticket_code: None,
         version: 1,

@@ -6,6 +6,7 @@ use super::state::{Event, Movement, Refused};
 use super::store::{self, StockMove};
 use super::{Reservation, State};
 use crate::base::{CustomerId, ReservationId};
+use crate::coupon;
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::metrics::{self, Goods, Hold, Order};
 
@@ -202,7 +203,8 @@ async fn move_goods(tx: &mut Tx, reservation: &Reservation, movement: Movement) 
         Movement::Keep => store::mark_seats(tx, id, "pending", free_after(reservation)).await,
         Movement::Release => {
             store::free_seats(tx, id).await?;
-            move_stock(tx, reservation, StockMove::Release).await
+            move_stock(tx, reservation, StockMove::Release).await?;
+            give_coupon_back(tx, reservation).await
         }
         Movement::Sell => {
             store::mark_seats(tx, id, "sold", None).await?;
@@ -210,9 +212,19 @@ async fn move_goods(tx: &mut Tx, reservation: &Reservation, movement: Movement) 
         }
         Movement::Retake => {
             claim_all(tx, reservation, "sold").await?;
-            move_stock(tx, reservation, StockMove::Retake).await
+            move_stock(tx, reservation, StockMove::Retake).await?;
+            take_coupon_again(tx, reservation).await
         }
     }
+}
+
+async fn give_coupon_back(tx: &mut Tx, reservation: &Reservation) -> Result<(), DbError> {
+    if reservation.coupon.is_some() { coupon::give_back(tx, reservation.id).await } else { Ok(()) }
+}
+
+async fn take_coupon_again(tx: &mut Tx, reservation: &Reservation) -> Result<(), DbError> {
+    let uses: Vec<_> = reservation.coupon.iter().map(|code| (code.as_str(), reservation.id)).collect();
+    coupon::use_all(tx, &uses).await
 }
 
 /// When the seats become free by themselves: only while nothing but time keeps them.
@@ -256,7 +268,9 @@ async fn can_be_retaken(tx: &mut Tx, reservation: &Reservation) -> Result<bool, 
             return Ok(false);
         }
     }
-    Ok(true)
+    // A coupon that has paid for another order meanwhile is gone as a seat would be: the price was with it.
+    let codes = reservation.coupon.as_deref().into_iter().collect();
+    Ok(coupon::lock(tx, codes).await?.values().all(|coupon| coupon.used_by.is_none()))
 }
 
 fn new_ticket_code() -> String {

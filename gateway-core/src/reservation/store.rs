@@ -12,12 +12,14 @@ pub(super) use goods::{
     ProductRow, SeatRow, Stock, StockMove, Windows, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock,
     mark_seats, move_stock, record_movement, seats_had, windows,
 };
-pub(super) use many::{had, insert_all, lock_all, lock_customers, lock_stocks, products, record_holds, stored};
+pub(super) use many::{
+    had, insert_all, lapsed_among, lock_all, lock_customers, lock_stocks, products, record_holds, stored,
+};
 pub(super) use map::{hall, hall_in};
 
 const SELECT: &str = "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where id = ?";
 
@@ -25,7 +27,7 @@ const SELECT_LOCKED: Sql = Sql {
     sqlite: SELECT,
     mysql: "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where id = ?
        for update",
@@ -33,7 +35,7 @@ const SELECT_LOCKED: Sql = Sql {
 
 const SELECT_OF: &str = "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where customer_id = ?
      order by created_at desc, id desc
@@ -48,8 +50,8 @@ const SELECT_LINES: &str = "\
 const INSERT: &str = "\
     insert into reservation
            (id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, version,
-            created_at, updated_at)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)";
+            created_at, updated_at, coupon_code, discount)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)";
 
 const INSERT_LINE: &str = "\
     insert into reservation_line (reservation_id, line_no, seat_no, product_id, title, quantity, price)
@@ -124,6 +126,8 @@ fn from_row(mut row: Row) -> Result<Reservation, DbError> {
         ticket_code: row.text_or_null()?,
         version: row.int()?,
         created_at: row.int()?,
+        coupon: row.text_or_null()?,
+        discount: row.int()?,
         lines: Vec::new(),
     })
 }
@@ -163,6 +167,8 @@ fn head(new: &Reservation) -> Vec<Value> {
         new.currency(),
         new.created_at,
         new.created_at,
+        new.coupon.clone(),
+        new.discount,
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Stories about seats and stock, on every database.
 
+mod coupons;
 mod orders;
 mod sales;
 
@@ -48,7 +49,7 @@ async fn held(world: &World, customer: CustomerId, wanted: &[&str]) -> Reservati
 }
 
 async fn stock(world: &World, customer: CustomerId, quantity: i64) -> StockOutcome {
-    let ask = HoldStock { id: id(), customer, lines: vec![(String::from("p"), quantity)] };
+    let ask = HoldStock { id: id(), customer, lines: vec![(String::from("p"), quantity)], coupon: None };
     hold_stock(&world.stock, &ask).await.expect("an outcome")
 }
 
@@ -184,7 +185,7 @@ async fn a_hold_is_repeated_by_its_id(world: &World) {
     let (Ok(SeatsOutcome::Held(first)), Ok(SeatsOutcome::Held(second))) = (first, second) else { panic!("not held") };
     assert_eq!(first, second);
     assert!(matches!(hold_seats(&world.db, &ask(&["A3"], id)).await, Ok(SeatsOutcome::KeyReused)));
-    let order = |quantity| HoldStock { id, customer, lines: vec![(String::from("p"), quantity)] };
+    let order = |quantity| HoldStock { id, customer, lines: vec![(String::from("p"), quantity)], coupon: None };
     assert!(matches!(hold_stock(&world.stock, &order(1)).await, Ok(StockOutcome::KeyReused)));
     let twice = checkout(&world.db, first.id, customer).await.expect("an outcome");
     let again = checkout(&world.db, first.id, customer).await.expect("an outcome");
@@ -206,9 +207,9 @@ async fn what_cannot_be_held_is_said(world: &World) {
         assert!(matches!(stock(world, customer, nothing).await, StockOutcome::NoLines));
     }
     let lines = vec![(String::from("p"), i64::MAX), (String::from("p"), i64::MAX)];
-    let twice = HoldStock { id: id(), customer, lines };
+    let twice = HoldStock { id: id(), customer, lines, coupon: None };
     assert!(matches!(hold_stock(&world.stock, &twice).await, Ok(StockOutcome::TooMany { .. })));
-    let other = HoldStock { id: id(), customer, lines: vec![(String::from("é"), 1)] };
+    let other = HoldStock { id: id(), customer, lines: vec![(String::from("é"), 1)], coupon: None };
     assert!(matches!(hold_stock(&world.stock, &other).await, Ok(StockOutcome::NoSuchProduct(_))));
 }
 

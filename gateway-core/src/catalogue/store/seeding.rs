@@ -26,7 +26,9 @@ const INSERT_PRODUCT: &str = "\
 
 const INSERT_STOCK: &str = "insert into stock (product_id, capacity, available, held, sold) values (?, ?, ?, 0, 0)";
 
-const INSERT_CAMPAIGN: &str = "insert into campaign (id, sale_id, total, remaining) values (?, ?, ?, ?)";
+const INSERT_CAMPAIGN: &str = "\
+    insert into campaign (id, sale_id, total, remaining, starts_at, ends_at, amount_off, percent_off_bp, minimum_amount)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 const STORED_FILM: &str = "select title, minutes, poster_url from film where id = ?";
 
@@ -49,7 +51,8 @@ const STORED_PRODUCT: &str = "\
       join stock t on t.product_id = p.id
      where p.id = ?";
 
-const STORED_CAMPAIGN: &str = "select sale_id, total from campaign where id = ?";
+const STORED_CAMPAIGN: &str = "\
+    select sale_id, total, starts_at, ends_at, amount_off, percent_off_bp, minimum_amount from campaign where id = ?";
 
 /// Whether the row is new.
 async fn added(tx: &mut Tx, statement: &'static str, values: Vec<Value>) -> Result<bool, DbError> {
@@ -127,7 +130,19 @@ pub(in crate::catalogue) async fn add_campaign(
     sale: &str,
     campaign: &seed::Campaign,
 ) -> Result<bool, DbError> {
-    added(tx, INSERT_CAMPAIGN, params![campaign.id.as_str(), sale, campaign.coupons, campaign.coupons]).await
+    let seed::Campaign { id, coupons, starts_at, ends_at, amount_off, percent_off_bp, minimum_amount } = campaign;
+    let values = params![
+        id.as_str(),
+        sale,
+        *coupons,
+        *coupons,
+        *starts_at,
+        *ends_at,
+        *amount_off,
+        *percent_off_bp,
+        *minimum_amount,
+    ];
+    added(tx, INSERT_CAMPAIGN, values).await
 }
 
 /// A row's fields as text, for showing what differs: names, and the same of the catalogue in the same order.
@@ -233,9 +248,25 @@ pub(in crate::catalogue) fn fields_of_product(sale: &str, product: &seed::Produc
 
 pub(in crate::catalogue) async fn stored_campaign(db: &Db, id: &str) -> Result<Option<Fields>, DbError> {
     let Some(mut row) = db.row(STORED_CAMPAIGN, params![id]).await? else { return Ok(None) };
-    Ok(Some(vec![("the sale", row.text()?), ("coupons", row.int()?.to_string())]))
+    Ok(Some(vec![
+        ("the sale", row.text()?),
+        ("coupons", row.int()?.to_string()),
+        ("starts_at", or_unset(row.int_or_null()?)),
+        ("ends_at", or_unset(row.int_or_null()?)),
+        ("amount_off", row.int()?.to_string()),
+        ("percent_off_bp", row.int()?.to_string()),
+        ("minimum_amount", row.int()?.to_string()),
+    ]))
 }
 
 pub(in crate::catalogue) fn fields_of_campaign(sale: &str, campaign: &seed::Campaign) -> Fields {
-    vec![("the sale", sale.to_owned()), ("coupons", campaign.coupons.to_string())]
+    vec![
+        ("the sale", sale.to_owned()),
+        ("coupons", campaign.coupons.to_string()),
+        ("starts_at", or_unset(campaign.starts_at)),
+        ("ends_at", or_unset(campaign.ends_at)),
+        ("amount_off", campaign.amount_off.to_string()),
+        ("percent_off_bp", campaign.percent_off_bp.to_string()),
+        ("minimum_amount", campaign.minimum_amount.to_string()),
+    ]
 }

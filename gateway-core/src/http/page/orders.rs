@@ -14,6 +14,15 @@ pub(crate) struct Line {
     pub(crate) price: Price,
 }
 
+/// What a coupon took off.
+pub(crate) struct Discount {
+    pub(crate) code: String,
+    /// The lines together.
+    pub(crate) subtotal: Price,
+    /// Below zero.
+    pub(crate) off: Price,
+}
+
 /// What an order is for, above its lines.
 pub(crate) struct Occasion {
     /// The film's or the product's title.
@@ -75,6 +84,8 @@ pub(crate) struct OrderPage {
     pub(crate) state: OrderState,
     pub(crate) occasion: Occasion,
     pub(crate) lines: Vec<Line>,
+    pub(crate) discount: Option<Discount>,
+    /// What is to pay.
     pub(crate) total: Price,
     /// Milliseconds left to pay at the time of rendering.
     pub(crate) pay_within_ms: i64,

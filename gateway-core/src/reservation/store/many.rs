@@ -50,7 +50,7 @@ static HAD: Bulk = Bulk::keys(
 static STORED: Bulk = Bulk::keys(
     "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where id in (",
     CLOSED,
@@ -61,13 +61,23 @@ static LOCKED: Bulk = Bulk::keys(
     Sql { sqlite: ") order by id", mysql: ") order by id for update" },
 );
 
+static LAPSED_AMONG: Bulk = Bulk::keys(
+    "\
+    select id
+      from reservation
+     where state in ('held', 'checkout')
+       and due_at <= ?
+       and id in (",
+    CLOSED,
+);
+
 static INSERT: Bulk = Bulk::rows(
     "\
     insert into reservation
            (id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, version,
-            created_at, updated_at)
+            created_at, updated_at, coupon_code, discount)
     values ",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
 );
 
 static INSERT_LINES: Bulk = Bulk::rows(
@@ -162,6 +172,17 @@ pub(in crate::reservation) async fn stored(
 pub(in crate::reservation) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<(), DbError> {
     let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
     tx.rows_of(&LOCKED, &[], &ids).await.map(|_| ())
+}
+
+/// Those of `ids` that only time keeps, and whose time is over.
+pub(in crate::reservation) async fn lapsed_among(
+    tx: &mut Tx,
+    ids: &[ReservationId],
+) -> Result<Vec<ReservationId>, DbError> {
+    let now_ms = Value::from(tx.now_ms());
+    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    let rows = tx.rows_of(&LAPSED_AMONG, &[now_ms], &ids).await?;
+    rows.into_iter().map(|mut row| row.reservation_id()).collect()
 }
 
 /// New reservations with their lines.

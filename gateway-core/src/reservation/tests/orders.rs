@@ -39,7 +39,7 @@ async fn stocked(world: &World, p: i64, q: i64) {
 }
 
 fn one(customer: CustomerId) -> HoldStock {
-    HoldStock { id: id(), customer, lines: vec![(String::from("p"), 1)] }
+    HoldStock { id: id(), customer, lines: vec![(String::from("p"), 1)], coupon: None }
 }
 
 fn ordered(outcomes: &[Result<StockOutcome, Unserved>]) -> usize {
