@@ -5,6 +5,7 @@ mod access;
 mod book;
 mod desk;
 mod gate;
+mod heal;
 mod joining;
 mod late;
 mod lots;

@@ -44,6 +44,8 @@ contract!(
     a_cap_holds_until_a_session_ends,
     a_lost_room_comes_back_above_what_was_seen,
     who_was_inside_before_a_loss_is_counted_again,
+    tickets_bring_a_line_back_that_was_lost_everywhere,
+    a_proof_of_work_is_used_once_at_whichever_node,
     changes_are_kept_with_what_was_before,
     a_draw_gathers_people_and_opens_on_time,
     a_full_queue_takes_nobody_until_somebody_went_in,

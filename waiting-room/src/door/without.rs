@@ -126,7 +126,14 @@ impl Room {
                 Rank::Late(arrival) => self.use_up(arrival).await,
             };
             match told {
-                Ok(()) | Err(StoreError::Invalid(_) | StoreError::Full | StoreError::Closed | StoreError::NoLane) => {
+                Ok(())
+                | Err(
+                    StoreError::Invalid(_)
+                    | StoreError::Full
+                    | StoreError::Closed
+                    | StoreError::NoLane
+                    | StoreError::Proof,
+                ) => {
                     self.stand_in().told(rank);
                 }
                 Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_)) => return false,

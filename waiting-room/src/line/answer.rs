@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     identity::Identity,
     number::{lane_of, within_lane},
+    proofs::Proof,
     room::{Method, Phase, Ramp, RoomState},
 };
 
@@ -213,6 +214,8 @@ pub struct Joiner {
     pub lane: u8,
     /// In rooms with one place per identity: whose place it is.
     pub identity: Option<Identity>,
+    /// In rooms that ask for a proof of work: the one that this joiner has shown, if it has shown no identity.
+    pub proof: Option<Proof>,
 }
 
 /// What a joiner got.
@@ -245,6 +248,8 @@ pub enum Refused {
     Closed,
     /// The room has no such lane.
     NoLane,
+    /// The proof of work was used before.
+    Proof,
 }
 
 /// What a group of joiners got.

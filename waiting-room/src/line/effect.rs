@@ -4,11 +4,13 @@
 use super::{
     answer::Snapshot,
     decide::{RAISED_MS, STEEP},
+    heal::Healed,
     identity::Identity,
     lane::{self, LaneInitial},
     machine::Line,
     number::{lane_of, numbered},
     older,
+    proofs::Proof,
     room::{Method, RoomChange},
     schedule::{Ramping, register},
 };
@@ -31,6 +33,8 @@ pub(crate) enum Effect {
         nonce: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         identities: Vec<(Identity, u64)>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        proofs: Vec<Proof>,
     },
     /// The time of opening was reached; the first `drawn` numbers of each lane have their positions by lot.
     Opened {
@@ -54,6 +58,8 @@ pub(crate) enum Effect {
     ChangedBy { who: String, change: RoomChange },
     /// The line came back after a loss.
     Restored(#[serde(deserialize_with = "older::snapshot")] Box<Snapshot>),
+    /// Tickets proved numbers that the line did not know of.
+    Healed(Healed),
     /// Sessions last this long from now on.
     SessionMs(i64),
     /// The settings say something else from now on.
@@ -101,8 +107,9 @@ impl Line {
             Effect::Joined { count, admitted, nonce } => {
                 self.apply_joined(&[LaneJoined { count: *count, admitted: *admitted }], *nonce);
             }
-            Effect::JoinedLanes { lanes, nonce, identities } => {
+            Effect::JoinedLanes { lanes, nonce, identities, proofs } => {
                 self.apply_joined(lanes, *nonce);
+                proofs.iter().for_each(|&proof| self.proofs.keep(proof));
                 identities.iter().for_each(|&(identity, number)| self.identities.keep(identity, number));
             }
             Effect::Opened { drawn } => {
@@ -122,6 +129,7 @@ impl Line {
                 self.apply_changed(change);
             }
             Effect::Restored(highest) => self.apply_restored(highest),
+            Effect::Healed(healed) => self.apply_healed(healed),
             Effect::SessionMs(session_ms) => self.session_ms = *session_ms,
             Effect::Settings { session_ms, lanes } => {
                 self.session_ms = *session_ms;

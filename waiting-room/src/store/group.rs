@@ -135,6 +135,10 @@ impl LineStore for GroupedStore {
         })
     }
 
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.inner.heal(room, epoch, numbers)
+    }
+
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
         self.inner.changes(room)
     }

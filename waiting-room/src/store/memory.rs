@@ -4,7 +4,7 @@
 mod journal;
 
 use self::journal::Journal;
-use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_proved, check_size, check_who};
 use crate::{
     Clock,
     line::{
@@ -222,6 +222,16 @@ impl LineStore for MemoryStore {
             self.begin(room, initial)?;
             self.settled(room, |room| {
                 let effect = room.line.decide_restore(highest);
+                room.commit(effect)
+            })
+        })
+    }
+
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_proved(numbers)?;
+            self.with(room, |room| {
+                let effect = room.line.decide_heal(epoch, numbers);
                 room.commit(effect)
             })
         })

@@ -16,7 +16,7 @@ use self::{
     script::{Operation, Scripts},
     server::RESPONSE_TIMEOUT,
 };
-use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_proved, check_size, check_who};
 use crate::line::{
     Audit, Claimed, Generations, Joined, Joiner, LANES_MAX, Move, Renewal, RoomChange, RoomInitial, Snapshot,
     check_room_name, no_such_lane,
@@ -133,6 +133,7 @@ impl RedisStore {
             Some("NOROOM" | "BEHIND") => Refused::Lost,
             Some("FULL") => Refused::Failed(StoreError::Full),
             Some("CLOSED") => Refused::Failed(StoreError::Closed),
+            Some("PROOF") => Refused::Failed(StoreError::Proof),
             Some("NOLANE") => Refused::Failed(StoreError::NoLane),
             Some("NOSUCHLANE") => Refused::Failed(no_such_lane(error.detail().unwrap_or_default()).into()),
             Some("LANES") => {
@@ -288,6 +289,13 @@ impl RedisStore {
         Ok(answer.of())
     }
 
+    async fn heal_at(&self, room: &str, now_ms: i64, epoch: u64, numbers: &[u64]) -> Result<Snapshot, StoreError> {
+        check_proved(numbers)?;
+        let arguments: Vec<_> = [epoch].iter().chain(numbers).map(text).collect();
+        let answer: SnapshotAnswer = self.call(Operation::Heal, room, now_ms, &arguments).await?;
+        Ok(answer.0.snapshot)
+    }
+
     async fn leave_at(&self, room: &str, now_ms: i64, number: u64) -> Result<Snapshot, StoreError> {
         let answer: SnapshotAnswer = self.call(Operation::Leave, room, now_ms, &[text(number)]).await?;
         Ok(answer.0.snapshot)
@@ -338,6 +346,10 @@ impl LineStore for RedisStore {
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
         Box::pin(self.restore_at(room, SERVER_TIME, initial, highest))
+    }
+
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(self.heal_at(room, SERVER_TIME, epoch, numbers))
     }
 
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {

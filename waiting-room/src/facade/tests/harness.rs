@@ -127,6 +127,15 @@ impl World {
         world
     }
 
+    /// Another node on the same store, with the same keys.
+    pub(super) async fn another_node(&self, settings: &Settings) -> Door {
+        let door = self.door.clone();
+        let clock: Clock = Arc::new(move || door.gate().now_ms());
+        let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key(), access: BTreeMap::new() };
+        let store: Arc<dyn LineStore> = self.store.clone();
+        Door::with_store(settings, &secrets, clock, &store).await.unwrap()
+    }
+
     /// Lets time pass in steps: a line does not believe in leaps of its clock.
     pub(super) async fn pass_ms(&self, ms: i64) {
         for _ in 0..ms.div_euclid(STEP_MS) + 1 {
@@ -373,6 +382,11 @@ impl LineStore for Switch {
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
         self.ask(self.inner.restore(room, initial, highest))
+    }
+
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.shape(self.inner.heal(room, epoch, numbers), |snapshot| snapshot)
     }
 
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {

@@ -82,6 +82,9 @@ impl LineStore for Slow {
     fn restore<'a>(&'a self, room: &'a str, _: &'a RoomInitial, _: &'a Snapshot) -> Answer<'a, Snapshot> {
         self.tick(room)
     }
+    fn heal<'a>(&'a self, room: &'a str, _: u64, _: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.tick(room)
+    }
     fn changes<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<Audit>> {
         Box::pin(async { Ok(Vec::new()) })
     }
