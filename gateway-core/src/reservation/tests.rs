@@ -1,5 +1,6 @@
 //! Stories about seats and stock, on every database.
 
+mod machine;
 mod orders;
 mod sales;
 
