@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Seed(SeedArgs),
     /// See and change rooms on a running front door
     Room(RoomArgs),
+    /// Look at orders, settle those under review, cancel and reverse booked ones
+    Orders(OrdersArgs),
     /// Send visitors through the door and report what they met
     Simulate(SimulateArgs),
     /// Compute a room's draw again from its published evidence; exit code 1 if it does not hold
@@ -79,6 +81,54 @@ pub(crate) struct CodesArgs {
     /// The lane that they let people use; without it the general one
     #[arg(long, value_name = "NAME")]
     pub(crate) lane: Option<String>,
+}
+
+/// A command about orders, and for whom.
+#[derive(Debug, Args)]
+pub(crate) struct OrdersArgs {
+    /// Your name beside what you decide; without it "operator"
+    #[arg(long = "as", global = true, value_name = "NAME", default_value = "operator")]
+    pub(crate) who: String,
+    #[command(subcommand)]
+    pub(crate) command: OrdersCommand,
+}
+
+/// What can be asked of orders.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrdersCommand {
+    /// Orders that wait for a person, because their provider stayed silent; the longest first
+    Review,
+    /// One order: what is in it, the tries to pay it, what was decided
+    Show {
+        /// order_...
+        order: String,
+    },
+    /// End a review, by what the provider's own books say
+    #[command(group = clap::ArgGroup::new("verdict").required(true).args(["paid", "not_paid"]))]
+    Settle {
+        #[command(flatten)]
+        decision: DecisionArgs,
+        /// The money came: the order is booked
+        #[arg(long)]
+        paid: bool,
+        /// No money came: seats and stock are free again. Should it come after all, it books or goes back
+        #[arg(long)]
+        not_paid: bool,
+    },
+    /// Give a booked order back: seats and stock are free again, and all of the money goes back
+    Cancel(DecisionArgs),
+    /// The provider took the money of a booked order back: the ticket is void, seats and stock are free again
+    Reverse(DecisionArgs),
+}
+
+/// An order that a person decides about.
+#[derive(Debug, Args)]
+pub(crate) struct DecisionArgs {
+    /// order_...
+    pub(crate) order: String,
+    /// Why; it is kept with the order
+    #[arg(long)]
+    pub(crate) note: String,
 }
 
 /// A command to a room, and for whom.

@@ -56,6 +56,7 @@ async fn run(command: Option<Command>, config: Config) -> Result<()> {
         Some(Command::Validate) => commands::validate::run(&config),
         Some(Command::Seed(arguments)) => commands::seed::run(&arguments, config).await,
         Some(Command::Room(command)) => commands::room::run(command, &config).await,
+        Some(Command::Orders(command)) => commands::orders::run(command, config).await,
         Some(Command::Simulate(arguments)) => commands::simulate::run(&arguments, &config).await,
         Some(Command::VerifyDraw(arguments)) => commands::verify_draw::run(&arguments, &config).await,
         Some(Command::Codes(arguments)) => commands::codes::run(&arguments),

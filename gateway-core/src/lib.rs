@@ -35,7 +35,7 @@ use coupon::Coupons;
 use db::Db;
 pub use db::DbError;
 pub use group::Load;
-pub use office::Office;
+pub use office::{Office, OrderFacts, Wish, WishError};
 use payment::Payments;
 use replay::Replays;
 use reservation::StockOrders;

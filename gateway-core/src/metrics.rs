@@ -25,7 +25,10 @@ pub const TABLE: [(&str, &str); 7] = [
         "Wishes to hold seats or stock, and holds given back unbought, by goods (seats, stock) and outcome \
          (placed, taken, sold_out, all_held, refused, released, busy)",
     ),
-    (ORDERS, "Orders that came to their end, by outcome (booked, released, review)"),
+    (
+        ORDERS,
+        "Orders that came to their end, or back from it, by outcome (booked, released, review, cancelled, reversed)",
+    ),
     (PAYMENTS, "Tries to pay that got a verdict, or none in time, by outcome (captured, failed, cancelled, unknown)"),
     (REFUNDS, "Refunds asked of the provider, by outcome (succeeded, failed, unknown)"),
     (COUPONS, "Wishes for a coupon, by outcome (issued, repeated, gone, refused, busy)"),
@@ -75,7 +78,13 @@ outcomes! {
 }
 outcomes! {
     /// How an order ended.
-    Order { Booked = "booked", Released = "released", Review = "review" }
+    Order {
+        Booked = "booked",
+        Released = "released",
+        Review = "review",
+        Cancelled = "cancelled",
+        Reversed = "reversed",
+    }
 }
 outcomes! {
     /// What became of a try to pay.

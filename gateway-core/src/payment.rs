@@ -8,6 +8,7 @@
 //! ```
 
 mod begin;
+pub(crate) mod call_off;
 pub(crate) mod card;
 mod drive;
 mod processors;

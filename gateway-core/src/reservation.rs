@@ -1,6 +1,7 @@
 //! Reservations: seats and stock kept for a customer, from the hold to the booking. Knows nothing of payments, which
 //! tell it what became of the money through [`step`].
 
+pub(crate) mod after;
 mod extend;
 mod extras;
 mod hold;

@@ -32,7 +32,7 @@ impl Visitor<'_> for Instant {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<i64, E> {
         let at: Result<jiff::Timestamp, _> = text.parse();
-        at.map(|at| at.as_millisecond())
+        at.map(jiff::Timestamp::as_millisecond)
             .map_err(|_| E::custom(format!("{text:?} is no time: write it like \"2026-12-01T20:00:00Z\"")))
     }
 }

@@ -155,6 +155,8 @@ pub(crate) fn order_state(state: State) -> Option<OrderState> {
         State::Booked => OrderState::Booked,
         State::Released => OrderState::Released,
         State::Review => OrderState::Review,
+        State::Cancelled => OrderState::Cancelled,
+        State::Reversed => OrderState::Reversed,
     })
 }
 

@@ -53,14 +53,15 @@ async fn take(
     let (pick, products) = picked.into_parts()?;
     let id = effect.reservation(app.db.now_ms().await?);
     let wanted = Wanted { id, customer: customer.0, screening: screening.clone(), pick, products };
-    match reservation::hold(&app.db, wanted).await? {
-        SeatsOutcome::Held(hold) => answer(&app, form, &hold, StatusCode::CREATED, &[]).await,
-        SeatsOutcome::HeldLeaving(hold, alone) => answer(&app, form, &hold, StatusCode::CREATED, &alone).await,
-        refused => {
-            let asked = Asked { screening: &screening, named, customer, headers: &headers };
-            refuse(&app, form, asked, refused).await
-        }
+    let outcome = reservation::hold(&app.db, wanted).await?;
+    if let SeatsOutcome::Held(hold) = &outcome {
+        return answer(&app, form, hold, StatusCode::CREATED, &[]).await;
     }
+    if let SeatsOutcome::HeldLeaving(hold, alone) = &outcome {
+        return answer(&app, form, hold, StatusCode::CREATED, alone).await;
+    }
+    let asked = Asked { screening: &screening, named, customer, headers: &headers };
+    refuse(&app, form, asked, outcome).await
 }
 
 /// Who asked, for what.
@@ -74,10 +75,8 @@ struct Asked<'a> {
 /// The refusal, with seats to take instead where some were lost: as the map to people, as a problem to apps.
 async fn refuse(app: &App, form: Form, asked: Asked<'_>, refused: SeatsOutcome) -> Result<Response, Problem> {
     let Asked { screening, named, customer, headers } = asked;
-    let offers = match &refused {
-        SeatsOutcome::Taken(_) | SeatsOutcome::LeavesAlone(_) => reservation::near(&app.db, screening, &named).await?,
-        _ => Vec::new(),
-    };
+    let lost_some = matches!(refused, SeatsOutcome::Taken(_) | SeatsOutcome::LeavesAlone(_));
+    let offers = if lost_some { reservation::near(&app.db, screening, &named).await? } else { Vec::new() };
     if let (SeatsOutcome::Taken(lost), Form::Page) = (&refused, form) {
         let kept = named.into_iter().filter(|seat| !lost.contains(seat)).collect();
         let lost = Lost { seats: lost.clone(), offers };
@@ -85,7 +84,7 @@ async fn refuse(app: &App, form: Form, asked: Asked<'_>, refused: SeatsOutcome) 
         return Ok((Code::SeatsTaken.status(), page).into_response());
     }
     let mut problem = picking::problem(refused);
-    if matches!(problem.code, Code::SeatsTaken | Code::SeatsLeftAlone) {
+    if lost_some {
         problem = problem.with("alternatives", json!(offers));
     }
     Err(problem.onward(fill::seats_path(screening, &named), "Back to the seats"))

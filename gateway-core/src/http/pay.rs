@@ -164,7 +164,9 @@ fn refused(reservation: &Reservation) -> Problem {
         OrderState::Released if reservation.pay_until.is_none() => {
             (Code::HoldExpired, "The hold is over. Choose again.")
         }
-        OrderState::Released => (Code::NotPossibleNow, "The order was cancelled. Choose again."),
+        OrderState::Released | OrderState::Cancelled | OrderState::Reversed => {
+            (Code::NotPossibleNow, "The order was cancelled. Choose again.")
+        }
         OrderState::Closing | OrderState::Review => {
             (Code::NotPossibleNow, "The time to pay is over, and the running payment is being checked.")
         }

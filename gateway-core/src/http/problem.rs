@@ -60,6 +60,7 @@ codes! {
     NotExtendable "not_extendable" CONFLICT Never "Holds are not extended here";
     HoldExpired "hold_expired" CONFLICT AfterChange "The hold is over";
     NotPossibleNow "not_possible_now" CONFLICT AfterChange "Not possible any more";
+    CancelTooLate "cancel_too_late" CONFLICT Never "Too late to cancel";
     SoldOut "sold_out" CONFLICT Never "Sold out";
     AllHeld "all_held" CONFLICT Safe "All that is left is in other baskets";
     SaleNotStarted "sale_not_started" CONFLICT Safe "The sale has not begun";

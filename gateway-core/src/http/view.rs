@@ -114,7 +114,7 @@ pub(crate) fn order(order: &Reservation, payment: Option<&OfOrder>, now_ms: i64)
     if let Some(screening) = &order.screening_id {
         view["screening_id"] = json!(screening);
     }
-    if let Some(code) = &order.ticket_code {
+    if let Some(code) = order.ticket_code.as_ref().filter(|_| order.state == State::Booked) {
         view["ticket_code"] = json!(code);
     }
     if let Some(reason) = reason(order, payment, now_ms) {
@@ -154,6 +154,11 @@ pub(crate) fn reason(order: &Reservation, payment: Option<&OfOrder>, now_ms: i64
         (State::Released, Some("not_paid_in_time")) => "The order was not paid in time. You were not charged.",
         (State::Released, Some(_)) => "The payment did not come. You were not charged.",
         (State::Released, None) => "The order was not paid in time. You were not charged.",
+        (State::Cancelled, Some("called_off_by_us")) => {
+            "We had to cancel the order. All that you paid goes back to you."
+        }
+        (State::Cancelled, _) => "You cancelled the order. All that you paid goes back to you.",
+        (State::Reversed, _) => "The payment was taken back, so the tickets of this order are void.",
         (State::Review, _) => {
             "The payment provider has not told us yet whether your money came. A person is looking at it."
         }

@@ -135,7 +135,7 @@ impl Payments {
             // What went back for other causes was never the transaction's own money.
             if moved
                 && given == GivenBack::Done
-                && refund.cause == cause::LATE
+                && matches!(refund.cause.as_str(), cause::LATE | cause::CANCELLED)
                 && let Some(next) = refund.transaction_state.on(Event::Refunded)
             {
                 store::move_transaction(tx, refund.transaction_id, refund.transaction_state, next).await?;

@@ -18,12 +18,14 @@ const WAIT_FOR_CUSTOMER_MS: i64 = 2_000;
 
 const LOOK_AGAIN_MS_MAX: i64 = 30_000;
 
-/// Why money goes back. Part of the refund's key: it goes back once for each cause.
+/// Why money goes back.
 pub(super) mod cause {
     /// It came when the order was gone.
     pub(crate) const LATE: &str = "late";
     /// The order had been paid by another try.
     pub(crate) const DUPLICATE: &str = "duplicate";
+    /// The order was booked, and is cancelled.
+    pub(crate) const CANCELLED: &str = "cancelled";
     /// It was not what was asked for.
     pub(crate) const MISMATCH: &str = "amount_mismatch";
 }

@@ -1,6 +1,7 @@
 //! Payments against a real sandbox provider over loopback, on SQLite and, where `VESTIBULE_TEST_MYSQL_URL` names a
 //! server, on MariaDB. At its end every story checks that the provider's ledger and the bookings agree.
 
+mod call_off;
 mod closing;
 mod pay;
 mod transactions;

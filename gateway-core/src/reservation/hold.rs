@@ -37,7 +37,6 @@ pub(crate) enum Pick {
 
 /// What became of it.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, looked at and dropped")]
 pub(crate) enum SeatsOutcome {
     /// Held, now or by an earlier run with the same id.
     Held(Reservation),
@@ -218,7 +217,6 @@ async fn refused_by_the_sale(tx: &mut Tx, wanted: &Wanted, windows: &Windows) ->
 }
 
 /// The seats to claim, and which they would leave alone; or why there are none.
-#[expect(clippy::type_complexity, reason = "said in the line above")]
 async fn choose(
     tx: &mut Tx,
     wanted: &Wanted,

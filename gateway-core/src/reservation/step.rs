@@ -81,7 +81,7 @@ pub(super) async fn lapse(tx: &mut Tx, id: ReservationId) -> Result<Option<State
         State::Held => (Event::Lapse, "hold_lapsed"),
         State::Checkout | State::Paying => (Event::Lapse, "not_paid_in_time"),
         State::Closing => (Event::NoAnswer, "provider_silent"),
-        State::Booked | State::Released | State::Review => return Ok(None),
+        State::Booked | State::Released | State::Review | State::Cancelled | State::Reversed => return Ok(None),
     };
     Ok(apply(tx, &mut reservation, event, Some(reason)).await?.is_ok().then_some(reservation.state))
 }
@@ -123,7 +123,7 @@ async fn system_step(
     }
 }
 
-async fn finish(
+pub(super) async fn finish(
     tx: &mut Tx,
     mut reservation: Reservation,
     event: Event,
@@ -136,7 +136,7 @@ async fn finish(
 }
 
 /// The one place that changes the state of a reservation. `reservation` is locked, and is the new one afterwards.
-async fn apply(
+pub(super) async fn apply(
     tx: &mut Tx,
     reservation: &mut Reservation,
     event: Event,
@@ -154,7 +154,9 @@ async fn apply(
     // Why it was closed is kept when the provider's word then releases it.
     let known = reservation.reason.take().filter(|_| matches!(from, State::Closing | State::Review));
     reservation.reason = match to {
-        State::Released | State::Closing | State::Review => known.or(reason.map(str::to_owned)),
+        State::Released | State::Closing | State::Review | State::Cancelled | State::Reversed => {
+            known.or(reason.map(str::to_owned))
+        }
         State::Held | State::Checkout | State::Paying | State::Booked => None,
     };
     if to == State::Booked {
@@ -179,6 +181,8 @@ fn count(tx: &mut Tx, reservation: &Reservation) {
             return tx.when_kept(|| metrics::hold(Goods::Seats, Hold::Released));
         }
         State::Released => Order::Released,
+        State::Cancelled => Order::Cancelled,
+        State::Reversed => Order::Reversed,
         State::Held | State::Checkout | State::Paying | State::Closing => return,
     };
     tx.when_kept(move || metrics::order(order));
@@ -193,7 +197,9 @@ fn set_deadlines(reservation: &mut Reservation, to: State, now_ms: i64) {
         State::Paying => reservation.due_at = reservation.pay_until,
         State::Closing => reservation.due_at = Some(now_ms.saturating_add(CLOSING_MAX_MS)),
         State::Held => {}
-        State::Booked | State::Released | State::Review => reservation.due_at = None,
+        State::Booked | State::Released | State::Review | State::Cancelled | State::Reversed => {
+            reservation.due_at = None;
+        }
     }
 }
 
@@ -209,6 +215,11 @@ async fn move_goods(tx: &mut Tx, reservation: &Reservation, movement: Movement) 
         Movement::Sell => {
             store::mark_seats(tx, id, "sold", None).await?;
             move_stock(tx, reservation, StockMove::Sell).await
+        }
+        Movement::Return => {
+            store::free_seats(tx, id).await?;
+            move_stock(tx, reservation, StockMove::Return).await?;
+            give_coupon_back(tx, reservation).await
         }
         Movement::Retake => {
             claim_all(tx, reservation, "sold").await?;

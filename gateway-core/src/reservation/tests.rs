@@ -1,6 +1,7 @@
 //! Stories about seats and stock, on every database.
 
 mod coupons;
+mod machine;
 mod orders;
 mod sales;
 

@@ -99,6 +99,8 @@ pub(crate) struct OrderPage {
     pub(crate) reason: Option<String>,
     /// What the door staff scan, once booked.
     pub(crate) ticket_code: Option<String>,
+    /// Until when a booked order can be given back, if it can be.
+    pub(crate) cancel_until: Option<Moment>,
     pub(crate) created_at: Moment,
     /// Fresh for each rendering; makes a double click one payment.
     pub(crate) idempotency_key: String,
@@ -113,6 +115,8 @@ pub(crate) enum OrderState {
     Booked,
     Released,
     Review,
+    Cancelled,
+    Reversed,
 }
 
 impl OrderState {
@@ -125,6 +129,8 @@ impl OrderState {
             Self::Booked => "booked",
             Self::Released => "released",
             Self::Review => "review",
+            Self::Cancelled => "cancelled",
+            Self::Reversed => "reversed",
         }
     }
 
@@ -135,6 +141,8 @@ impl OrderState {
             Self::Paying | Self::Closing => "Checking the payment",
             Self::Booked => "Booked",
             Self::Released => "Cancelled",
+            Self::Cancelled => "Cancelled and paid back",
+            Self::Reversed => "Void: the payment was taken back",
             Self::Review => "We are looking into it",
         }
     }

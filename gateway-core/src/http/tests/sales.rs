@@ -125,3 +125,42 @@ async fn limits_rules_and_the_extension() {
     post(&format!("/holds/{other}/extend"), json!({})).await.is_problem("not_extendable", 409);
     post("/holds/hold_00000000000000000000000000000000/extend", json!({})).await.is_problem("not_found", 404);
 }
+
+#[tokio::test]
+async fn a_booked_order_is_cancelled_until_its_time() {
+    let shop = Shop::open().await;
+    let now_ms = shop.world.db.now_ms().await.expect("the time");
+    let mut catalogue = small(60_000, 60_000);
+    let sale = &mut catalogue.sales[0];
+    (sale.id, sale.screenings[0].id) = (String::from("kind"), String::from("t"));
+    sale.cancel_until = Some(now_ms + 3_600_000);
+    (sale.products, sale.campaigns) = (Vec::new(), Vec::new());
+    shop.world.sale_of(&catalogue).await;
+    let token = shop.token().await;
+    let mut orders = Vec::new();
+    for screening in ["s", "t"] {
+        let held = shop.post(&format!("/screenings/{screening}/holds"), &token, &json!({ "seats": ["A1"] })).await;
+        let hold = held.json()["hold_id"].as_str().expect("an id").to_owned();
+        let order = shop.post(&format!("/holds/{hold}/checkout"), &token, &json!({})).await.json();
+        orders.push(order["order_id"].as_str().expect("an id").to_owned());
+    }
+    for order in &orders {
+        let id = crate::base::ReservationId::parse(order).expect("an id");
+        let paid: Result<_, crate::DbError> =
+            crate::db::in_tx!(shop.world.db, tx, { crate::reservation::step::paid(tx, id).await });
+        paid.expect("booked");
+    }
+    let cancel = async |order: &str| shop.post(&format!("/api/orders/{order}/cancel"), &token, &json!({})).await;
+    let never = cancel(&orders[0]).await.is_problem("cancel_too_late", 409);
+    assert_eq!(never.get("cancel_until"), None);
+    let page = page_request("GET", &format!("/orders/{}", orders[1]), &token).body(Body::empty());
+    assert!(shop.send(page.expect("a request")).await.text().contains("call-off-button"));
+    let cancelled = cancel(&orders[1]).await;
+    assert_eq!((cancelled.status, &cancelled.json()["state"]), (StatusCode::OK, &json!("cancelled")));
+    assert_eq!(cancelled.json().get("ticket_code"), None, "the ticket is void");
+    assert!(cancelled.json()["reason"].as_str().expect("a reason").contains("goes back to you"));
+    assert_eq!(cancel(&orders[1]).await.json()["state"], "cancelled", "twice is no more than once");
+    let request = page_request("GET", &format!("/orders/{}", orders[1]), &token).body(Body::empty());
+    assert!(shop.send(request.expect("a request")).await.text().contains("Cancelled and paid back"));
+    assert_eq!(shop.get("/screenings/t", "").await.json()["seats_free"], 20);
+}

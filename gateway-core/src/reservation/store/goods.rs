@@ -80,6 +80,12 @@ const RETAKE_STOCK: &str = "\
      where product_id = ?
        and available >= ?";
 
+const RETURN_STOCK: &str = "\
+    update stock
+       set sold = sold - ?, available = available + ?
+     where product_id = ?
+       and sold >= ?";
+
 const STOCK_LOCKED: Sql = Sql {
     sqlite: "select available from stock where product_id = ?",
     mysql: "select available from stock where product_id = ? for update",
@@ -149,6 +155,7 @@ pub(in crate::reservation) enum StockMove {
     Sell,
     Release,
     Retake,
+    Return,
 }
 
 impl StockMove {
@@ -162,6 +169,7 @@ impl StockMove {
             Self::Sell => ("sell", SELL_STOCK),
             Self::Release => ("release", RELEASE_STOCK),
             Self::Retake => ("retake", RETAKE_STOCK),
+            Self::Return => ("return", RETURN_STOCK),
         }
     }
 }

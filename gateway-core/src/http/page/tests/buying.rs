@@ -38,6 +38,7 @@ fn order(state: OrderState) -> OrderPage {
         action_url: None,
         reason: None,
         ticket_code: None,
+        cancel_until: None,
         created_at: EVENING,
         idempotency_key: "k".to_owned(),
     }
@@ -79,10 +80,13 @@ fn an_order_renders_in_every_state() {
         OrderState::Booked,
         OrderState::Released,
         OrderState::Review,
+        OrderState::Cancelled,
+        OrderState::Reversed,
     ] {
         let mut page = order(state);
         if state == OrderState::Booked {
             page.ticket_code = Some("VB-7K2M-Q9XD".to_owned());
+            page.cancel_until = Some(EVENING);
             page.transaction_id = Some("trans_0193500000007000a000000000000002".to_owned());
         }
         if state == OrderState::Released {
@@ -90,6 +94,7 @@ fn an_order_renders_in_every_state() {
         }
         let html = keep(&format!("shop/order-{}.html", state.word()), &page);
         assert_eq!(html.contains("pay-button"), state == OrderState::Checkout);
+        assert_eq!(html.contains("call-off-button"), state == OrderState::Booked);
         assert_eq!(html.contains("<svg xmlns"), state == OrderState::Booked, "only a booked order has a code");
     }
 }
