@@ -4,6 +4,7 @@
 pub(crate) mod codes;
 pub(crate) mod doctor;
 pub(crate) mod healthcheck;
+pub(crate) mod outbox;
 pub(crate) mod room;
 pub(crate) mod simulate;
 pub(crate) mod validate;
