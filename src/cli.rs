@@ -47,6 +47,9 @@ pub(crate) enum Command {
     Room(RoomArgs),
     /// Look at orders, settle those under review, cancel and reverse booked ones
     Orders(OrdersArgs),
+    /// See what the core's parts tell each other, and have what failed too often tried again
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Send visitors through the door and report what they met
     Simulate(SimulateArgs),
     /// Compute a room's draw again from its published evidence; exit code 1 if it does not hold
@@ -173,6 +176,39 @@ pub(crate) enum RoomCommand {
     Undo {
         /// The room's name
         room: String,
+    },
+}
+
+/// What can be asked of the outbox.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutboxCommand {
+    /// Messages in one state, the oldest first, a line each
+    List {
+        /// dead, ready, done or dropped
+        #[arg(long, default_value = "dead", value_parser = gateway_core::letters::STATES)]
+        state: String,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+    },
+    /// One message, with its words and its last error
+    Show {
+        /// The message's id, msg_…
+        id: String,
+    },
+    /// Have a dead message tried again, now that its cause is mended
+    #[command(group = clap::ArgGroup::new("which").required(true).args(["id", "all"]))]
+    Replay {
+        /// The message's id, msg_…
+        id: Option<String>,
+        /// All that are dead
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give a dead message up for good: what it asked for never happens
+    Drop {
+        /// The message's id, msg_…
+        id: String,
     },
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod codes;
 pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 pub(crate) mod orders;
+pub(crate) mod outbox;
 pub(crate) mod room;
 pub(crate) mod seed;
 pub(crate) mod simulate;

@@ -2,7 +2,9 @@
 
 use sqlx::{MySql, Pool, Sqlite, Transaction};
 
-use super::{DbError, Row, Sql, Value, mysql, sqlite};
+#[cfg(test)]
+use super::crash::{Fuse, Side};
+use super::{Bell, DbError, Row, Sql, Value, mysql, sqlite};
 use crate::base::Clock;
 
 /// A transaction under way. Dropped without being finished, it is rolled back.
@@ -12,6 +14,9 @@ pub(crate) struct Tx {
     lost_locks: bool,
     undo: bool,
     when_kept: Vec<Box<dyn FnOnce() + Send>>,
+    bell: Bell,
+    #[cfg(test)]
+    fuse: Fuse,
 }
 
 enum Inner {
@@ -23,13 +28,41 @@ impl Tx {
     /// Takes the write lock at once: a lock taken later could be refused after half of the work.
     pub(super) async fn begin_sqlite(pool: &Pool<Sqlite>, clock: &Clock) -> Result<Self, DbError> {
         let inner = Inner::Sqlite(pool.begin_with("begin immediate").await?);
-        Ok(Self { inner, now_ms: clock(), lost_locks: false, undo: false, when_kept: Vec::new() })
+        Ok(Self::new(inner, clock()))
     }
 
     pub(super) async fn begin_mysql(pool: &Pool<MySql>) -> Result<Self, DbError> {
         let mut inner = pool.begin().await?;
         let now_ms = mysql::now_ms(&mut *inner).await?;
-        Ok(Self { inner: Inner::MySql(inner), now_ms, lost_locks: false, undo: false, when_kept: Vec::new() })
+        Ok(Self::new(Inner::MySql(inner), now_ms))
+    }
+
+    fn new(inner: Inner, now_ms: i64) -> Self {
+        Self {
+            inner,
+            now_ms,
+            lost_locks: false,
+            undo: false,
+            when_kept: Vec::new(),
+            bell: Bell::default(),
+            #[cfg(test)]
+            fuse: Fuse::default(),
+        }
+    }
+
+    pub(super) fn with_bell(self, bell: Bell) -> Self {
+        Self { bell, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_fuse(self, fuse: Fuse) -> Self {
+        Self { fuse, ..self }
+    }
+
+    /// Once this is committed, whoever listens in this process is told that there is work.
+    pub(crate) fn brings_work(&mut self) {
+        let bell = self.bell.clone();
+        self.when_kept(move || bell.ring());
     }
 
     /// The database's clock when this transaction began, epoch milliseconds.
@@ -90,11 +123,22 @@ impl Tx {
             self.roll_back().await;
             return Ok(());
         }
+        #[cfg(test)]
+        let fuse = self.fuse.clone();
+        #[cfg(test)]
+        if fuse.burns(Side::Before) {
+            self.roll_back().await;
+            return fuse.dead().await;
+        }
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await,
             Inner::MySql(tx) => tx.commit().await,
         }
         .map_err(DbError::of_commit)?;
+        #[cfg(test)]
+        if fuse.burns(Side::After) {
+            return fuse.dead().await;
+        }
         for work in self.when_kept {
             work();
         }

@@ -58,6 +58,8 @@ fn the_table_is_what_is_recorded() {
         coupon(Coupon::Issued);
         keyed(Keyed::Run);
         sweep(Sweep::Done);
+        told(Part::Order, Told::Heard, 1);
+        outbox(1, 2, 3);
         load(crate::group::Load { in_flight: 1, per_second: 2 });
     });
     let recorded = counts.seen().into_keys().map(|key| key.split(' ').next().unwrap_or_default().to_owned());

@@ -7,7 +7,7 @@ mod sales;
 
 use std::time::Duration;
 
-use super::step::{self, Paid};
+use super::step::{self, Began, Paid};
 use super::sweep::Swept;
 use super::*;
 use crate::base::ReservationId;
@@ -54,7 +54,7 @@ async fn stock(world: &World, customer: CustomerId, quantity: i64) -> StockOutco
     hold_stock(&world.stock, &ask).await.expect("an outcome")
 }
 
-async fn pay(world: &World, id: ReservationId, owner: CustomerId) -> Stepped {
+async fn pay(world: &World, id: ReservationId, owner: CustomerId) -> Began {
     in_tx!(world.db, tx, { step::begin_paying(tx, id, owner).await }).expect("an outcome")
 }
 
@@ -241,13 +241,14 @@ async fn while_paying_nothing_is_freed(world: &World) {
     let (a, b) = (world.customer().await, world.customer().await);
     let hold = held(world, a, &["A1"]).await;
     checkout(&world.db, hold.id, a).await.expect("an outcome");
-    assert!(matches!(pay(world, hold.id, a).await, Stepped::Done(_)));
+    assert!(matches!(pay(world, hold.id, a).await, Began::Now(_)));
+    assert!(matches!(pay(world, hold.id, a).await, Began::Before));
     sleep_ms(150).await;
     assert!(matches!(seats(world, b, &["A1"]).await, SeatsOutcome::Taken(_)));
     sweep(&world.db).await.expect("a sweep");
     assert_eq!(state(world, hold.id).await, State::Closing);
     assert!(matches!(seats(world, b, &["A1"]).await, SeatsOutcome::Taken(_)));
-    assert!(matches!(pay(world, hold.id, a).await, Stepped::Refused(_)), "no new try while closing");
+    assert!(matches!(pay(world, hold.id, a).await, Began::Refused(_)), "no new try while closing");
     assert!(matches!(not_paid(world, hold.id).await, Stepped::Done(_)));
     held(world, b, &["A1"]).await;
 }
@@ -270,7 +271,7 @@ async fn strangers_see_nothing(world: &World) {
     assert_eq!(find(&world.db, hold.id, b).await.expect("a read"), None);
     assert!(matches!(checkout(&world.db, hold.id, b).await, Ok(Stepped::NotFound)));
     assert!(matches!(cancel(&world.db, hold.id, b).await, Ok(Stepped::NotFound)));
-    assert!(matches!(pay(world, hold.id, b).await, Stepped::NotFound));
+    assert!(matches!(pay(world, hold.id, b).await, Began::NotFound));
 }
 
 /// Holds that overlap in every order: each seat ends with one owner, each hold has all of its seats, nobody waits for
