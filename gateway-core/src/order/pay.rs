@@ -134,6 +134,7 @@ async fn begin(tx: &mut Tx, pay: &Pay) -> Result<Begun, DbError> {
 fn judge(order: Reservation, standing: Standing) -> Option<PayOutcome> {
     match (order.state, standing) {
         (State::Booked, _) => Some(PayOutcome::Booked),
+        (State::Cancelled | State::Reversed, _) => Some(PayOutcome::Refused(Box::new(order))),
         (State::Paying, Standing::Waits { action_url }) => Some(PayOutcome::Running { action_url }),
         (State::Closing | State::Review, _) => Some(PayOutcome::Running { action_url: None }),
         (State::Held | State::Checkout | State::Released, Standing::NotPaid) => Some(PayOutcome::Declined),

@@ -209,7 +209,13 @@ async fn tell(tx: &mut Tx, reservation: &Reservation) -> Result<(), DbError> {
     match reservation.state {
         State::Closing => outbox::publish(tx, reservation.id, &Told::OrderClosing).await,
         State::Booked => outbox::publish(tx, reservation.id, &Told::OrderBooked).await,
-        State::Held | State::Checkout | State::Paying | State::Released | State::Review => Ok(()),
+        State::Held
+        | State::Checkout
+        | State::Paying
+        | State::Released
+        | State::Review
+        | State::Cancelled
+        | State::Reversed => Ok(()),
     }
 }
 

@@ -104,7 +104,8 @@ mod stories {
                 process.payments.drive(self.attempt, Why::Again).await.expect("answers");
                 return self.waits(process, world, "select count(*) from refund where state <> 'succeeded'").await;
             }
-            let ask = HoldStock { id: self.order, customer: world.customer, lines: vec![(String::from("p"), 1)] };
+            let lines = vec![(String::from("p"), 1)];
+            let ask = HoldStock { id: self.order, customer: world.customer, lines, coupon: None };
             reservation::hold_stock(&process.stock, &ask).await.expect("an order");
             let (token, page) = match self.journey {
                 Journey::IsDeclined => (Some("tok_declined"), None),
