@@ -20,7 +20,7 @@ pub use credential::{
     BadAccess, BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_access_code, new_entry_key,
 };
 pub use door::AccessFiles;
-pub use facade::{Door, Secrets};
+pub use facade::{Answer, Door, Secrets};
 pub use proxy::StrictWire;
 pub use settings::{
     Access, AccessTokens, Begin, BypassRule, Clock, JoinLimit, LaneSettings, OnStoreLoss, OpenError, ProofOfWork,

@@ -134,7 +134,7 @@ impl Gate {
     /// line gave way to an older one. So is one of a lane that it has yet to hear of.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        let seen = room.snapshot().epoch;
+        let seen = room.epoch();
         let may_come = || !room.store_ok() || self.now_ms().saturating_sub(ticket.issued_at_ms) <= YOUNGER_MS;
         let holds = ticket.epoch == seen || ticket.epoch > seen && may_come();
         (holds && usize::from(ticket.lane) < LANES_MAX && ticket.number > 0).then_some(ticket)
