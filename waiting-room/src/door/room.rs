@@ -160,6 +160,11 @@ impl Room {
         self.snapshot.load_full()
     }
 
+    /// Which life of the line that is.
+    pub(super) fn epoch(&self) -> u64 {
+        self.snapshot.load().epoch
+    }
+
     /// Whether the last call to the store was answered.
     pub(crate) fn store_ok(&self) -> bool {
         self.store_ok.load(Ordering::Relaxed)

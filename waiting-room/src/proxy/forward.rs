@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
@@ -78,10 +78,10 @@ impl Upstream {
         &self,
         admitted: Admitted,
         passage: Passage<'_>,
-        parts: Parts,
+        parts: &Parts,
         body: Body,
     ) -> Result<Response<Body>, Problem> {
-        if declared_bytes(&parts) > self.body_bytes_max {
+        if declared_bytes(parts) > self.body_bytes_max {
             return Err(self.too_large());
         }
         let request = self.dress(admitted, passage, parts, body)?;
@@ -110,7 +110,7 @@ impl Upstream {
         &self,
         admitted: Admitted,
         passage: Passage<'_>,
-        parts: Parts,
+        parts: &Parts,
         body: Body,
     ) -> Result<Request<Body>, Problem> {
         let uri = Uri::builder()
@@ -121,15 +121,15 @@ impl Upstream {
             .map_err(|_| Problem::new(Code::PathRefused, "The path cannot be sent on."))?;
         let limit = usize::try_from(self.body_bytes_max).unwrap_or(usize::MAX);
         let mut request = Request::new(Body::new(Limited::new(body, limit)));
-        *request.method_mut() = parts.method;
+        *request.method_mut() = parts.method.clone();
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = parts.headers;
+        *request.headers_mut() = parts.headers.clone();
         let headers = request.headers_mut();
         cleanse_request(headers);
         passage.origin.tell(headers);
         if let Some(Ok(token)) = admitted.into_token().map(|token| HeaderValue::from_str(&token)) {
-            headers.insert(HeaderName::from_static(ENTRY_HEADER), token);
+            headers.insert(ENTRY_HEADER, token);
         }
         Ok(request)
     }
