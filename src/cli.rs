@@ -172,8 +172,13 @@ pub(crate) enum RoomCommand {
         /// The room's name
         room: String,
     },
-    /// Take the latest change back
+    /// Take the latest change back that still stands; once more, and the one before it
     Undo {
+        /// The room's name
+        room: String,
+    },
+    /// Clear the line of a room that the settings no longer have, for good
+    Forget {
         /// The room's name
         room: String,
     },

@@ -7,7 +7,6 @@ mod draw;
 mod harness;
 mod journey;
 mod lanes;
-mod line_faults;
 mod operator;
 mod outbox;
 mod readme;
@@ -17,4 +16,9 @@ mod roles;
 mod simulate;
 mod start;
 mod store_away;
+#[expect(dead_code, reason = "the faults use the rest of it")]
 mod wire;
+
+#[path = "../../waiting-room/tests/redis_faults/server.rs"]
+#[expect(dead_code, reason = "the faults use the rest of it")]
+mod server;

@@ -24,6 +24,8 @@ pub(crate) use entry::{EntryGrant, EntrySigner};
 pub use jwks::BadKeys;
 pub use layer::{EntryGate, EntryLayer};
 pub(crate) use proof::{Challenge, ProofKey};
+#[cfg(test)]
+pub(crate) use provisional::PROVISIONAL_MS;
 pub(crate) use provisional::{Arrival, Provisional};
 pub(crate) use resume::{CODE_MS, HeldPlace};
 pub use ticket::TicketClaims;

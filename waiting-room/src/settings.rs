@@ -386,6 +386,13 @@ mod tests {
         );
         let required = with(|s| s.rooms.entry("demo".to_owned()).or_default().access = Access::Required);
         assert_eq!(required, "rooms.demo.access");
+        let lane = with(|s| {
+            let lanes = BTreeMap::from([("gold".to_owned(), "membres".to_owned())]);
+            let (issuer, audience) = ("shop".to_owned(), "demo".to_owned());
+            let tokens = AccessTokens { keys: "keys".into(), issuer, audience, lane_claim: "tier".to_owned(), lanes };
+            s.rooms.entry("demo".to_owned()).or_default().access_tokens = Some(tokens);
+        });
+        assert_eq!(lane, "rooms.demo.access_tokens.lanes.gold");
         let bounds = with(|s| {
             let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
             s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;

@@ -135,10 +135,10 @@ impl Gate {
     /// brought back by it.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        let seen = room.epoch();
+        let line = room.look();
         let may_come = || !room.store_ok() || self.now_ms().saturating_sub(ticket.issued_at_ms) <= YOUNGER_MS;
-        let may_heal = || room.may_heal(&ticket, &room.snapshot());
-        let holds = ticket.epoch == seen || ticket.epoch > seen && may_come() || may_heal();
+        let may_heal = room.may_heal(&ticket, &line);
+        let holds = ticket.epoch == line.epoch || may_heal || ticket.epoch > line.epoch && may_come();
         (holds && usize::from(ticket.lane) < LANES_MAX && ticket.number > 0).then_some(ticket)
     }
 

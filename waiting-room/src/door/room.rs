@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
@@ -160,9 +160,9 @@ impl Room {
         self.snapshot.load_full()
     }
 
-    /// Which life of the line that is.
-    pub(super) fn epoch(&self) -> u64 {
-        self.snapshot.load().epoch
+    /// The same for a moment: no count of users is written, which the threads would fight for.
+    pub(super) fn look(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
     }
 
     /// Whether the last call to the store was answered.
