@@ -11,6 +11,7 @@ mod db;
 mod group;
 pub mod grpc;
 mod http;
+mod live;
 pub mod metrics;
 mod office;
 mod payment;
@@ -35,6 +36,7 @@ use coupon::Coupons;
 use db::Db;
 pub use db::DbError;
 pub use group::Load;
+use live::Feeds;
 pub use office::{Office, OrderFacts, Wish, WishError};
 use payment::Payments;
 use replay::Replays;
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     /// The one way to coupons.
     coupons: Coupons,
     replays: Replays,
+    /// Seat maps as they change.
+    live: Feeds,
     settings: Settings,
 }
 
@@ -86,6 +90,7 @@ impl Core {
                 stock: StockOrders::on(db.clone()),
                 coupons: Coupons::on(db.clone()),
                 replays: Replays::on(&db),
+                live: Feeds::on(db.clone()),
                 db,
                 auth,
                 payments,
@@ -114,6 +119,7 @@ impl Core {
 
     /// Releases what has lapsed and finds out about payments, until cancelled.
     pub async fn run(&self, stop: CancellationToken) {
+        self.shared.live.end_with(stop.clone());
         let interval = Duration::from_millis(self.shared.settings.sweep_interval_ms);
         tokio::join!(upkeep::run(&self.shared.db, interval, &stop), self.shared.payments.run(interval, &stop));
     }

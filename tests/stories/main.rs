@@ -8,6 +8,7 @@ mod harness;
 mod journey;
 mod lanes;
 mod line_faults;
+mod office;
 mod operator;
 mod readme;
 mod restart;

@@ -3,6 +3,7 @@
 mod browsers;
 mod contract;
 mod keys;
+mod live;
 mod sales;
 mod wrong;
 
