@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::page::films::ScreeningPage;
-use super::page::seats::{SeatsPage, rows};
+use super::page::seats::{SeatsPage, Why, rows};
 use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
 use super::visitor::{Customer, Form};
@@ -80,7 +80,7 @@ async fn seats(
     if form == Form::Page {
         let picked = picks.map(|Query(picks)| picks.pick).unwrap_or_default();
         let picked: Vec<String> = picked.split(',').filter(|seat| !seat.is_empty()).map(str::to_owned).collect();
-        return seats_page(&app, &headers, &id, viewer, picked, Lost::default()).await;
+        return seats_page(&app, &headers, &id, viewer, picked, Refused::NO).await;
     }
     let seats = catalogue::seats(&app.db, &id, viewer.map(|viewer| viewer.0)).await?;
     let etag = etag_of(&screening, &seats);
@@ -128,11 +128,15 @@ fn stream(app: &App, id: &str, headers: &HeaderMap) -> Result<Response, Problem>
     Ok((kept, body).into_response())
 }
 
-/// What somebody else took first, and what there is instead.
-#[derive(Default)]
-pub(super) struct Lost {
-    pub(super) seats: Vec<String>,
+/// Why a pick was refused, and what there is instead.
+pub(super) struct Refused {
+    pub(super) why: Why,
     pub(super) offers: Vec<Vec<String>>,
+}
+
+impl Refused {
+    /// Nothing was.
+    const NO: Self = Self { why: Why::Not, offers: Vec::new() };
 }
 
 /// The seat map with these seats chosen.
@@ -142,7 +146,7 @@ pub(super) async fn seats_page(
     id: &str,
     viewer: Option<Customer>,
     picked: Vec<String>,
-    lost: Lost,
+    refused: Refused,
 ) -> Result<Response, Problem> {
     let screening = found(app, id).await?;
     let seats = catalogue::seats(&app.db, id, viewer.map(|viewer| viewer.0)).await?;
@@ -154,8 +158,8 @@ pub(super) async fn seats_page(
         rows: rows(cells),
         seats_max: screening.sale.seats_max,
         hold_ms: screening.sale.hold_ms,
-        lost: lost.seats,
-        offers: lost.offers.into_iter().map(|seats| fill::offer(id, &seats)).collect(),
+        refused: refused.why,
+        offers: refused.offers.into_iter().map(|seats| fill::offer(id, &seats)).collect(),
         idempotency_key: fill::fresh_key(),
     }))
 }
