@@ -11,6 +11,7 @@ mod db;
 mod group;
 pub mod grpc;
 mod http;
+mod live;
 pub mod metrics;
 mod office;
 mod order;
@@ -37,6 +38,7 @@ use coupon::Coupons;
 use db::Db;
 pub use db::DbError;
 pub use group::Load;
+use live::Feeds;
 pub use office::{Office, OrderFacts, Wish, WishError};
 use order::{Orders, Verdicts};
 pub use outbox::letters;
@@ -65,6 +67,8 @@ pub(crate) struct Shared {
     /// The one way to coupons.
     coupons: Coupons,
     replays: Replays,
+    /// Seat maps as they change.
+    live: Feeds,
     settings: Settings,
 }
 
@@ -103,6 +107,7 @@ impl Core {
                 stock: StockOrders::on(db.clone()),
                 coupons: Coupons::on(db.clone()),
                 replays: Replays::on(&db),
+                live: Feeds::on(db.clone()),
                 db,
                 auth,
                 payments,
@@ -131,6 +136,7 @@ impl Core {
 
     /// Releases what has lapsed, finds out about payments and delivers what one part tells another, until cancelled.
     pub async fn run(&self, stop: CancellationToken) {
+        self.shared.live.end_with(stop.clone());
         let shared = &self.shared;
         let interval = Duration::from_millis(shared.settings.sweep_interval_ms);
         let orders = Worker::new(shared.db.clone(), Verdicts(shared.news.clone()));

@@ -7,6 +7,7 @@ mod draw;
 mod harness;
 mod journey;
 mod lanes;
+mod office;
 mod operator;
 mod outbox;
 mod readme;
