@@ -31,8 +31,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use auth::Auth;
+use auth::{Auth, TokenError};
 pub use base::Clock;
+use base::CustomerId;
 use catalogue::{Catalogue, SeedError, Seeded};
 use coupon::Coupons;
 use db::Db;
@@ -52,6 +53,23 @@ pub use settings::{OpenError, Secrets, Settings};
 #[derive(Clone)]
 pub struct Core {
     shared: Arc<Shared>,
+}
+
+/// Why there are no customers.
+#[derive(Debug, thiserror::Error)]
+pub enum MadeNone {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The key does not sign.
+    #[error("the tokens cannot be signed")]
+    Unsigned,
+}
+
+impl From<TokenError> for MadeNone {
+    fn from(_: TokenError) -> Self {
+        Self::Unsigned
+    }
 }
 
 /// What all parts of one core share.
@@ -122,6 +140,16 @@ impl Core {
     /// Something in the catalogue does not fit, or the database fails.
     pub async fn seed(&self, catalogue: &Catalogue) -> Result<Seeded, SeedError> {
         catalogue::seed(&self.shared.db, catalogue).await
+    }
+
+    /// New customers for a load test, each with a token, as it is sent. Nobody can log in as one of them.
+    ///
+    /// # Errors
+    /// The database fails, or the tokens cannot be signed.
+    pub async fn make_customers(&self, count: u32) -> Result<Vec<(CustomerId, String)>, MadeNone> {
+        let customers = self.shared.auth.make(count).await?;
+        let with_token = |id| Ok((id, self.shared.auth.token(id)?.0));
+        customers.into_iter().map(with_token).collect()
     }
 
     /// The JSON API and the pages.

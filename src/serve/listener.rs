@@ -26,8 +26,9 @@ use waiting_room::{Answer, StrictWire};
 use super::endless;
 use super::workers::Threads;
 
-/// Open connections of one server. Two descriptors a visitor must fit under the usual limit of 20,000 open files.
-const CONNECTIONS_MAX: usize = 8_000;
+/// Open connections of one server. With everything in one process a visitor has one descriptor, and a request on its way
+/// to the core two more (the door sends on 4,096 at most): together they fit under the usual limit of 20,000 open files.
+const CONNECTIONS_MAX: usize = 11_000;
 /// A client has this long for all of its request's headers; who sends them drop by drop is cut off.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 /// A connection has this long until its first request, which covers the time before hyper knows the protocol.

@@ -13,6 +13,7 @@ use http_body_util::{LengthLimitError, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Origin;
@@ -24,6 +25,9 @@ use crate::metrics;
 use crate::path::CanonicalPath;
 use crate::problem::{Code, Problem};
 
+/// Requests that are on their way to the upstream at once; more wait for their turn within their time. Each costs a
+/// connection, and a crowd of ten thousand must not need one for each of them.
+const IN_FLIGHT_MAX: usize = 4_096;
 /// Idle connections that are kept; more are opened as needed and closed afterwards.
 const IDLE_CONNECTIONS_MAX: usize = 512;
 /// An upstream usually closes idle connections after a minute or more; closing first avoids losing the race.
@@ -40,6 +44,7 @@ pub(crate) struct Upstream {
     timeout: Duration,
     body_bytes_max: u64,
     pulse: Pulse,
+    turns: Semaphore,
 }
 
 /// A request that has been looked at: everything forwarding needs besides permission.
@@ -61,7 +66,14 @@ impl Upstream {
             .http1_max_headers(RESPONSE_HEADERS_MAX)
             .set_host(false)
             .build(connector);
-        Upstream { client, authority, timeout, body_bytes_max, pulse: Pulse::default() }
+        Upstream {
+            client,
+            authority,
+            timeout,
+            body_bytes_max,
+            pulse: Pulse::default(),
+            turns: Semaphore::new(IN_FLIGHT_MAX),
+        }
     }
 
     /// How the upstream answered lately.
@@ -86,7 +98,12 @@ impl Upstream {
         }
         let request = self.dress(admitted, passage, parts, body)?;
         let beat = self.pulse.begin(Instant::now());
-        match tokio::time::timeout(self.timeout, self.client.request(request)).await {
+        let answer = async {
+            // Never closed. Given back when the answer begins: what is streamed after that may last for hours.
+            let _turn = self.turns.acquire().await;
+            self.client.request(request).await
+        };
+        match tokio::time::timeout(self.timeout, answer).await {
             Ok(Ok(response)) => {
                 metrics::forwarded(beat.end(Instant::now(), response.status().is_server_error()));
                 Ok(undress(response))
