@@ -1,8 +1,10 @@
 //! One transaction: statements, the database's time, and whether to keep it.
 
+use std::sync::Arc;
+
 use sqlx::{MySql, Pool, Sqlite, Transaction};
 
-use super::{DbError, Row, Sql, Value, mysql, sqlite};
+use super::{DbError, Hosts, Row, Sql, Value, mysql, sqlite};
 use crate::base::Clock;
 
 /// A transaction under way. Dropped without being finished, it is rolled back.
@@ -16,7 +18,7 @@ pub(crate) struct Tx {
 
 enum Inner {
     Sqlite(Transaction<'static, Sqlite>),
-    MySql(Transaction<'static, MySql>),
+    MySql(Transaction<'static, MySql>, Arc<Hosts>),
 }
 
 impl Tx {
@@ -26,10 +28,16 @@ impl Tx {
         Ok(Self { inner, now_ms: clock(), lost_locks: false, undo: false, when_kept: Vec::new() })
     }
 
-    pub(super) async fn begin_mysql(pool: &Pool<MySql>) -> Result<Self, DbError> {
-        let mut inner = pool.begin().await?;
+    pub(super) async fn begin_mysql(hosts: &Arc<Hosts>) -> Result<Self, DbError> {
+        let mut inner = hosts.pool().begin().await?;
         let now_ms = mysql::now_ms(&mut *inner).await?;
-        Ok(Self { inner: Inner::MySql(inner), now_ms, lost_locks: false, undo: false, when_kept: Vec::new() })
+        Ok(Self {
+            inner: Inner::MySql(inner, Arc::clone(hosts)),
+            now_ms,
+            lost_locks: false,
+            undo: false,
+            when_kept: Vec::new(),
+        })
     }
 
     /// The database's clock when this transaction began, epoch milliseconds.
@@ -53,7 +61,7 @@ impl Tx {
         let sql = sql.into();
         let done = match &mut self.inner {
             Inner::Sqlite(tx) => sqlite::execute(&mut **tx, sql.sqlite, params).await,
-            Inner::MySql(tx) => mysql::execute(&mut **tx, sql.mysql, params).await,
+            Inner::MySql(tx, hosts) => hosts.noticed(mysql::execute(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(done)
     }
@@ -63,7 +71,7 @@ impl Tx {
         let sql = sql.into();
         let rows = match &mut self.inner {
             Inner::Sqlite(tx) => sqlite::rows(&mut **tx, sql.sqlite, params).await,
-            Inner::MySql(tx) => mysql::rows(&mut **tx, sql.mysql, params).await,
+            Inner::MySql(tx, hosts) => hosts.noticed(mysql::rows(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(rows)
     }
@@ -91,10 +99,9 @@ impl Tx {
             return Ok(());
         }
         match self.inner {
-            Inner::Sqlite(tx) => tx.commit().await,
-            Inner::MySql(tx) => tx.commit().await,
-        }
-        .map_err(DbError::of_commit)?;
+            Inner::Sqlite(tx) => tx.commit().await.map_err(DbError::of_commit),
+            Inner::MySql(tx, hosts) => hosts.noticed(tx.commit().await.map_err(DbError::of_commit)),
+        }?;
         for work in self.when_kept {
             work();
         }
@@ -105,7 +112,7 @@ impl Tx {
     pub(super) async fn roll_back(self) {
         let _closed_instead = match self.inner {
             Inner::Sqlite(tx) => tx.rollback().await,
-            Inner::MySql(tx) => tx.rollback().await,
+            Inner::MySql(tx, _) => tx.rollback().await,
         };
     }
 }
