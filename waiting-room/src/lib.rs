@@ -21,6 +21,7 @@ pub use credential::{
 };
 pub use door::AccessFiles;
 pub use facade::{Door, Secrets};
+pub use line::Orders;
 pub use proxy::StrictWire;
 pub use settings::{
     Access, AccessTokens, Begin, BypassRule, Clock, JoinLimit, LaneSettings, OnStoreLoss, OpenError, ProofOfWork,
