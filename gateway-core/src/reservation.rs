@@ -2,6 +2,8 @@
 //! tell it what became of the money through [`step`].
 
 mod hold;
+#[cfg(test)]
+mod machine_tests;
 mod order;
 mod share;
 mod state;
