@@ -149,7 +149,7 @@ async fn click(
 ) -> Result<()> {
     let mut connection = Connection::open(address).await?;
     let headers = [JSON, ("accept", "application/json"), ("authorization", bearer)];
-    let mut dice = client as u64 * 0x9e37_79b9_7f4a_7c15 + 1;
+    let mut dice = (client as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     while Instant::now() < end {
         let from = usize::try_from(began.elapsed().as_millis() / STEP_EVERY.as_millis())? * STEP;
         let body = json!({ "seats": wish(seats, from, &mut dice) }).to_string();
