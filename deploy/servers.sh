@@ -1,8 +1,10 @@
-# Private servers for the suites: Redis, a Redis Cluster of three nodes, Redis behind Sentinel, and MariaDB, on free
-# ports of the loopback with data folders of their own. Sourced by deploy/verify; starts nothing of the system and
+# Private servers for the suites: Redis, a Redis Cluster of three nodes, Redis behind Sentinel, MariaDB, and a Galera
+# cluster of three nodes, on free ports of the loopback with data folders of their own. Sourced by deploy/verify; starts nothing of the system and
 # stops only by pid.
 
 server_pids=()
+# Where the latest database was started.
+server_url=
 
 # A free port. Redis Cluster also needs the port 10,000 above it, so the range ends below 55,000.
 free_port() {
@@ -102,27 +104,89 @@ CONF
   export VESTIBULE_TEST_REDIS_SENTINEL_URL="redis+sentinel://127.0.0.1:$port/vestibule/0"
 }
 
-start_mariadb() {
-  local port folder="$run_dir/mariadb" user
-  port=$(free_port)
-  user=$(id -un)
-  mkdir -p "$folder"
-  mariadb-install-db --no-defaults --user="$user" --datadir="$folder/data" --skip-test-db \
-    --auth-root-authentication-method=normal >"$folder/install.log" 2>&1
-  mariadbd --no-defaults --user="$user" --datadir="$folder/data" --socket="$folder/socket" --port="$port" \
-    --bind-address=127.0.0.1 --max-connections=600 >"$folder/log" 2>&1 &
+# make_mariadb FOLDER: an empty data folder. A server that starts clears its folder for temporary tables, so no two share one.
+make_mariadb() {
+  mkdir -p "$1/tmp"
+  TMPDIR="$1/tmp" mariadb-install-db --no-defaults --user="$(id -un)" --datadir="$1/data" --skip-test-db \
+    --tmpdir="$1/tmp" --auth-root-authentication-method=normal >"$1/install.log" 2>&1
+}
+
+# run_mariadb FOLDER PORT [ARGUMENTS...]: starts a server on a folder that is there, for the first time or again.
+run_mariadb() {
+  local folder=$1 port=$2
+  shift 2
+  mariadbd --no-defaults --user="$(id -un)" --datadir="$folder/data" --socket="$folder/socket" --port="$port" \
+    --tmpdir="$folder/tmp" --bind-address=127.0.0.1 --max-connections=600 "$@" >>"$folder/log" 2>&1 &
   server_pids+=($!)
-  wait_until 60 "MariaDB" mariadb-admin --no-defaults --socket="$folder/socket" --user=root ping
-  mariadb --no-defaults --socket="$folder/socket" --user=root -e \
+  wait_until 60 "MariaDB on $port" mariadb-admin --no-defaults --socket="$folder/socket" --user=root ping
+}
+
+make_user() {
+  mariadb --no-defaults --socket="$1/socket" --user=root -e \
     "create user if not exists 'vestibule'@'127.0.0.1' identified by 'vestibule'; grant all on *.* to 'vestibule'@'127.0.0.1';"
+}
+
+# start_mariadb [ARGUMENTS...]
+start_mariadb() {
+  local port folder="$run_dir/mariadb"
+  port=$(free_port)
+  make_mariadb "$folder" && run_mariadb "$folder" "$port" "$@" && make_user "$folder" || return 1
   export VESTIBULE_TEST_MYSQL_URL="mysql://vestibule:vestibule@127.0.0.1:$port"
+  server_url=$VESTIBULE_TEST_MYSQL_URL
+}
+
+node_is_synced() {
+  mariadb --no-defaults --socket="$1/socket" --user=root -Nse "show status like 'wsrep_local_state_comment'" | grep -q Synced
+}
+
+# run_node NUMBER ARGUMENTS...: one node of the cluster whose ports are in `nodes`, `groups` and `transfers`.
+run_node() {
+  local n=$1 folder="$run_dir/galera-$1" provider
+  shift
+  provider=$(compgen -G '/usr/lib/galera/libgalera_smm.so' || compgen -G '/usr/lib*/galera-4/libgalera_smm.so')
+  # One node is missed after two seconds. All states are transferred as increments: the nodes begin as copies of one.
+  run_mariadb "$folder" "${nodes[n]}" --innodb-buffer-pool-size=64M --binlog-format=ROW --innodb-autoinc-lock-mode=2 \
+    --wsrep-on=ON --wsrep-provider="$provider" --wsrep-cluster-name=vestibule --wsrep-node-address=127.0.0.1 \
+    --wsrep-sst-method=mysqldump --wsrep-sst-auth=vestibule:vestibule \
+    --wsrep-sst-receive-address="127.0.0.1:${nodes[n]}" \
+    --wsrep-provider-options="gmcast.listen_addr=tcp://127.0.0.1:${groups[n]};ist.recv_addr=127.0.0.1:${transfers[n]};gcache.size=64M;evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT5S" \
+    "$@" && wait_until 60 "node $n of Galera" node_is_synced "$folder"
+}
+
+# Galera of three nodes; the first is the one to write to.
+start_galera() {
+  local nodes=() groups=() transfers=() n first="$run_dir/galera-0" peers
+  for n in 0 1 2; do
+    nodes+=("$(free_port)")
+    groups+=("$(free_port)")
+    transfers+=("$(free_port)")
+  done
+  make_mariadb "$first" || return 1
+  run_node 0 --wsrep-new-cluster --wsrep-cluster-address=gcomm:// && make_user "$first" || return 1
+  stop_servers_from $((${#server_pids[@]} - 1))
+  for n in 1 2; do
+    mkdir -p "$run_dir/galera-$n/tmp"
+    cp -a "$first/data" "$run_dir/galera-$n/data"
+    rm -f "$run_dir/galera-$n"/data/{gvwstate.dat,galera.cache}
+  done
+  peers=$(printf ',127.0.0.1:%s' "${groups[@]}")
+  run_node 0 --wsrep-new-cluster --wsrep-cluster-address=gcomm:// || return 1
+  for n in 1 2; do run_node "$n" --wsrep-cluster-address="gcomm://${peers#,}" || return 1; done
+  server_url="mysql://vestibule:vestibule@127.0.0.1:${nodes[0]},127.0.0.1:${nodes[1]},127.0.0.1:${nodes[2]}"
+  export VESTIBULE_TEST_GALERA_URL=$server_url
 }
 
 # Ends what was started here, the last first, and waits for it.
 stop_servers() {
+  stop_servers_from 0
+}
+
+# stop_servers_from INDEX: only those that were started since.
+stop_servers_from() {
   local index pid
-  for ((index = ${#server_pids[@]} - 1; index >= 0; index--)); do
+  for ((index = ${#server_pids[@]} - 1; index >= $1; index--)); do
     pid=${server_pids[index]}
+    unset "server_pids[index]"
     kill -TERM "$pid" 2>/dev/null || continue
     for _ in $(seq 100); do
       kill -0 "$pid" 2>/dev/null || break
@@ -130,5 +194,4 @@ stop_servers() {
     done
     kill -KILL "$pid" 2>/dev/null || true
   done
-  server_pids=()
 }

@@ -8,6 +8,7 @@ mod endless;
 mod entry_keys;
 mod listener;
 mod listeners;
+mod load;
 mod patience;
 mod sandbox;
 mod stop;

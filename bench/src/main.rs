@@ -4,12 +4,14 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what it is for")]
 
+mod core;
 mod figure;
 mod http;
 mod load;
 mod rows;
 mod servers;
 mod single;
+mod story;
 mod upstream;
 mod visitor;
 

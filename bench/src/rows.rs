@@ -5,9 +5,13 @@ mod crowds;
 mod draws;
 mod faults;
 mod joins;
+mod kills;
 mod leavers;
+mod limited;
+mod machines;
 mod orders;
 mod polls;
+mod seats;
 mod simulation;
 mod sizes;
 
@@ -60,6 +64,10 @@ pub(crate) enum Row {
     Ramp,
     OrdersMariadb,
     OrdersSqlite,
+    Seats,
+    Limited,
+    Kill,
+    Machines,
 }
 
 /// What a run measures: the rows of one table.
@@ -82,12 +90,25 @@ impl Part {
     pub(crate) const fn rows(self) -> &'static [Row] {
         match self {
             Part::Line => &Row::LINE,
-            Part::Core => &[Row::Orders, Row::Coupons, Row::Rush, Row::Ramp, Row::OrdersMariadb, Row::OrdersSqlite],
+            Part::Core => &Row::CORE,
         }
     }
 }
 
 impl Row {
+    const CORE: [Row; 10] = [
+        Row::Orders,
+        Row::Coupons,
+        Row::Rush,
+        Row::Ramp,
+        Row::OrdersMariadb,
+        Row::OrdersSqlite,
+        Row::Seats,
+        Row::Limited,
+        Row::Kill,
+        Row::Machines,
+    ];
+
     const LINE: [Row; 12] = [
         Row::Window,
         Row::Share,
@@ -124,6 +145,10 @@ impl Row {
             Row::Ramp => "ramp",
             Row::OrdersMariadb => "orders-mariadb",
             Row::OrdersSqlite => "orders-sqlite",
+            Row::Seats => "seats",
+            Row::Limited => "limited",
+            Row::Kill => "kill",
+            Row::Machines => "machines",
         }
     }
 
@@ -149,6 +174,10 @@ impl Row {
             }
             Row::OrdersMariadb => "one hot item over HTTP on MariaDB, fully durable, 256 in flight",
             Row::OrdersSqlite => "one hot item over HTTP on SQLite (synchronous=FULL), 256 in flight",
+            Row::Seats => "seat holds of 4 under contention, 64 clients on 24 moving seats, over HTTP",
+            Row::Limited => "the rows orders, coupons and rush with 1 processor and 1 GiB of memory",
+            Row::Kill => "kill -9 of the core and of MariaDB 50 times under load",
+            Row::Machines => "1,000,000 random events over the machines of reservations and payments, against a model",
         }
     }
 
@@ -176,6 +205,10 @@ impl Row {
                 "≥ 3 times one transaction an order straight against the server; p95 < 150 ms; books exact"
             }
             Row::OrdersSqlite => "≥ 1.5 times one transaction an order straight (sync < 0.2 ms) to ≥ 10 times (≥ 1 ms)",
+            Row::Seats => "0 deadlocks surfaced, 0 partial holds",
+            Row::Limited => "all three hold",
+            Row::Kill => "acknowledged work lost 0, effects doubled 0",
+            Row::Machines => "no difference",
         }
     }
 
@@ -196,6 +229,10 @@ impl Row {
             Row::Orders | Row::Coupons | Row::Rush | Row::Ramp => crowds::measure(bench, self.name()),
             Row::OrdersMariadb => orders::mariadb(bench).await,
             Row::OrdersSqlite => orders::sqlite(bench).await,
+            Row::Seats => seats::measure(bench).await,
+            Row::Limited => limited::measure(bench),
+            Row::Kill => kills::measure(bench),
+            Row::Machines => machines::measure(bench),
         }
     }
 }

@@ -63,11 +63,13 @@ impl Bench {
     /// An empty MariaDB with an empty database `core`, every commit on the disk in both logs, as one would trust it.
     pub(crate) async fn mariadb(&self) -> Result<Process> {
         let (port, folder) = (free_port()?, self.folder("mariadb")?);
-        let data = folder.join("data");
+        let (data, temporary) = (folder.join("data"), folder.join("tmp"));
+        fs::create_dir(&temporary)?;
         let user = String::from_utf8(Command::new("id").arg("-un").output()?.stdout)?;
         let user = format!("--user={}", user.trim());
         let mut install = Command::new("mariadb-install-db");
         install.args(["--no-defaults", &user, "--skip-test-db", "--auth-root-authentication-method=normal"]);
+        install.env("TMPDIR", &temporary).arg(format!("--tmpdir={}", temporary.display()));
         let made = install.arg(format!("--datadir={}", data.display())).output().context("mariadb-install-db")?;
         if !made.status.success() {
             bail!("mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
@@ -82,7 +84,7 @@ impl Bench {
             "--log-bin=bin",
             "--max-connections=200",
         ]);
-        for (name, file) in [("datadir", "data"), ("socket", "socket"), ("init-file", "init.sql")] {
+        for (name, file) in [("datadir", "data"), ("tmpdir", "tmp"), ("socket", "socket"), ("init-file", "init.sql")] {
             command.arg(format!("--{name}={}", folder.join(file).display()));
         }
         Process::start(command, &folder, port).await.context("mariadbd")

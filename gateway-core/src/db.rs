@@ -8,18 +8,25 @@ mod bulk;
 #[cfg(test)]
 pub(crate) mod crash;
 mod error;
+mod fitness;
+mod hosts;
 mod mysql;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod value;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{MySql, Pool, Sqlite};
+use sqlx::{Pool, Sqlite};
 
 pub(crate) use bell::Bell;
 pub(crate) use bulk::Bulk;
 pub use error::DbError;
+pub(crate) use fitness::Durability;
+use hosts::Hosts;
 pub(crate) use tx::Tx;
 pub(crate) use value::{Row, Sql, Value, params};
 
@@ -55,7 +62,7 @@ enum Pools {
         writer: Pool<Sqlite>,
         readers: Pool<Sqlite>,
     },
-    MySql(Pool<MySql>),
+    MySql(Arc<Hosts>),
 }
 
 /// The migrations of one schema, one folder for each dialect.
@@ -65,16 +72,22 @@ pub(crate) struct Migrations {
 }
 
 impl Db {
-    /// Connects once to `sqlite://path` or `mysql://user:password@host:port/database`. SQLite has no clock of its
-    /// own: there `clock` is the database's clock; MySQL's own clock is used otherwise.
+    /// Connects once to `sqlite://path` or `mysql://user:password@host:port[,host:port]/database`. SQLite has no clock
+    /// of its own: there `clock` is the database's clock; MySQL's own clock is used otherwise.
     ///
     /// # Errors
     /// The URL is of neither kind, the database cannot be reached, or its settings would lose or bend data.
+    #[cfg(test)]
     pub(crate) async fn connect(url: &str, clock: Clock) -> Result<Self, DbError> {
+        Self::connect_to(url, Durability::Demanded, clock).await
+    }
+
+    /// The same, where it may be that losing commits does not matter.
+    pub(crate) async fn connect_to(url: &str, durability: Durability, clock: Clock) -> Result<Self, DbError> {
         let pools = if let Some(path) = url.strip_prefix("sqlite://") {
             sqlite::connect(path).await?
         } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {
-            mysql::connect(url).await?
+            Pools::MySql(Hosts::connect(url, durability).await?)
         } else {
             return Err(DbError::Settings(String::from("database_url starts with neither sqlite:// nor mysql://")));
         };
@@ -91,9 +104,19 @@ impl Db {
     pub(crate) async fn migrate(&self, migrations: &Migrations) -> Result<(), DbError> {
         let done = match &self.pools {
             Pools::Sqlite { writer, .. } => migrations.sqlite.run(writer).await,
-            Pools::MySql(pool) => migrations.mysql.run(pool).await,
+            Pools::MySql(hosts) => migrations.mysql.run(&hosts.pool()).await,
         };
-        done.map_err(|error| DbError::Settings(format!("migrations: {error}")))
+        done.map_err(|error| DbError::Settings(format!("migrations: {error}")))?;
+        self.check_tables().await
+    }
+
+    /// A table that lost its transactions, or folds its ids, is as bad as a server that does.
+    async fn check_tables(&self) -> Result<(), DbError> {
+        let Pools::MySql(_) = &self.pools else { return Ok(()) };
+        match self.row(Sql { sqlite: "", mysql: fitness::TABLES }, params![]).await? {
+            Some(mut wrong) => Err(DbError::Settings(wrong.text()?)),
+            None => Ok(()),
+        }
     }
 
     /// Opens a transaction. Callers want [`in_tx`], which also repeats and commits.
@@ -102,7 +125,7 @@ impl Db {
         self.fuse.alive().await;
         let tx = match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::begin_sqlite(writer, &self.clock).await,
-            Pools::MySql(pool) => Tx::begin_mysql(pool).await,
+            Pools::MySql(hosts) => hosts.noticed(Tx::begin_mysql(hosts).await),
         }?;
         #[cfg(test)]
         let tx = tx.with_fuse(self.fuse.clone());
@@ -122,7 +145,7 @@ impl Db {
                 writer.close().await;
                 readers.close().await;
             }
-            Pools::MySql(pool) => pool.close().await,
+            Pools::MySql(hosts) => hosts.pool().close().await,
         }
     }
 
@@ -137,7 +160,7 @@ impl Db {
         let sql = sql.into();
         match &self.pools {
             Pools::Sqlite { readers, .. } => sqlite::rows(readers, sql.sqlite, params).await,
-            Pools::MySql(pool) => mysql::rows(pool, sql.mysql, params).await,
+            Pools::MySql(hosts) => hosts.noticed(mysql::rows(&hosts.pool(), sql.mysql, params).await),
         }
     }
 
@@ -150,7 +173,7 @@ impl Db {
     pub(crate) async fn now_ms(&self) -> Result<i64, DbError> {
         match &self.pools {
             Pools::Sqlite { .. } => Ok((self.clock)()),
-            Pools::MySql(pool) => mysql::now_ms(pool).await,
+            Pools::MySql(hosts) => hosts.noticed(mysql::now_ms(&hosts.pool()).await),
         }
     }
 

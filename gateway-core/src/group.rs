@@ -105,6 +105,11 @@ impl<W: Work> Writers<W> {
         heard.map_err(Unserved::Failed)
     }
 
+    /// How busy the writers are now, even if the group that is under way never ends.
+    pub(crate) fn busy(&self) -> Load {
+        self.0.meter.load()
+    }
+
     pub(crate) fn work(&self) -> &W {
         &self.0.work
     }

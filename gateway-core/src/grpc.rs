@@ -18,7 +18,7 @@ mod contract {
     tonic::include_proto!("vestibule.availability.v1");
 }
 
-pub use client::{Remaining, WatchError, watch};
+pub use client::{Remaining, WatchError, watch, watch_load};
 
 /// The services. Health says "serving" for as long as the process answers; whether the database does is `/readyz`'s.
 pub(crate) fn routes(app: App) -> Routes {

@@ -97,7 +97,7 @@ impl Core {
     /// [`OpenError::Unreachable`] may pass by itself; the others need a change of the settings.
     pub async fn open(settings: Settings, secrets: Secrets, clock: Clock) -> Result<Self, OpenError> {
         settings.check(&secrets)?;
-        let db = Db::connect(&settings.database_url, clock.clone()).await?;
+        let db = Db::connect_to(&settings.database_url, settings.durability(), clock.clone()).await?;
         db.migrate(&schema::MIGRATIONS).await?;
         let news = News::default();
         let payments = Payments::new(

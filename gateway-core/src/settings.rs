@@ -2,14 +2,16 @@
 
 use serde::Deserialize;
 
-use crate::db::DbError;
+use crate::db::{DbError, Durability};
 
 /// The settings, with their defaults.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// `sqlite://data/core.db` or `mysql://user:password@host:3306/database`.
+    /// `sqlite://data/core.db` or `mysql://user:password@host:3306/database`; several hosts of one cluster with commas.
     pub database_url: String,
+    /// Starts although the database's settings may lose commits that were acknowledged: for tests.
+    pub allow_lost_commits: bool,
     /// Where customers reach the shop, for return addresses.
     pub public_url: String,
     /// How long a login lasts.
@@ -28,6 +30,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             database_url: String::from("sqlite://data/core.db"),
+            allow_lost_commits: false,
             public_url: String::from("http://127.0.0.1:8080"),
             customer_token_ms: 12 * 3_600_000,
             sweep_interval_ms: 500,
@@ -66,7 +69,9 @@ pub enum OpenError {
 impl From<DbError> for OpenError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Busy(_) | DbError::Unreachable(_) | DbError::CommitUnknown(_) => Self::Unreachable(error),
+            DbError::Busy(_) | DbError::Unreachable(_) | DbError::CommitUnknown(_) | DbError::ReadOnly(_) => {
+                Self::Unreachable(error)
+            }
             DbError::Duplicate | DbError::Settings(_) | DbError::Statement(_) | DbError::Shape(_) => {
                 Self::Database(error)
             }
@@ -78,6 +83,10 @@ impl From<DbError> for OpenError {
 const CUSTOMER_KEY_BYTES_MIN: usize = 32;
 
 impl Settings {
+    pub(crate) fn durability(&self) -> Durability {
+        if self.allow_lost_commits { Durability::Waived } else { Durability::Demanded }
+    }
+
     /// Refuses what could not work. The text names the setting and what fits.
     pub(crate) fn check(&self, secrets: &Secrets) -> Result<(), OpenError> {
         let unfit = |text: &str| Err(OpenError::Unfit(text.to_owned()));

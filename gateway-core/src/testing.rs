@@ -69,6 +69,18 @@ pub(crate) fn mysql_url() -> Option<String> {
     url.ok()
 }
 
+/// How many random events a machine is tried with.
+#[expect(clippy::disallowed_methods, reason = "how long tests take is not a setting of the program")]
+pub(crate) fn events() -> u64 {
+    std::env::var("VESTIBULE_TEST_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(20_000)
+}
+
+/// Says what a story came to, as a line that `deploy/bench` reads.
+#[expect(clippy::print_stderr, reason = "it is read from there")]
+pub(crate) fn tell(story: &str, events: u64) {
+    eprintln!("\n{}", serde_json::json!({ "story": story, "events": events, "differences": 0 }));
+}
+
 impl World {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a folder");

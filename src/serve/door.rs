@@ -63,6 +63,7 @@ pub(super) fn start(process: &mut Process, listener: TcpListener, door: Door) ->
         remaining,
         process.stop.clone(),
     ));
+    super::load::hear(process, &door);
     let ticking = door.clone();
     let stop = process.stop.clone();
     process.tasks.spawn(async move { ticking.run(stop).await });

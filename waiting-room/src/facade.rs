@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::answer::Answer;
 use crate::credential::{AccessKey, BadAccess, EntrySigner, EntryVerifier, ProofKey, TicketKeys};
 use crate::door::{Access, AccessFiles, Arrival, Gate, Rooms, Verdict};
+use crate::line::{Health, Orders};
 use crate::metrics::{Seen, Verdicts};
 use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
@@ -151,14 +152,22 @@ impl Door {
 
     /// Moves the lines on, keeps this node's view of them fresh, and steers rooms with an autopilot, until stopped.
     pub async fn run(&self, stop: CancellationToken) {
-        let House { gate, upstream, .. } = &*self.0;
-        let health = |over_ms| upstream.pulse().health(tokio::time::Instant::now(), over_ms);
+        let House { gate, upstream, stock, .. } = &*self.0;
+        let health = |over_ms| {
+            let measured = upstream.pulse().health(tokio::time::Instant::now(), over_ms);
+            Health { orders: stock.orders(), ..measured }
+        };
         tokio::join!(gate.rooms.run(&stop), gate.rooms.steer(&stop, health));
     }
 
     /// Listens to what is left to sell, by sale; a sale belongs to the room of the same name.
     pub fn watch_remaining(&self, remaining: watch::Receiver<BTreeMap<String, Remaining>>) {
         self.0.stock.watch(remaining);
+    }
+
+    /// Listens to how busy the shop is with orders, for rooms with an autopilot; `None` while nobody knows.
+    pub fn watch_orders(&self, orders: watch::Receiver<Option<Orders>>) {
+        self.0.stock.watch_orders(orders);
     }
 
     /// Whether this node can let people in.

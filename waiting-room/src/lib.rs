@@ -21,6 +21,7 @@ pub use credential::{
 };
 pub use door::AccessFiles;
 pub use facade::{Answer, Door, Secrets, check_settings};
+pub use line::Orders;
 pub use proxy::StrictWire;
 pub use settings::{
     Access, AccessTokens, Begin, BypassRule, Clock, CrawlersGet, JoinLimit, LaneSettings, OnStoreLoss, OpenError,

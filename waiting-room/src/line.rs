@@ -34,7 +34,7 @@ mod tally;
 pub(crate) mod tests;
 
 pub use answer::{Claimed, Given, Joined, Joiner, LaneSnapshot, Refused, Renewal, Session, Snapshot};
-pub use autopilot::Autopilot;
+pub use autopilot::{Autopilot, Orders};
 pub(crate) use autopilot::{Decision, Health, Pilot};
 pub(crate) use decide::effect_of;
 pub(crate) use draw::final_seed;

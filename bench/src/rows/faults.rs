@@ -1,16 +1,15 @@
 //! What the stories of `tests/faults` measured: each is one test on real processes that prints its figures.
 
-use std::process::{Command, Stdio};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::Finding;
 use crate::servers::Bench;
+use crate::story::{Book, count, tell};
 
 const SHARE_MIN: f64 = 0.99;
 /// Where nobody goes away and nothing breaks.
-const ABANDONED: &str = "abandoned";
+const ABANDONED: &str = "fault::abandoned";
 const BROKEN: [&str; 9] = [
     "one_door_killed",
     "all_doors_killed",
@@ -23,28 +22,9 @@ const BROKEN: [&str; 9] = [
     "clocks_two_hours_back",
 ];
 
-/// Tells one story; what it measured, and whether it ended well. What it says besides goes on to the terminal if it did
-/// not.
-fn tell(bench: &Bench, story: &str) -> Result<(Value, bool)> {
-    let mut command = Command::new("cargo");
-    command.args(["test", "--release", "--workspace", "--locked", "--quiet", "--test", "faults", "--", "--nocapture"]);
-    command.args(["--exact", &format!("fault::{story}")]).env("CI", "true").stdin(Stdio::null());
-    command.env("VESTIBULE_TEST_FAULTS_LONG", bench.runs("1", "0"));
-    let output = command.output().context("cargo")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let figures = said.lines().find(|line| line.starts_with('{') && line.contains("\"story\""));
-    let figures = figures.with_context(|| format!("{story} measured nothing: {}", tail(&said)))?;
-    Ok((serde_json::from_str(figures)?, output.status.success()))
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join(" / ")
-}
-
 async fn abandoned(bench: &Bench) -> Result<&Value> {
     // Two rows of one run.
-    bench.abandoned.get_or_try_init(|| async { tell(bench, ABANDONED).map(|(figures, _)| figures) }).await
+    bench.abandoned.get_or_try_init(|| async { tell(bench, Book::Faults, ABANDONED).map(|(figures, _)| figures) }).await
 }
 
 pub(super) async fn window(bench: &Bench) -> Result<Finding> {
@@ -74,7 +54,7 @@ pub(super) fn all(bench: &Bench) -> Result<Finding> {
     let mut sums = [0; 5];
     let (mut least, mut held, mut notes) = (f64::INFINITY, true, Vec::new());
     for story in BROKEN {
-        let (figures, ended_well) = match tell(bench, story) {
+        let (figures, ended_well) = match tell(bench, Book::Faults, &format!("fault::{story}")) {
             Ok(told) => told,
             Err(error) => {
                 held = false;
@@ -97,8 +77,4 @@ pub(super) fn all(bench: &Bench) -> Result<Finding> {
     );
     let holds = held && lost + twice + over + unanswered == 0;
     Ok(notes.into_iter().fold(Finding::new(holds, measured), Finding::note))
-}
-
-fn count(figures: &Value, name: &str) -> u64 {
-    figures[name].as_u64().unwrap_or(u64::MAX / 16)
 }

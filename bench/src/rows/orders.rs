@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,9 +16,10 @@ use sqlx::{MySql, Pool, Sqlite};
 use tokio::task::LocalSet;
 
 use super::Finding;
+use crate::core::{self, JSON};
 use crate::figure::Figures;
 use crate::http::{Connection, request_with};
-use crate::servers::{Bench, Process, free_port, program_folder};
+use crate::servers::Bench;
 
 const CONNECTIONS: usize = 256;
 const TIMES_MARIADB: f64 = 3.0;
@@ -55,7 +55,7 @@ pub(super) async fn mariadb(bench: &Bench) -> Result<Finding> {
     let server = bench.mariadb().await?;
     let url = format!("mysql://vestibule:vestibule@{}/core", server.address);
     let pool = MySqlPoolOptions::new().max_connections(32).connect(&url).await?;
-    let core = core(bench, &url).await?;
+    let core = core::start(bench, &url).await?;
     let order = an_order(core.address).await?;
     sqlx::query(STOCK_UP).bind(STOCK).bind(STOCK).execute(&pool).await?;
     let customer: Vec<u8> = sqlx::query_scalar(CUSTOMER).fetch_one(&pool).await?;
@@ -79,7 +79,7 @@ pub(super) async fn sqlite(bench: &Bench) -> Result<Finding> {
     let folder = bench.folder("core-sqlite")?;
     let sync_ms = sync_ms(&folder)?;
     let file = folder.join("core.db");
-    let core = core(bench, &format!("sqlite://{}", file.display())).await?;
+    let core = core::start(bench, &format!("sqlite://{}", file.display())).await?;
     let order = an_order(core.address).await?;
     let options = SqliteConnectOptions::new().filename(&file).foreign_keys(true).busy_timeout(Duration::from_secs(5));
     let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
@@ -103,43 +103,11 @@ pub(super) async fn sqlite(bench: &Bench) -> Result<Finding> {
     })
 }
 
-/// The core alone, from this build, open to everybody.
-async fn core(bench: &Bench, database: &str) -> Result<Process> {
-    let (port, folder) = (free_port()?, bench.folder("core")?);
-    let mut command = Command::new(program_folder()?.join("vestibule"));
-    command.current_dir(&folder).arg("core");
-    let settings = [
-        ("listen.core", format!("127.0.0.1:{port}")),
-        ("listen.core_grpc", format!("127.0.0.1:{}", free_port()?)),
-        ("listen.operator", format!("127.0.0.1:{}", free_port()?)),
-        ("core.database_url", database.to_owned()),
-        ("waiting_room.rooms.demo.open", "[\"/**\"]".to_owned()),
-        ("log.filter", "warn".to_owned()),
-    ];
-    for (name, value) in settings {
-        command.args(["--set", &format!("{name}={value}")]);
-    }
-    Process::start(command, &folder, port).await.context("vestibule core")
-}
-
 /// The bytes of an order of one poster by a new customer, without an idempotency key.
 async fn an_order(address: SocketAddr) -> Result<Vec<u8>> {
-    let json = ("content-type", "application/json");
-    let body = r#"{"email":"bench@example.org","password":"correct horse battery"}"#;
-    let end = Instant::now() + Duration::from_secs(30);
-    let token = loop {
-        // It listens before it serves.
-        let mut connection = Connection::open(address).await?;
-        let reply = connection.send(&request_with("POST", "/register", &[json], body)).await?;
-        match reply.json()["token"].as_str() {
-            Some(token) => break token.to_owned(),
-            None if Instant::now() > end => bail!("no customer: {}", String::from_utf8_lossy(reply.body)),
-            None => tokio::time::sleep(Duration::from_millis(200)).await,
-        }
-    };
-    let bearer = format!("Bearer {token}");
+    let bearer = core::customer(address, "bench").await?;
     let body = r#"{"lines":[{"product_id":"poster","quantity":1}]}"#;
-    Ok(request_with("POST", "/api/orders", &[json, ("authorization", &bearer)], body))
+    Ok(request_with("POST", "/api/orders", &[JSON, ("authorization", &bearer)], body))
 }
 
 #[derive(Default)]
@@ -226,35 +194,31 @@ async fn straight<F: Future<Output = Result<()>>>(tasks: usize, seconds: u64, on
     Ok(count.take() / began.elapsed().as_secs_f64())
 }
 
-/// The way that books teach: look with a lock, write, commit.
+/// The way that books teach: look with a lock, write, commit. The same in both dialects, but not of the same type.
+macro_rules! one_order {
+    ($tx:expr, $look:expr, $customer:expr) => {{
+        let id = uuid::Uuid::now_v7().into_bytes().to_vec();
+        let mut tx = $tx;
+        let available: i64 = sqlx::query_scalar($look).fetch_one(&mut *tx).await?;
+        if available < 1 {
+            bail!("sold out");
+        }
+        let row = sqlx::query(INSERT).bind(&id).bind($customer).bind(FAR_AWAY).bind(FAR_AWAY);
+        row.execute(&mut *tx).await?;
+        for statement in [INSERT_LINE, MOVED] {
+            sqlx::query(statement).bind(&id).execute(&mut *tx).await?;
+        }
+        sqlx::query(TAKE).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }};
+}
+
 async fn one_mariadb(pool: &Pool<MySql>, customer: &[u8]) -> Result<()> {
-    let id = uuid::Uuid::now_v7().into_bytes().to_vec();
-    let mut tx = pool.begin().await?;
-    let available: i64 = sqlx::query_scalar(LOOK_LOCKED).fetch_one(&mut *tx).await?;
-    if available < 1 {
-        bail!("sold out");
-    }
-    let row = sqlx::query(INSERT).bind(&id).bind(customer).bind(FAR_AWAY).bind(FAR_AWAY);
-    row.execute(&mut *tx).await?;
-    sqlx::query(INSERT_LINE).bind(&id).execute(&mut *tx).await?;
-    sqlx::query(MOVED).bind(&id).execute(&mut *tx).await?;
-    sqlx::query(TAKE).execute(&mut *tx).await?;
-    Ok(tx.commit().await?)
+    one_order!(pool.begin().await?, LOOK_LOCKED, customer)
 }
 
 async fn one_sqlite(pool: &Pool<Sqlite>, customer: &[u8]) -> Result<()> {
-    let id = uuid::Uuid::now_v7().into_bytes().to_vec();
-    let mut tx = pool.begin_with("begin immediate").await?;
-    let available: i64 = sqlx::query_scalar(LOOK).fetch_one(&mut *tx).await?;
-    if available < 1 {
-        bail!("sold out");
-    }
-    let row = sqlx::query(INSERT).bind(&id).bind(customer).bind(FAR_AWAY).bind(FAR_AWAY);
-    row.execute(&mut *tx).await?;
-    sqlx::query(INSERT_LINE).bind(&id).execute(&mut *tx).await?;
-    sqlx::query(MOVED).bind(&id).execute(&mut *tx).await?;
-    sqlx::query(TAKE).execute(&mut *tx).await?;
-    Ok(tx.commit().await?)
+    one_order!(pool.begin_with("begin immediate").await?, LOOK, customer)
 }
 
 /// How long the disk takes to sync 4 KiB, in milliseconds: the median of many.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::mysql;
+
 /// A database error. Cheap to clone: what fails a group fails each of its members.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DbError {
@@ -17,6 +19,9 @@ pub enum DbError {
     /// The commit was sent and its answer did not come: the work is stored, or it is not.
     #[error("nobody knows yet whether this was stored")]
     CommitUnknown(#[source] Arc<sqlx::Error>),
+    /// It can be read, but not written to, at least for now: a replica.
+    #[error("the database cannot be written to: {0}")]
+    ReadOnly(String),
     /// Its settings, its address or its schema make it unfit. Trying again does not help.
     #[error("the database is not fit for use: {0}")]
     Settings(String),
@@ -28,8 +33,12 @@ pub enum DbError {
     Shape(&'static str),
 }
 
-/// MySQL: deadlock found; lock wait timed out.
-const MYSQL_LOCKS: [u16; 2] = [1213, 1205];
+/// MySQL: deadlock found, which is also what a cluster says to a transaction that another node overtook; lock wait timed
+/// out; the row has changed since the snapshot.
+const MYSQL_LOCKS: [u16; 3] = [1213, 1205, 1020];
+
+/// MySQL: a node that has no majority or is not in step; shutting down; read-only, in two ways; the connection was ended.
+const MYSQL_GONE: [u16; 5] = [1047, 1053, 1290, 1836, 1927];
 
 /// SQLite's primary codes "busy" and "locked", the low byte of the extended code.
 const SQLITE_LOCKS: [u32; 2] = [5, 6];
@@ -40,9 +49,13 @@ impl From<sqlx::Error> for DbError {
             if inner.is_unique_violation() {
                 return Self::Duplicate;
             }
-            let lock = is_lock(inner.as_ref());
+            let (lock, gone) = (is_lock(inner.as_ref()), is_gone(inner.as_ref()));
             let error = Arc::new(error);
-            return if lock { Self::Busy(error) } else { Self::Statement(error) };
+            return match (lock, gone) {
+                (true, _) => Self::Busy(error),
+                (_, true) => Self::Unreachable(error),
+                (false, false) => Self::Statement(error),
+            };
         }
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Busy(Arc::new(error));
@@ -63,7 +76,11 @@ impl DbError {
             // A victim of other transactions (a cluster says so at the commit) was rolled back.
             busy @ Self::Busy(_) => busy,
             Self::Unreachable(error) | Self::Statement(error) => Self::CommitUnknown(error),
-            other @ (Self::Duplicate | Self::CommitUnknown(_) | Self::Settings(_) | Self::Shape(_)) => other,
+            other @ (Self::Duplicate
+            | Self::CommitUnknown(_)
+            | Self::ReadOnly(_)
+            | Self::Settings(_)
+            | Self::Shape(_)) => other,
         }
     }
 
@@ -71,14 +88,30 @@ impl DbError {
     pub(crate) fn may_be_one_members(&self) -> bool {
         match self {
             Self::Duplicate | Self::Statement(_) | Self::Shape(_) => true,
-            Self::Busy(_) | Self::Unreachable(_) | Self::CommitUnknown(_) | Self::Settings(_) => false,
+            Self::Busy(_) | Self::Unreachable(_) | Self::CommitUnknown(_) | Self::ReadOnly(_) | Self::Settings(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether another host of the same database might do better. No connection in time may mean that all are in use,
+    /// or that nobody is there.
+    pub(super) fn means_another_host(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::CommitUnknown(_) | Self::ReadOnly(_) => true,
+            Self::Busy(error) => matches!(**error, sqlx::Error::PoolTimedOut),
+            Self::Duplicate | Self::Settings(_) | Self::Statement(_) | Self::Shape(_) => false,
         }
     }
 }
 
+fn is_gone(error: &dyn sqlx::error::DatabaseError) -> bool {
+    mysql::number(error).is_some_and(|number| MYSQL_GONE.contains(&number))
+}
+
 fn is_lock(error: &dyn sqlx::error::DatabaseError) -> bool {
-    if let Some(mysql) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-        return MYSQL_LOCKS.contains(&mysql.number());
+    if let Some(number) = mysql::number(error) {
+        return MYSQL_LOCKS.contains(&number);
     }
     let code = error.code().and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| SQLITE_LOCKS.contains(&(code & 0xff)))

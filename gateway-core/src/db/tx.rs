@@ -1,10 +1,12 @@
 //! One transaction: statements, the database's time, and whether to keep it.
 
+use std::sync::Arc;
+
 use sqlx::{MySql, Pool, Sqlite, Transaction};
 
 #[cfg(test)]
 use super::crash::{Fuse, Side};
-use super::{Bell, DbError, Row, Sql, Value, mysql, sqlite};
+use super::{Bell, DbError, Hosts, Row, Sql, Value, mysql, sqlite};
 use crate::base::Clock;
 
 /// A transaction under way. Dropped without being finished, it is rolled back.
@@ -21,7 +23,7 @@ pub(crate) struct Tx {
 
 enum Inner {
     Sqlite(Transaction<'static, Sqlite>),
-    MySql(Transaction<'static, MySql>),
+    MySql(Transaction<'static, MySql>, Arc<Hosts>),
 }
 
 impl Tx {
@@ -31,10 +33,10 @@ impl Tx {
         Ok(Self::new(inner, clock()))
     }
 
-    pub(super) async fn begin_mysql(pool: &Pool<MySql>) -> Result<Self, DbError> {
-        let mut inner = pool.begin().await?;
+    pub(super) async fn begin_mysql(hosts: &Arc<Hosts>) -> Result<Self, DbError> {
+        let mut inner = hosts.pool().begin().await?;
         let now_ms = mysql::now_ms(&mut *inner).await?;
-        Ok(Self::new(Inner::MySql(inner), now_ms))
+        Ok(Self::new(Inner::MySql(inner, Arc::clone(hosts)), now_ms))
     }
 
     fn new(inner: Inner, now_ms: i64) -> Self {
@@ -86,7 +88,7 @@ impl Tx {
         let sql = sql.into();
         let done = match &mut self.inner {
             Inner::Sqlite(tx) => sqlite::execute(&mut **tx, sql.sqlite, params).await,
-            Inner::MySql(tx) => mysql::execute(&mut **tx, sql.mysql, params).await,
+            Inner::MySql(tx, hosts) => hosts.noticed(mysql::execute(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(done)
     }
@@ -96,7 +98,7 @@ impl Tx {
         let sql = sql.into();
         let rows = match &mut self.inner {
             Inner::Sqlite(tx) => sqlite::rows(&mut **tx, sql.sqlite, params).await,
-            Inner::MySql(tx) => mysql::rows(&mut **tx, sql.mysql, params).await,
+            Inner::MySql(tx, hosts) => hosts.noticed(mysql::rows(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(rows)
     }
@@ -131,10 +133,9 @@ impl Tx {
             return fuse.dead().await;
         }
         match self.inner {
-            Inner::Sqlite(tx) => tx.commit().await,
-            Inner::MySql(tx) => tx.commit().await,
-        }
-        .map_err(DbError::of_commit)?;
+            Inner::Sqlite(tx) => tx.commit().await.map_err(DbError::of_commit),
+            Inner::MySql(tx, hosts) => hosts.noticed(tx.commit().await.map_err(DbError::of_commit)),
+        }?;
         #[cfg(test)]
         if fuse.burns(Side::After) {
             return fuse.dead().await;
@@ -149,7 +150,7 @@ impl Tx {
     pub(super) async fn roll_back(self) {
         let _closed_instead = match self.inner {
             Inner::Sqlite(tx) => tx.rollback().await,
-            Inner::MySql(tx) => tx.rollback().await,
+            Inner::MySql(tx, _) => tx.rollback().await,
         };
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::contract::{Remaining, WatchRequest, availability_server};
+use super::contract::{Load, Remaining, WatchRequest, availability_server};
 use crate::catalogue::{self, SaleLeft};
 use crate::http::App;
 
@@ -84,14 +84,42 @@ impl Availability {
     }
 }
 
+type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl availability_server::Availability for Availability {
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<Remaining, Status>> + Send>>;
+    type WatchStream = Messages<Remaining>;
+    type WatchLoadStream = Messages<Load>;
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let (messages, stream) = mpsc::channel(QUEUE_MAX);
         tokio::spawn(forward(self.0.channel(), messages));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn watch_load(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchLoadStream>, Status> {
+        let (messages, stream) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(tell_load(self.0.app.clone(), messages));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// Sends what has changed until the watcher is gone. It looks for itself: writers that are stuck report nothing.
+async fn tell_load(app: App, messages: mpsc::Sender<Result<Load, Status>>) {
+    let mut sent = None;
+    while !messages.is_closed() {
+        let now = app.stock.busy();
+        if sent != Some(now) {
+            let message = Load { in_flight: now.in_flight, per_second: now.per_second };
+            if messages.send(Ok(message)).await.is_err() {
+                return;
+            }
+            sent = Some(now);
+        }
+        tokio::select! {
+            () = messages.closed() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
     }
 }
 

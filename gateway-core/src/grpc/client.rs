@@ -1,9 +1,10 @@
-//! Watches what is left of another core, in plain numbers.
+//! Watches what is left of another core and how busy it is, in plain numbers.
 
 use futures_util::{Stream, StreamExt};
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use super::contract::{self, availability_client::AvailabilityClient};
+use crate::Load;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
@@ -41,10 +42,27 @@ pub enum WatchError {
 pub async fn watch(
     grpc_url: &str,
 ) -> Result<impl Stream<Item = Result<Remaining, WatchError>> + Send + Unpin + use<>, WatchError> {
-    let channel = Endpoint::from_shared(grpc_url.to_owned())?.connect_timeout(CONNECT_TIMEOUT).connect().await?;
-    let mut client = AvailabilityClient::new(channel);
+    let mut client = connect(grpc_url).await?;
     let stream = client.watch(contract::WatchRequest {}).await.map_err(Box::new)?.into_inner();
     Ok(stream.map(|message| message.map(plain).map_err(|status| WatchError::Broken(Box::new(status)))))
+}
+
+/// Connects in the same way and streams how busy the core is with orders: at once, then at every change.
+///
+/// # Errors
+/// Nobody listens there, or what listens is no core.
+pub async fn watch_load(
+    grpc_url: &str,
+) -> Result<impl Stream<Item = Result<Load, WatchError>> + Send + Unpin + use<>, WatchError> {
+    let mut client = connect(grpc_url).await?;
+    let stream = client.watch_load(contract::WatchRequest {}).await.map_err(Box::new)?.into_inner();
+    let plain = |load: contract::Load| Load { in_flight: load.in_flight, per_second: load.per_second };
+    Ok(stream.map(move |message| message.map(plain).map_err(|status| WatchError::Broken(Box::new(status)))))
+}
+
+async fn connect(grpc_url: &str) -> Result<AvailabilityClient<Channel>, WatchError> {
+    let endpoint = Endpoint::from_shared(grpc_url.to_owned())?.connect_timeout(CONNECT_TIMEOUT);
+    Ok(AvailabilityClient::new(endpoint.connect().await?))
 }
 
 fn plain(message: contract::Remaining) -> Remaining {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;
 
-use super::{Remaining, WatchError, watch};
+use super::{Remaining, WatchError, watch, watch_load};
 use crate::http::App;
 use crate::reservation::{self, HoldSeats, HoldStock};
 use crate::testing::{World, clock, small};
@@ -73,6 +73,33 @@ async fn what_lapses_is_shown_and_swept_without_being_asked_for() {
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(2), running).await.expect("it stops").expect("without a panic");
     world.the_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_busy_the_core_is_comes_at_once_and_with_every_change() {
+    let (core, world) = core().await;
+    let url = serve(&core).await;
+    let mut stream = watch_load(&url).await.expect("a stream");
+    let mut next = async || {
+        let message = tokio::time::timeout(Duration::from_secs(5), stream.next()).await.expect("in time");
+        message.expect("a message").expect("no error")
+    };
+    assert_eq!(next().await, crate::Load::default());
+    // A lock on the only writer of SQLite: the order is under way for as long as that lasts.
+    let customer = world.customer().await;
+    let tx = core.shared.db.begin().await.expect("the writer");
+    let ask = async {
+        let id = crate::base::ReservationId::derived(rand::random());
+        let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 1)], coupon: None };
+        reservation::hold_stock(&core.shared.stock, &ask).await.expect("an outcome")
+    };
+    let watched = async {
+        assert_eq!(next().await, crate::Load { in_flight: 1, per_second: 0 }, "stuck, and it shows");
+        drop(tx);
+        next().await
+    };
+    let (_, after) = tokio::join!(ask, watched);
+    assert!(after.in_flight == 0 && after.per_second > 0, "{after:?}");
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ impl From<DbError> for Problem {
     /// The cause goes to the log, here and only here; the client learns whether to try again.
     fn from(error: DbError) -> Self {
         let code = match &error {
-            DbError::Busy(_) | DbError::Unreachable(_) | DbError::CommitUnknown(_) => Code::Busy,
+            DbError::Busy(_) | DbError::Unreachable(_) | DbError::CommitUnknown(_) | DbError::ReadOnly(_) => Code::Busy,
             DbError::Duplicate | DbError::Settings(_) | DbError::Statement(_) | DbError::Shape(_) => Code::Internal,
         };
         tracing::error!(code = code.as_str(), cause = chain(&error), "the database failed a request");

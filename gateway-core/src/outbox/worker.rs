@@ -10,7 +10,7 @@ use super::state::{self, Fault, Next};
 use super::store::{self, Failed, Taken};
 use crate::base::ReservationId;
 use crate::db::{Db, DbError, Tx, in_tx};
-use crate::group::{Patience, self, Work};
+use crate::group::{self, Patience, Work};
 use crate::metrics::{self, Told};
 
 /// The most messages of one transaction. They end as many reservations, whose rows stay locked meanwhile.

@@ -204,4 +204,6 @@ impl Transaction {
 }
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;

@@ -95,11 +95,11 @@ async fn all_or_nothing(world: &World) {
 }
 
 async fn a_lapsed_hold_is_free_at_once(world: &World) {
-    world.sale(300, LONG_MS).await;
+    world.sale(1_500, LONG_MS).await;
     let (a, b) = (world.customer().await, world.customer().await);
     let first = held(world, a, &["A1", "A2"]).await;
     assert!(matches!(seats(world, b, &["A2"]).await, SeatsOutcome::Taken(_)));
-    sleep_ms(350).await;
+    sleep_ms(1_550).await;
     let left = crate::catalogue::screening(&world.db, "s").await.expect("a read").expect("a screening").left;
     assert_eq!((left.free, left.held), (20, 0), "shown as free although nobody swept");
     held(world, b, &["A2", "A3"]).await;
@@ -109,7 +109,7 @@ async fn a_lapsed_hold_is_free_at_once(world: &World) {
 }
 
 async fn the_sweeper_releases_what_has_lapsed(world: &World) {
-    world.sale(100, 100).await;
+    world.sale(1_500, 1_500).await;
     let customer = world.customer().await;
     let hold = held(world, customer, &["A1"]).await;
     let order = held(world, customer, &["A2"]).await;
@@ -118,7 +118,7 @@ async fn the_sweeper_releases_what_has_lapsed(world: &World) {
     checkout(&world.db, paying.id, customer).await.expect("an outcome");
     pay(world, paying.id, customer).await;
     assert_eq!(sweep(&world.db).await.expect("a sweep"), Swept::default());
-    sleep_ms(150).await;
+    sleep_ms(1_550).await;
     let swept = sweep(&world.db).await.expect("a sweep");
     assert_eq!(swept, Swept { released: 2, closing: 1, review: 0, full: false });
     assert_eq!(state(world, hold.id).await, State::Released);

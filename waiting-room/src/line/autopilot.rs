@@ -74,6 +74,22 @@ impl Autopilot {
     }
 }
 
+/// What the shop does behind its answers: orders that it works on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Orders {
+    /// Queued or being written.
+    pub in_flight: u64,
+    /// Done in a second while there was something to do; 0 until there was.
+    pub per_second: u64,
+}
+
+impl Orders {
+    /// How long the next one waits, in milliseconds; longer than anybody does if none was ever done.
+    fn wait_ms(self) -> u64 {
+        self.in_flight.saturating_mul(1_000).checked_div(self.per_second).unwrap_or(u64::from(P95_MS_MAX))
+    }
+}
+
 /// What was measured over a while.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Health {
@@ -87,6 +103,17 @@ pub(crate) struct Health {
     pub(crate) p95_ms: u64,
     /// Requests that have no answer yet.
     pub(crate) in_flight: u32,
+    /// As the shop tells it, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) orders: Option<Orders>,
+}
+
+impl Health {
+    /// How long the next order waits, where there are enough of them to say so.
+    fn order_wait_ms(&self) -> u64 {
+        let many = self.orders.filter(|orders| orders.in_flight >= u64::from(EVIDENCE_MIN));
+        many.map_or(0, Orders::wait_ms)
+    }
 }
 
 /// Why the rate is what it is.
@@ -104,6 +131,8 @@ pub(crate) enum Reason {
     Slow,
     /// Too many requests without an answer.
     PiledUp,
+    /// Too many orders for the rate at which they are done.
+    OrdersPiledUp,
     /// Neither good enough to rise nor bad enough to fall.
     Fair,
     /// Fast and sound, and nobody waits.
@@ -153,7 +182,7 @@ impl Pilot {
         };
         let after = match reason {
             Reason::OutOfBounds => rate_per_minute.clamp(bounds.floor, bounds.ceiling),
-            Reason::Failing | Reason::Slow | Reason::PiledUp => bounds.lower(rate_per_minute),
+            Reason::Failing | Reason::Slow | Reason::PiledUp | Reason::OrdersPiledUp => bounds.lower(rate_per_minute),
             Reason::Healthy => bounds.raise(rate_per_minute),
             Reason::Settling | Reason::NoAnswers | Reason::Fair | Reason::NoNeed => rate_per_minute,
         };
@@ -179,9 +208,13 @@ fn judge(bounds: &Autopilot, waiting: u64, settled_ms: u64, health: &Health) -> 
         Reason::Slow
     } else if piled_up {
         Reason::PiledUp
+    } else if health.order_wait_ms() > goal_ms {
+        Reason::OrdersPiledUp
     } else if health.answers == 0 {
         Reason::NoAnswers
-    } else if failed * 100 > answers * SOUND_PERCENT || health.p95_ms * 100 > goal_ms * FAST_PERCENT {
+    } else if failed * 100 > answers * SOUND_PERCENT
+        || health.p95_ms.max(health.order_wait_ms()) * 100 > goal_ms * FAST_PERCENT
+    {
         Reason::Fair
     } else if waiting == 0 {
         Reason::NoNeed
@@ -212,7 +245,7 @@ impl Decision {
             }
             std::cmp::Ordering::Equal => format!("Kept at {after} a minute"),
         };
-        let Health { over_ms, answers, failed, p95_ms, in_flight } = health;
+        let Health { over_ms, answers, failed, p95_ms, in_flight, orders } = health;
         let goal_ms = bounds.p95_ms;
         let why = match reason {
             Reason::OutOfBounds => format!("the bounds are {} to {}", bounds.floor, bounds.ceiling),
@@ -221,6 +254,10 @@ impl Decision {
             Reason::Failing => format!("{failed} of {answers} answers failed"),
             Reason::Slow => format!("95 of 100 answers take {p95_ms} ms, more than {goal_ms} ms"),
             Reason::PiledUp => format!("{in_flight} requests have no answer yet"),
+            Reason::OrdersPiledUp => {
+                let Orders { in_flight, per_second } = orders.unwrap_or_default();
+                format!("{in_flight} orders are under way, and the shop does {per_second} a second")
+            }
             Reason::Fair => {
                 format!("95 of 100 answers take {p95_ms} ms of {goal_ms} ms, and {failed} of {answers} failed")
             }
@@ -233,7 +270,7 @@ impl Decision {
 
 impl Reason {
     const fn is_bad(self) -> bool {
-        matches!(self, Reason::Failing | Reason::Slow | Reason::PiledUp)
+        matches!(self, Reason::Failing | Reason::Slow | Reason::PiledUp | Reason::OrdersPiledUp)
     }
 }
 

@@ -56,6 +56,7 @@ impl Pulse {
             failed: count(recent.iter().filter(|answer| answer.failed).count()),
             p95_ms: took_ms.get((took_ms.len() * 95).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0),
             in_flight: self.in_flight.load(Ordering::Relaxed),
+            orders: None,
         }
     }
 }

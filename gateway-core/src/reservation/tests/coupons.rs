@@ -25,7 +25,8 @@ async fn stocked(world: &World, pay_ms: i64, stock: i64, coupons: i64) {
     let sale = &mut catalogue.sales[0];
     sale.products[0].stock = stock;
     sale.campaigns = vec![campaign("c"), Campaign { minimum_amount: 501, ..campaign("large") }, campaign("short")];
-    let product = ProductEntry { id: text("q"), title: text("Mug"), price: 900, per_order_max: 4, per_customer_max: None, stock };
+    let product =
+        ProductEntry { id: text("q"), title: text("Mug"), price: 900, per_order_max: 4, per_customer_max: None, stock };
     (other.id, other.screenings, other.products) = (text("other"), Vec::new(), vec![product]);
     other.campaigns = vec![campaign("elsewhere")];
     catalogue.sales.push(other);

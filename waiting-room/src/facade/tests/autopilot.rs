@@ -48,6 +48,28 @@ async fn a_ramp_is_left_alone() {
 }
 
 #[tokio::test]
+async fn the_rate_follows_the_shops_orders_and_says_why() {
+    let autopilot = Some(Autopilot { floor: 100, ceiling: 1_000, p95_ms: 5_000 });
+    let room = RoomSettings { rate_per_minute: 1_000, autopilot, ..RoomSettings::default() };
+    let rooms = BTreeMap::from([("demo".to_owned(), room)]);
+    let world = World::with(Settings { rooms, ..Settings::default() }).await;
+    let (report, heard) = tokio::sync::watch::channel(Some(crate::Orders { in_flight: 900, per_second: 100 }));
+    world.door.watch_orders(heard);
+    let room = at_rate(&world, 700).await;
+    assert_eq!(room["rate_per_minute"], 700, "{room}");
+    let pilot = &room["autopilot"];
+    let why = "Lowered from 1000 to 700 a minute: 900 orders are under way, and the shop does 100 a second.";
+    assert_eq!(pilot["why"], why);
+    assert_eq!(pilot["health"]["orders"], json!({ "in_flight": 900, "per_second": 100 }));
+    // Nobody says anything any more: the answers alone count, and there are none.
+    report.send_replace(None);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let room = admin(&world, Method::GET, &json!({})).await;
+    assert_eq!(room["rate_per_minute"], 700, "{room}");
+    assert!(room["autopilot"]["health"].get("orders").is_none(), "{room}");
+}
+
+#[tokio::test]
 async fn the_rate_follows_the_upstream_and_says_why() {
     let autopilot = Some(Autopilot { floor: 100, ceiling: 1_000, p95_ms: 5_000 });
     let room = RoomSettings { rate_per_minute: 5_000, autopilot, ..RoomSettings::default() };

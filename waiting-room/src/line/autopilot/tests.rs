@@ -19,7 +19,7 @@ impl Shop {
         let answers = u32::try_from(u64::from(rate_per_minute) * over_ms / 6_000).unwrap_or(u32::MAX);
         let failed = if over && self.fails { answers / 5 } else { 0 };
         let p95_ms = if over && !self.fails { 900 } else { 40 };
-        Health { over_ms, answers, failed, p95_ms, in_flight: rate_per_minute / 100 }
+        Health { over_ms, answers, failed, p95_ms, in_flight: rate_per_minute / 100, orders: None }
     }
 }
 
@@ -51,6 +51,9 @@ fn health() -> impl Strategy<Value = Health> {
             failed: failed.min(answers),
             p95_ms,
             in_flight,
+            orders: in_flight
+                .is_multiple_of(3)
+                .then_some(Orders { in_flight: u64::from(in_flight) << 16, per_second: u64::from(answers % 4) << 32 }),
         },
     )
 }
@@ -110,7 +113,8 @@ fn two_nodes_do_not_add_up_their_steps() {
 
 #[test]
 fn each_reason_is_told_in_words() {
-    let fine = Health { over_ms: 10_000, answers: 100, failed: 0, p95_ms: 40, in_flight: 2 };
+    let fine = Health { over_ms: 10_000, answers: 100, failed: 0, p95_ms: 40, in_flight: 2, orders: None };
+    let orders = |in_flight, per_second| Health { orders: Some(Orders { in_flight, per_second }), ..fine };
     let told = |rate, waiting, health: Health| {
         let mut pilot = Pilot { rate_per_minute: rate, since_ms: 20_000 - health.over_ms };
         pilot.decide(&BOUNDS, 20_000, rate, waiting, |_| health).words(&BOUNDS)
@@ -135,6 +139,19 @@ fn each_reason_is_told_in_words() {
             told(1_000, 1, Health { answers: 0, in_flight: 40, ..fine }),
             "Lowered from 1000 to 700 a minute: 40 requests have no answer yet.",
         ),
+        (
+            told(1_000, 1, orders(402, 2_000)),
+            "Lowered from 1000 to 700 a minute: 402 orders are under way, and the shop does 2000 a second.",
+        ),
+        (
+            told(100, 1, orders(20, 0)),
+            "At the floor of 100 a minute: 20 orders are under way, and the shop does 0 a second.",
+        ),
+        (
+            told(500, 1, orders(350, 2_000)),
+            "Kept at 500 a minute: 95 of 100 answers take 40 ms of 200 ms, and 0 of 100 failed.",
+        ),
+        (told(500, 1, orders(19, 0)), "Raised from 500 to 600 a minute: 95 of 100 answers take 40 ms of 200 ms."),
         (
             told(500, 1, Health { answers: 0, in_flight: 0, ..fine }),
             "Kept at 500 a minute: no answer came from the shop in 10 s.",
