@@ -14,6 +14,7 @@ mod readme;
 mod restart;
 mod resume;
 mod roles;
+mod services;
 mod simulate;
 mod start;
 mod store_away;
