@@ -36,7 +36,11 @@ pub(crate) enum Command {
     /// Run the front door alone: the line, the meter, and the proxy to the core
     WaitingRoom,
     /// Run the core alone: catalogue, holds, orders and payments (HTTP and gRPC)
-    Core,
+    Core {
+        /// Only these parts; the others run in processes on the same database and bus (core.services, core.bus)
+        #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = gateway_core::Services::NAMES)]
+        services: Vec<String>,
+    },
     /// Run the sandbox payment provider alone
     Sandbox,
     /// Check the settings and say what is wrong, without starting anything

@@ -15,7 +15,7 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
-use config::Config;
+use config::{Config, SettingsError};
 use serve::Role;
 
 #[global_allocator]
@@ -51,7 +51,12 @@ async fn run(command: Option<Command>, mut config: Config) -> Result<()> {
     match command {
         None => serve::run(Role::All, config).await,
         Some(Command::WaitingRoom) => serve::run(Role::WaitingRoom, config).await,
-        Some(Command::Core) => serve::run(Role::Core, config).await,
+        Some(Command::Core { services }) => {
+            if !services.is_empty() {
+                config.settings.core.services = services.try_into().map_err(SettingsError::new)?;
+            }
+            serve::run(Role::Core, config).await
+        }
         Some(Command::Sandbox) => serve::run(Role::Sandbox, config).await,
         Some(Command::Validate) => commands::validate::run(&config),
         Some(Command::Seed(arguments)) => commands::seed::run(&arguments, config).await,

@@ -67,6 +67,11 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// Where payment providers tell a process that answers no customers.
+pub(crate) fn webhooks(app: App) -> Router {
+    webhook::routes().fallback(unknown_route).layer(from_fn(not_stored)).with_state(app)
+}
+
 async fn unknown_route(uri: Uri) -> Problem {
     Problem::new(Code::NotFound).detail(format!("There is nothing at {}.", uri.path()))
 }

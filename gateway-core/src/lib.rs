@@ -43,11 +43,11 @@ use live::Feeds;
 pub use office::{Office, OrderFacts, Wish, WishError};
 use order::{Orders, Verdicts};
 pub use outbox::letters;
-use outbox::{News, Worker};
+use outbox::{Bus, News, Worker};
 use payment::Payments;
 use replay::Replays;
 use reservation::StockOrders;
-pub use settings::{OpenError, Secrets, Settings};
+pub use settings::{OpenError, Secrets, Services, Settings};
 
 /// The core. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +80,7 @@ pub(crate) struct Shared {
     /// The one way to pay an order.
     orders: Orders,
     news: News,
+    bus: Bus,
     /// The one way to orders of stock.
     stock: StockOrders,
     /// The one way to coupons.
@@ -98,6 +99,7 @@ impl Core {
     pub async fn open(settings: Settings, secrets: Secrets, clock: Clock) -> Result<Self, OpenError> {
         settings.check(&secrets)?;
         let db = Db::connect_to(&settings.database_url, settings.durability(), clock.clone()).await?;
+        let bus = Bus::parse(&settings.bus).map_err(OpenError::Unfit)?;
         db.migrate(&schema::MIGRATIONS).await?;
         let news = News::default();
         let payments = Payments::new(
@@ -109,6 +111,7 @@ impl Core {
                 processor_key: &secrets.processor_key,
                 processor_timeout_ms: settings.processor_timeout_ms,
                 webhook_secret: &secrets.webhook_secret,
+                asks: settings.services.payment,
             },
         )
         .map_err(|error| OpenError::Unfit(format!("the client of the payment provider: {error}")))?;
@@ -122,6 +125,7 @@ impl Core {
                     Duration::from_millis(settings.processor_timeout_ms),
                 ),
                 news,
+                bus,
                 stock: StockOrders::on(db.clone()),
                 coupons: Coupons::on(db.clone()),
                 replays: Replays::on(&db),
@@ -152,9 +156,10 @@ impl Core {
         customers.into_iter().map(with_token).collect()
     }
 
-    /// The JSON API and the pages.
+    /// The JSON API and the pages; without the orders only where the payment provider tells us things.
     pub fn router(&self) -> axum::Router {
-        http::router(self.shared.clone())
+        let app = self.shared.clone();
+        if app.settings.services.order { http::router(app) } else { http::webhooks(app) }
     }
 
     /// Availability and health over gRPC.
@@ -162,19 +167,43 @@ impl Core {
         grpc::routes(self.shared.clone())
     }
 
-    /// Releases what has lapsed, finds out about payments and delivers what one part tells another, until cancelled.
+    /// Does what this process has to do by itself, until cancelled: releases what has lapsed, finds out about payments, and
+    /// hears what one part tells another. What is told to parts that run elsewhere is handed to the bus.
     pub async fn run(&self, stop: CancellationToken) {
         self.shared.live.end_with(stop.clone());
         let shared = &self.shared;
+        let services = shared.settings.services;
         let interval = Duration::from_millis(shared.settings.sweep_interval_ms);
-        let orders = Worker::new(shared.db.clone(), Verdicts(shared.news.clone()));
-        let payments = Worker::new(shared.db.clone(), shared.payments.clone());
+        let orders = Worker::new(shared.db.clone(), Verdicts(shared.news.clone())).on(shared.bus.another());
+        let payments = Worker::new(shared.db.clone(), shared.payments.clone()).on(shared.bus.another());
         tokio::join!(
-            upkeep::run(&shared.db, interval, &stop),
-            shared.payments.run(interval, &stop),
-            Box::pin(orders.run(interval, &stop)),
-            Box::pin(payments.run(interval, &stop)),
+            async {
+                if services.stock {
+                    upkeep::run(&shared.db, interval, &stop).await;
+                }
+            },
+            async {
+                if services.payment {
+                    shared.payments.run(interval, &stop).await;
+                }
+            },
+            Box::pin(async {
+                if services.order {
+                    orders.run(interval, &stop).await;
+                } else {
+                    orders.relay(interval, &stop).await;
+                }
+            }),
+            Box::pin(async {
+                if services.payment {
+                    payments.run(interval, &stop).await;
+                } else {
+                    payments.relay(interval, &stop).await;
+                }
+            }),
         );
+        // A process may have nothing to do by itself; it serves until the stop all the same.
+        stop.cancelled().await;
     }
 
     /// Orders in flight and the rate at which they are served, for whoever lets people in.

@@ -10,6 +10,7 @@
 //! A commit rings the bell of its process, so that nobody waits for the next look. The messages about one order are
 //! heard in the order in which they were written, one after the other; those of many orders in one transaction.
 
+mod bus;
 mod event;
 pub mod letters;
 mod news;
@@ -19,6 +20,7 @@ mod store;
 mod tests;
 mod worker;
 
+pub(crate) use bus::Bus;
 pub(crate) use event::{Event, Part, Requested};
 pub(crate) use news::News;
 pub(crate) use worker::{Consumer, Message, Worker};

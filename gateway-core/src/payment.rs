@@ -44,6 +44,8 @@ pub(crate) struct Settings<'a> {
     /// The bound of one call, in milliseconds.
     pub(crate) processor_timeout_ms: u64,
     pub(crate) webhook_secret: &'a [u8],
+    /// Whether this process asks the provider. One that does not writes down what another is to ask.
+    pub(crate) asks: bool,
 }
 
 /// The payments of one core. Cheap to clone.
@@ -57,6 +59,7 @@ struct Shared {
     clock: Clock,
     processor: Processor,
     webhook_secret: Vec<u8>,
+    asks: bool,
     /// Whoever asks the provider has the try for himself this long, in milliseconds: a charge, and a question after it.
     lease_ms: i64,
     workers: Semaphore,
@@ -101,6 +104,7 @@ impl Payments {
                 clock,
                 processor: Processor::Sandbox(client),
                 webhook_secret: settings.webhook_secret.to_vec(),
+                asks: settings.asks,
                 lease_ms: i64::try_from(timeout_ms).unwrap_or(i64::MAX / 4).saturating_mul(2).saturating_add(1_000),
                 workers: Semaphore::new(WORKERS_MAX),
                 queue: Arc::new(Semaphore::new(QUEUE_MAX)),
@@ -108,6 +112,11 @@ impl Payments {
                 news,
             }),
         })
+    }
+
+    /// When somebody else may ask about a try that is due now. Where this process asks nothing, that is at once.
+    fn asked_until(&self, now_ms: i64) -> i64 {
+        if self.shared.asks { now_ms.saturating_add(self.shared.lease_ms) } else { now_ms }
     }
 
     fn db(&self) -> &Db {

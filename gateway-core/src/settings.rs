@@ -4,6 +4,41 @@ use serde::Deserialize;
 
 use crate::db::{DbError, Durability};
 
+/// Which parts of the core a process runs. Without a choice all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Services {
+    /// Answers customers, and hears what became of payments.
+    pub order: bool,
+    /// Releases what has lapsed, and keeps the books in order.
+    pub stock: bool,
+    /// Asks the payment provider, and hears from it.
+    pub payment: bool,
+}
+
+impl Services {
+    /// The names of the parts.
+    pub const NAMES: [&str; 3] = ["order", "stock", "payment"];
+
+    /// All parts.
+    pub const ALL: Self = Self { order: true, stock: true, payment: true };
+}
+
+impl TryFrom<Vec<String>> for Services {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        if let Some(unknown) = names.iter().find(|name| !Self::NAMES.contains(&name.as_str())) {
+            return Err(format!("there is no service {unknown}: they are {}", Self::NAMES.join(", ")));
+        }
+        if names.is_empty() {
+            return Err(format!("name at least one service of {}", Self::NAMES.join(", ")));
+        }
+        let has = |name: &str| names.iter().any(|named| named == name);
+        Ok(Self { order: has("order"), stock: has("stock"), payment: has("payment") })
+    }
+}
+
 /// The settings, with their defaults.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,6 +53,11 @@ pub struct Settings {
     pub customer_token_ms: i64,
     /// How often lapsed holds and open payments are looked at.
     pub sweep_interval_ms: u64,
+    /// Where the parts of the core hand each other messages: `database`, or `redis://host:port/number` where they run in
+    /// processes of their own.
+    pub bus: String,
+    /// Which parts this process runs; the others run in processes on the same database and bus.
+    pub services: Services,
     /// Where the payment provider is.
     pub processor_url: String,
     /// How long the payment provider may take for one call.
@@ -34,6 +74,8 @@ impl Default for Settings {
             public_url: String::from("http://127.0.0.1:8080"),
             customer_token_ms: 12 * 3_600_000,
             sweep_interval_ms: 500,
+            bus: String::from("database"),
+            services: Services::ALL,
             processor_url: String::from("http://127.0.0.1:8083"),
             processor_timeout_ms: 5_000,
             body_bytes_max: 64 * 1024,
@@ -106,5 +148,19 @@ impl Settings {
             return unfit("the customer key must have at least 32 bytes");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Services;
+
+    #[test]
+    fn services_are_named_and_known() {
+        let of = |names: &[&str]| Services::try_from(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&Services::NAMES), Ok(Services::ALL));
+        assert_eq!(of(&["payment"]), Ok(Services { order: false, stock: false, payment: true }));
+        assert!(of(&["payments"]).is_err_and(|error| error.contains("payments") && error.contains("order, stock")));
+        assert!(of(&[]).is_err());
     }
 }

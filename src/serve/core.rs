@@ -21,8 +21,8 @@ pub(super) async fn start(
     door: Option<&Door>,
 ) -> Result<()> {
     let core = open(process).await?;
-    let demo = &process.config.settings.demo;
-    if demo.seed {
+    let (demo, services) = (&process.config.settings.demo, process.config.settings.core.services);
+    if demo.seed && services.order {
         let mut catalogue = Catalogue::demo((process.clock)());
         for sale in &mut catalogue.sales {
             (sale.hold_ms, sale.pay_ms) = (demo.hold_ms, demo.pay_ms);
@@ -37,11 +37,14 @@ pub(super) async fn start(
         async move { core.check().await }
     });
 
-    let verifier = Arc::new(EntryVerifier::closed());
-    entry_keys::provide(process, &verifier, door)?;
-    let rooms = &process.config.settings.waiting_room.rooms;
-    let gate = EntryLayer::new(verifier, rooms, process.clock.clone())?;
-    process.serve_router(Server::Core, http, core.router().layer(gate));
+    let mut router = core.router();
+    if services.order {
+        let verifier = Arc::new(EntryVerifier::closed());
+        entry_keys::provide(process, &verifier, door)?;
+        let rooms = &process.config.settings.waiting_room.rooms;
+        router = router.layer(EntryLayer::new(verifier, rooms, process.clock.clone())?);
+    }
+    process.serve_router(Server::Core, http, router);
     process.serve_router(Server::CoreGrpc, grpc, core.grpc().into_axum_router());
 
     let stop = process.stop.clone();

@@ -14,6 +14,7 @@ mod readme;
 mod restart;
 mod resume;
 mod roles;
+mod services;
 mod shop;
 mod simulate;
 mod start;

@@ -11,7 +11,7 @@ use crate::wire::free_port;
 
 /// A server that `deploy/verify` started. Without it a story is skipped, loudly; in CI that is a failure.
 #[expect(clippy::disallowed_methods, reason = "where deploy/verify started its servers")]
-fn server(variable: &str) -> Option<String> {
+pub(crate) fn server(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{variable} is not set: run deploy/verify");
@@ -21,7 +21,7 @@ fn server(variable: &str) -> Option<String> {
 }
 
 /// A database of this story alone.
-fn database(server: &str, name: &str) -> String {
+pub(crate) fn database(server: &str, name: &str) -> String {
     let name = format!("story_{name}_{}", std::process::id());
     let (login, address) = server.trim_start_matches("mysql://").split_once('@').expect("user:password@host:port");
     let (user, password) = login.split_once(':').expect("user:password");

@@ -25,11 +25,11 @@ const WAITING: &str = "\
      order by o.due_at, o.seq
      limit ?";
 
-/// An owner that is still there at the end of its lease has vanished, which counts as a failure.
+/// An owner that is still there at the end of its lease has vanished, which may count as a failure.
 static TAKE: Bulk = Bulk::keys(
     "\
     update outbox
-       set fence = fence + 1, tries = tries + case when owner is null then 0 else 1 end, owner = ?, due_at = ?,
+       set fence = fence + 1, tries = tries + case when owner is null then 0 else ? end, owner = ?, due_at = ?,
            updated_at = ?
      where state = 'ready'
        and due_at <= ?
@@ -43,6 +43,15 @@ static TAKEN: Bulk = Bulk::keys(
       from outbox
      where owner = ?
        and state = 'ready'
+       and id in (",
+    Sql { sqlite: ") order by seq", mysql: ") order by seq" },
+);
+
+static HELD: Bulk = Bulk::keys(
+    "\
+    select id, order_id, kind, payload, fence, tries
+      from outbox
+     where state = 'ready'
        and id in (",
     Sql { sqlite: ") order by seq", mysql: ") order by seq" },
 );
@@ -138,15 +147,33 @@ pub(super) async fn waiting(db: &Db, consumer: &str, now_ms: i64, max: i64) -> R
     rows.into_iter().map(|mut row| row.message_id()).collect()
 }
 
-/// Takes those that are still to be had, for `owner`, a name that was never used before.
-pub(super) async fn take(tx: &mut Tx, owner: &str, until: i64, ids: &[MessageId]) -> Result<Vec<Taken>, DbError> {
+/// Who takes messages.
+pub(super) struct Owner {
+    /// Never used before.
+    pub(super) name: String,
+    /// The end of its lease.
+    pub(super) until: i64,
+    /// Whether an owner that vanished counts as a failure.
+    pub(super) counts_vanished: bool,
+}
+
+/// Takes those that are still to be had.
+pub(super) async fn take(tx: &mut Tx, owner: &Owner, ids: &[MessageId]) -> Result<Vec<Taken>, DbError> {
     let now = tx.now_ms();
     let keys: Vec<Value> = ids.iter().copied().map(Value::from).collect();
     let items = ids.iter().map(|id| params![*id]).collect();
-    if tx.change_all(&TAKE, &[owner.into(), until.into(), now.into(), now.into()], items).await? == 0 {
+    let (name, counts) = (owner.name.as_str(), i64::from(owner.counts_vanished));
+    let first = [counts.into(), name.into(), owner.until.into(), now.into(), now.into()];
+    if tx.change_all(&TAKE, &first, items).await? == 0 {
         return Ok(Vec::new());
     }
-    tx.rows_of(&TAKEN, &[owner.into()], &keys).await?.into_iter().map(read_taken).collect()
+    tx.rows_of(&TAKEN, &[name.into()], &keys).await?.into_iter().map(read_taken).collect()
+}
+
+/// Those of these that still wait, as they are now.
+pub(super) async fn held(tx: &mut Tx, ids: &[MessageId]) -> Result<Vec<Taken>, DbError> {
+    let keys: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    tx.rows_of(&HELD, &[], &keys).await?.into_iter().map(read_taken).collect()
 }
 
 fn read_taken(mut row: Row) -> Result<Taken, DbError> {

@@ -23,17 +23,17 @@ on_every_database!(
 );
 
 /// What took effect together.
-type Commit = Vec<(ReservationId, &'static str)>;
+pub(super) type Commit = Vec<(ReservationId, &'static str)>;
 
 /// Writes down what took effect, commit by commit. Fails on the poisoned.
 #[derive(Clone, Default)]
-struct Ear {
+pub(super) struct Ear {
     commits: Arc<Mutex<Vec<Commit>>>,
     poisoned: Arc<Mutex<Option<ReservationId>>>,
 }
 
 impl Ear {
-    fn commits(&self) -> Vec<Commit> {
+    pub(super) fn commits(&self) -> Vec<Commit> {
         self.commits.lock().unwrap().clone()
     }
 }

@@ -1,14 +1,16 @@
 //! Has messages heard: takes what waits, in groups, and commits the effects of a group together with the note that they
 //! were heard. A member that spoils its group is found by halves and tried again by itself, later and later.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::bus::{Bus, Entry, RedisStreams};
 use super::event::{Event, Part};
 use super::state::{self, Fault, Next};
-use super::store::{self, Failed, Taken};
-use crate::base::ReservationId;
+use super::store::{self, Failed, Owner, Taken};
+use crate::base::{MessageId, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{self, Patience, Work};
 use crate::metrics::{self, Told};
@@ -18,6 +20,9 @@ const GROUP_MAX: i64 = 64;
 
 /// A commit of unknown outcome is looked into for less than a lease. A busy database is asked again at the next look.
 const PATIENCE: Patience = Patience { waiting: Duration::ZERO, looking: Duration::from_secs(10) };
+
+/// How long an entry of a stream may be without an answer before its reader is taken for dead: less than a lease.
+const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// Characters of an error that are kept.
 const ERROR_CHARS_MAX: usize = 500;
@@ -43,34 +48,114 @@ pub(crate) struct Message {
 pub(crate) struct Worker<C: Consumer> {
     pub(super) db: Db,
     consumer: C,
+    bus: Bus,
 }
 
 impl<C: Consumer> Worker<C> {
     pub(crate) fn new(db: Db, consumer: C) -> Self {
-        Self { db, consumer }
+        Self { db, consumer, bus: Bus::Database }
+    }
+
+    /// The same on another bus.
+    pub(crate) fn on(self, bus: Bus) -> Self {
+        Self { bus, ..self }
     }
 
     /// Has messages heard until cancelled: at once when a commit of this process rings, and every `interval` those that
     /// other processes wrote or that failed before.
     pub(crate) async fn run(&self, interval: Duration, stop: &CancellationToken) {
-        let mut bell = self.db.bell().listen();
-        while !stop.is_cancelled() {
-            let round = tokio::select! {
-                () = stop.cancelled() => return,
-                round = self.round() => round,
-            };
-            match round {
-                Ok(0) => {}
-                Ok(_) => continue,
-                Err(error) => tracing::error!(%error, consumer = C::PART.name(), "messages were not looked for"),
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                // The bell is the database's, which this holds.
-                _ = bell.changed() => {}
-                () = tokio::time::sleep(interval) => {}
+        match &self.bus {
+            Bus::Database => until_stopped(&self.db, interval, stop, || self.round()).await,
+            Bus::RedisStreams(streams) => {
+                tokio::join!(
+                    until_stopped(&self.db, interval, stop, || self.relay_round(streams)),
+                    self.listen(streams, interval, stop)
+                );
+                // Another takes what it still had.
+                let _unreachable = streams.leave(C::PART.name()).await;
             }
         }
+    }
+
+    /// Only hands messages on to the processes that hear them.
+    pub(crate) async fn relay(&self, interval: Duration, stop: &CancellationToken) {
+        if let Bus::RedisStreams(streams) = &self.bus {
+            until_stopped(&self.db, interval, stop, || self.relay_round(streams)).await;
+        }
+    }
+
+    async fn listen(&self, streams: &RedisStreams, interval: Duration, stop: &CancellationToken) {
+        let (mut looked, mut is_away) = (tokio::time::Instant::now(), false);
+        while !stop.is_cancelled() {
+            let look = looked.elapsed() > LOST_AFTER;
+            // Not cut off at the stop: what was read would be nobody's until its lease ends. A read waits a second.
+            let heard = if look { self.hear_lost(streams).await } else { self.hear_round(streams).await };
+            if look {
+                looked = tokio::time::Instant::now();
+            }
+            if let Err(error) = heard {
+                if !is_away {
+                    tracing::warn!(%error, "the bus is away: messages are taken from the rows");
+                }
+                is_away = true;
+                if let Err(error) = self.round().await {
+                    tracing::error!(%error, consumer = C::PART.name(), "messages were not looked for");
+                }
+                tokio::time::sleep(interval).await;
+            } else if is_away {
+                tracing::info!("the bus is back");
+                is_away = false;
+            }
+        }
+    }
+
+    /// Takes a group of what waits and tells the stream. How many were taken.
+    pub(super) async fn relay_round(&self, streams: &RedisStreams) -> Result<usize, DbError> {
+        let taken = self.take().await?;
+        if !taken.is_empty()
+            && let Err(error) = streams.add(C::PART.name(), &taken).await
+        {
+            for one in &taken {
+                let next = state::after_failure(Fault::Database, one.tries, rand::random());
+                self.write_down(one, next, &error.to_string()).await?;
+            }
+        }
+        Ok(taken.len())
+    }
+
+    /// Waits a moment for entries, and has their messages heard.
+    pub(super) async fn hear_round(&self, streams: &RedisStreams) -> Result<(), redis::RedisError> {
+        let entries = streams.read(C::PART.name()).await?;
+        self.hear_all(streams, &entries).await
+    }
+
+    async fn hear_lost(&self, streams: &RedisStreams) -> Result<(), redis::RedisError> {
+        let entries = streams.read_lost(C::PART.name(), LOST_AFTER).await?;
+        self.hear_all(streams, &entries).await
+    }
+
+    /// Entries whose fence is not their message's any more are forgotten: a later entry names it.
+    pub(super) async fn hear_all(&self, streams: &RedisStreams, entries: &[Entry]) -> Result<(), redis::RedisError> {
+        let fences: HashMap<MessageId, i64> = entries.iter().filter_map(|entry| entry.message).collect();
+        if !fences.is_empty() {
+            match self.hear_named(&fences).await {
+                // The next about these orders can be relayed.
+                Ok(()) => self.db.bell().ring(),
+                Err(error) => {
+                    // Not acknowledged: they come again, here or at another reader.
+                    tracing::error!(%error, consumer = C::PART.name(), "messages were not heard");
+                    return Ok(());
+                }
+            }
+        }
+        streams.acknowledge(C::PART.name(), entries).await
+    }
+
+    async fn hear_named(&self, fences: &HashMap<MessageId, i64>) -> Result<(), DbError> {
+        let ids: Vec<MessageId> = fences.keys().copied().collect();
+        let mut held = in_tx!(self.db, tx, { store::held(tx, &ids).await })?;
+        held.retain(|one| fences.get(&one.id) == Some(&one.fence));
+        self.deliver(&held).await
     }
 
     /// Takes a group of what waits and has it heard. How many were taken.
@@ -88,10 +173,12 @@ impl<C: Consumer> Worker<C> {
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
-        let owner = format!("{:032x}", rand::random::<u128>());
+        let name = format!("{:032x}", rand::random::<u128>());
+        // Whom a relay leases for may not even be running.
+        let counts_vanished = matches!(self.bus, Bus::Database);
         in_tx!(self.db, tx, {
             let until = tx.now_ms().saturating_add(state::LEASE_MS);
-            store::take(tx, &owner, until, &waiting).await
+            store::take(tx, &Owner { name: name.clone(), until, counts_vanished }, &waiting).await
         })
     }
 
@@ -163,6 +250,33 @@ impl<C: Consumer> Work for Worker<C> {
 
     async fn run(&self, taken: &[Taken]) -> Result<Vec<()>, DbError> {
         in_tx!(self.db, tx, { self.hear(tx, taken).await })
+    }
+}
+
+/// Rounds until cancelled: as long as they find something, then when the bell rings, and every `interval`.
+async fn until_stopped<F: Future<Output = Result<usize, DbError>>>(
+    db: &Db,
+    interval: Duration,
+    stop: &CancellationToken,
+    round: impl Fn() -> F,
+) {
+    let mut bell = db.bell().listen();
+    while !stop.is_cancelled() {
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            done = round() => done,
+        };
+        match done {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) => tracing::error!(%error, "messages were not looked for"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            // The bell is the database's, which the caller holds.
+            _ = bell.changed() => {}
+            () = tokio::time::sleep(interval) => {}
+        }
     }
 }
 

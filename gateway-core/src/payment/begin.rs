@@ -70,7 +70,7 @@ pub(super) async fn requested(
         payment_method: &asked.method,
         payment_token: asked.payment_token.as_deref(),
         return_url: asked.return_url.as_deref(),
-        due_at: tx.now_ms().saturating_add(payments.shared.lease_ms),
+        due_at: payments.asked_until(tx.now_ms()),
     };
     store::insert_attempt(tx, &attempt).await?;
     let (payments, id) = (payments.clone(), asked.attempt_id);
@@ -124,7 +124,7 @@ async fn submit(tx: &mut Tx, payments: &Payments, charge: &Charge) -> Result<Sub
         payment_method: &charge.method,
         payment_token: charge.token.as_deref(),
         return_url: None,
-        due_at: tx.now_ms().saturating_add(payments.shared.lease_ms),
+        due_at: payments.asked_until(tx.now_ms()),
     };
     store::insert_attempt(tx, &attempt).await?;
     let now = tx.now_ms();

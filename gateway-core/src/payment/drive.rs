@@ -84,8 +84,12 @@ impl Payments {
         self.record(id, &heard).await
     }
 
-    /// Drives a try in the background, if there is room. If not, the reconciler finds it when it is due.
+    /// Drives a try in the background, if there is room. If not, the reconciler finds it when it is due, here or in the
+    /// process that asks.
     pub(super) fn drive_soon(&self, id: AttemptId, why: Why) {
+        if !self.shared.asks {
+            return;
+        }
         let Ok(queued) = Arc::clone(&self.shared.queue).try_acquire_owned() else { return };
         let payments = self.clone();
         tokio::spawn(async move {
@@ -106,13 +110,15 @@ impl Payments {
             Attempt::Sending | Attempt::Captured | Attempt::Failed | Attempt::Cancelled => return Ok(()),
             Attempt::Sent | Attempt::RequiresAction | Attempt::Unknown => {}
         }
-        let lease_ms = self.shared.lease_ms;
         let claimed = in_tx!(self.db(), tx, {
             let now = tx.now_ms();
-            let (before, until) = (now.saturating_sub(LOOK_PAUSE_MS), now.saturating_add(lease_ms));
+            let (before, until) = (now.saturating_sub(LOOK_PAUSE_MS), self.asked_until(now));
             store::claim_stale(tx, attempt.id, before, until).await
         })?;
-        if claimed && let Ok(driven) = tokio::time::timeout(LOOK_TIMEOUT, self.drive(attempt.id, Why::Again)).await {
+        if claimed
+            && self.shared.asks
+            && let Ok(driven) = tokio::time::timeout(LOOK_TIMEOUT, self.drive(attempt.id, Why::Again)).await
+        {
             driven?;
         }
         Ok(())

@@ -288,8 +288,13 @@ impl World {
 }
 
 fn payments(db: &Db, processor_url: &str, processor_timeout_ms: u64) -> Payments {
-    let settings =
-        Settings { processor_url, processor_key: PROCESSOR_KEY, processor_timeout_ms, webhook_secret: WEBHOOK_SECRET };
+    let settings = Settings {
+        processor_url,
+        processor_key: PROCESSOR_KEY,
+        processor_timeout_ms,
+        webhook_secret: WEBHOOK_SECRET,
+        asks: true,
+    };
     Payments::new(db.clone(), News::default(), clock(), &settings).expect("builds")
 }
 
