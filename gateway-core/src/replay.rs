@@ -192,12 +192,15 @@ impl Work for Ends {
 
     async fn run(&self, members: &[Ended]) -> Result<Vec<()>, DbError> {
         in_tx!(self.0, tx, {
+            let (mut kept, mut given_back) = (Vec::new(), Vec::new());
             for Ended { call, claim, answer } in members {
                 match answer {
-                    Some(answer) => store::fill(tx, call, claim, answer).await?,
-                    None => store::delete(tx, call, claim).await?,
+                    Some(answer) => kept.push((call, claim, answer)),
+                    None => given_back.push((call, claim)),
                 }
             }
+            store::fill_all(tx, &kept).await?;
+            store::delete_all(tx, &given_back).await?;
             Ok::<_, DbError>(vec![(); members.len()])
         })
     }

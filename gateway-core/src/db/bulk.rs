@@ -10,9 +10,10 @@ const POWER_MAX: usize = 8;
 
 /// A statement whose middle is repeated. Keep it in a `static`.
 pub(crate) struct Bulk {
-    head: Sql,
-    /// One row, or one key.
+    head: &'static str,
+    /// One row, one key, or one condition.
     item: &'static str,
+    between: &'static str,
     tail: Sql,
     texts: OnceLock<Vec<(String, String)>>,
 }
@@ -20,18 +21,23 @@ pub(crate) struct Bulk {
 impl Bulk {
     /// `head (…), (…)`: an insert of many rows.
     pub(crate) const fn rows(head: &'static str, row: &'static str) -> Self {
-        let (head, tail) = (Sql { sqlite: head, mysql: head }, Sql { sqlite: "", mysql: "" });
-        Self { head, item: row, tail, texts: OnceLock::new() }
+        Self::rows_or(head, row, Sql { sqlite: "", mysql: "" })
+    }
+
+    /// `head (…), (…) tail`: the same, with what is done where a row is there already.
+    pub(crate) const fn rows_or(head: &'static str, row: &'static str, tail: Sql) -> Self {
+        Self { head, item: row, between: ", ", tail, texts: OnceLock::new() }
+    }
+
+    /// `head (…) or (…) tail`: rows that meet one of many conditions, for keys of several columns.
+    pub(crate) const fn any(head: &'static str, condition: &'static str, tail: &'static str) -> Self {
+        let tail = Sql { sqlite: tail, mysql: tail };
+        Self { head, item: condition, between: " or ", tail, texts: OnceLock::new() }
     }
 
     /// `head ?, ? tail`: a list of keys.
     pub(crate) const fn keys(head: &'static str, tail: Sql) -> Self {
-        Self { head: Sql { sqlite: head, mysql: head }, item: "?", tail, texts: OnceLock::new() }
-    }
-
-    /// `head (?, ?), (?, ?) tail`: a list of pairs. The dialects differ in the word before it.
-    pub(crate) const fn pairs(head: Sql, tail: Sql) -> Self {
-        Self { head, item: "(?, ?)", tail, texts: OnceLock::new() }
+        Self { head, item: "?", between: ", ", tail, texts: OnceLock::new() }
     }
 
     fn text(&'static self, power: usize) -> Result<Sql, DbError> {
@@ -41,14 +47,14 @@ impl Bulk {
     }
 
     fn spell(&self, items: usize) -> (String, String) {
-        let middle = vec![self.item; items].join(", ");
-        let with = |head: &str, tail: &str| format!("{head}{middle}{tail}");
-        (with(self.head.sqlite, self.tail.sqlite), with(self.head.mysql, self.tail.mysql))
+        let middle = vec![self.item; items].join(self.between);
+        let with = |tail: &str| format!("{}{middle}{tail}", self.head);
+        (with(self.tail.sqlite), with(self.tail.mysql))
     }
 }
 
 impl Tx {
-    /// Inserts all rows, in as few statements as powers of two allow.
+    /// Inserts all rows, or does away with them, in as few statements as powers of two allow.
     pub(crate) async fn insert_all(&mut self, into: &'static Bulk, rows: Vec<Vec<Value>>) -> Result<(), DbError> {
         self.change_all(into, &[], rows).await.map(|_| ())
     }
@@ -99,17 +105,13 @@ mod tests {
     static INSERT: Bulk = Bulk::rows("insert into t values ", "(?, ?)");
     static SELECT: Bulk = Bulk::keys("select 1 from t where a in (", Sql { sqlite: ")", mysql: ") for update" });
 
-    static PAIRS: Bulk = Bulk::pairs(
-        Sql { sqlite: "delete from t where (a, b) in (values ", mysql: "delete from t where (a, b) in (" },
-        Sql { sqlite: ")", mysql: ")" },
-    );
+    static DELETE: Bulk = Bulk::any("delete from t where (", "(a = ? and b = ?)", ")");
 
     #[test]
     fn texts_repeat_their_middle() {
-        assert_eq!(PAIRS.text(1).expect("a text").sqlite, "delete from t where (a, b) in (values (?, ?), (?, ?))");
-        assert_eq!(PAIRS.text(0).expect("a text").mysql, "delete from t where (a, b) in ((?, ?))");
         assert_eq!(INSERT.text(0).expect("a text").mysql, "insert into t values (?, ?)");
         assert_eq!(INSERT.text(1).expect("a text").sqlite, "insert into t values (?, ?), (?, ?)");
+        assert_eq!(DELETE.text(1).expect("a text").mysql, "delete from t where ((a = ? and b = ?) or (a = ? and b = ?))");
         assert_eq!(SELECT.text(2).expect("a text").sqlite, "select 1 from t where a in (?, ?, ?, ?)");
         assert_eq!(SELECT.text(0).expect("a text").mysql, "select 1 from t where a in (?) for update");
         assert_eq!(SELECT.text(8).expect("a text").mysql.matches('?').count(), 256);

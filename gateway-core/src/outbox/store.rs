@@ -57,20 +57,14 @@ static HELD: Bulk = Bulk::keys(
 );
 
 /// What was heard needs its words no more.
-static DONE: Bulk = Bulk::pairs(
-    Sql {
-        sqlite: "\
+static DONE: Bulk = Bulk::any(
+    "\
     update outbox
        set state = 'done', payload = '', updated_at = ?
      where state = 'ready'
-       and (id, fence) in (values ",
-        mysql: "\
-    update outbox
-       set state = 'done', payload = '', updated_at = ?
-     where state = 'ready'
-       and (id, fence) in (",
-    },
-    Sql { sqlite: ")", mysql: ")" },
+       and (",
+    "(id = ? and fence = ?)",
+    ")",
 );
 
 static HEARD: Bulk = Bulk::rows("insert into inbox (consumer, message_id, heard_at) values ", "(?, ?, ?)");

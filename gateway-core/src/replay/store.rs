@@ -1,7 +1,7 @@
 //! Statements on kept answers.
 
 use super::{Answer, Call, Claim};
-use crate::db::{Bulk, DbError, Tx, Value, params};
+use crate::db::{Bulk, DbError, Sql, Tx, Value, params};
 
 const INSERT: &str = "\
     insert into idempotency
@@ -32,22 +32,33 @@ const TAKE_OVER: &str = "\
        and state = 'running'
        and claimed_until <= ?";
 
-const FILL: &str = "\
-    update idempotency
-       set state = 'done', status = ?, headers = ?, body = ?
-     where principal = ?
-       and route = ?
-       and idem_key = ?
-       and state = 'running'
-       and claim = ?";
+/// The rows are there, so this is an update of many at once. MySQL assigns from left to right, hence the state last.
+static FILL_ALL: Bulk = Bulk::rows_or(
+    "\
+    insert into idempotency
+           (principal, route, idem_key, fingerprint, state, claim, claimed_until, created_at, status, headers, body)
+    values ",
+    "(?, ?, ?, ?, 'done', ?, ?, ?, ?, ?, ?)",
+    Sql {
+        sqlite: "\
+    on conflict (principal, route, idem_key) do update
+       set state = 'done', status = excluded.status, headers = excluded.headers, body = excluded.body
+     where state = 'running'
+       and claim = excluded.claim",
+        mysql: "\
+    on duplicate key update
+       status = if(state = 'running' and claim = values(claim), values(status), status),
+       headers = if(state = 'running' and claim = values(claim), values(headers), headers),
+       body = if(state = 'running' and claim = values(claim), values(body), body),
+       state = if(state = 'running' and claim = values(claim), 'done', state)",
+    },
+);
 
-const DELETE: &str = "\
-    delete from idempotency
-     where principal = ?
-       and route = ?
-       and idem_key = ?
-       and state = 'running'
-       and claim = ?";
+static DELETE_ALL: Bulk = Bulk::any(
+    "delete from idempotency where ",
+    "(principal = ? and route = ? and idem_key = ? and state = 'running' and claim = ?)",
+    "",
+);
 
 const DELETE_OLDER: &str = "delete from idempotency where created_at < ?";
 
@@ -98,17 +109,25 @@ pub(super) async fn take_over(tx: &mut Tx, call: &Call, claim: &Claim, until: i6
     Ok(tx.execute(TAKE_OVER, values).await? == 1)
 }
 
-pub(super) async fn fill(tx: &mut Tx, call: &Call, claim: &Claim, answer: &Answer) -> Result<(), DbError> {
-    let headers = serde_json::to_string(&answer.headers).map_err(|_| DbError::Shape("headers to keep"))?;
-    let (route, key, token) = (call.route.as_str(), call.key.as_str(), claim.token.as_slice());
-    let body = answer.body.as_slice();
-    let values = params![i64::from(answer.status), headers, body, call.customer, route, key, token];
-    tx.execute(FILL, values).await.map(|_| ())
+/// Keeps these answers, each if its claim still holds.
+pub(super) async fn fill_all(tx: &mut Tx, ends: &[(&Call, &Claim, &Answer)]) -> Result<(), DbError> {
+    let now_ms = tx.now_ms();
+    let mut rows = Vec::with_capacity(ends.len());
+    for (call, claim, answer) in ends {
+        let headers = serde_json::to_string(&answer.headers).map_err(|_| DbError::Shape("headers to keep"))?;
+        let mut values = row(call, claim, now_ms, now_ms);
+        values.extend(params![i64::from(answer.status), headers, answer.body.as_slice()]);
+        rows.push(values);
+    }
+    tx.insert_all(&FILL_ALL, rows).await
 }
 
-pub(super) async fn delete(tx: &mut Tx, call: &Call, claim: &Claim) -> Result<(), DbError> {
-    let (route, key, token) = (call.route.as_str(), call.key.as_str(), claim.token.as_slice());
-    tx.execute(DELETE, params![call.customer, route, key, token]).await.map(|_| ())
+/// Gives these claims back, each if it still holds.
+pub(super) async fn delete_all(tx: &mut Tx, ends: &[(&Call, &Claim)]) -> Result<(), DbError> {
+    let condition = |(call, claim): &(&Call, &Claim)| {
+        params![call.customer, call.route.as_str(), call.key.as_str(), claim.token.as_slice()]
+    };
+    tx.insert_all(&DELETE_ALL, ends.iter().map(condition).collect()).await
 }
 
 pub(super) async fn delete_older(tx: &mut Tx, before: i64) -> Result<u64, DbError> {

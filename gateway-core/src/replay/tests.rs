@@ -8,6 +8,7 @@ on_every_database!(
     a_failure_gives_the_key_back,
     a_claim_lapses,
     many_keys_at_once_and_some_of_them_twice,
+    many_ends_at_once_each_by_its_own_claim,
 );
 
 fn call(customer: CustomerId, body: &str) -> Call {
@@ -64,6 +65,31 @@ async fn many_keys_at_once_and_some_of_them_twice(world: &World) {
     assert!(begun[..50].iter().all(ran), "each key once");
     assert!(begun[50..].iter().all(|one| matches!(one, Ok(Begun::InProgress { .. }))));
     assert_eq!(world.count("select count(*) from idempotency").await, 50);
+}
+
+/// A third is kept, a third is given back, and a third comes with a claim that is somebody else's by now.
+async fn many_ends_at_once_each_by_its_own_claim(world: &World) {
+    let customer = world.customer().await;
+    let calls: Vec<Call> = (0..45).map(|n| Call { key: format!("k{n}"), ..call(customer, "1") }).collect();
+    let answer = |n: usize| Answer { status: 201, headers: Vec::new(), body: format!("answer {n}").into_bytes() };
+    let mut ends = Vec::new();
+    for (n, call) in calls.iter().enumerate() {
+        let Begun::Run(claim) = begin_now(world, call).await else { panic!("not run") };
+        let claim = if n % 3 == 2 { Claim { token: [9; 16] } } else { claim };
+        ends.push(Ended { call: call.clone(), claim, answer: (n % 3 != 1).then(|| answer(n)) });
+    }
+    let work = Ends(world.db.clone());
+    for _ in 0..2 {
+        assert_eq!(work.run(&ends).await.expect("ended").len(), 45, "twice is no more than once");
+    }
+    for (n, call) in calls.iter().enumerate() {
+        match (n % 3, begin_now(world, call).await) {
+            (0, Begun::Replay(again)) => assert_eq!(again, answer(n)),
+            (1, Begun::Run(_)) | (2, Begun::InProgress { .. }) => {}
+            (_, other) => panic!("{n}: {other:?}"),
+        }
+    }
+    assert_eq!(world.count("select count(*) from idempotency").await, 45);
 }
 
 /// As after a commit whose answer was lost: the same group again.
