@@ -41,8 +41,15 @@ pub(crate) enum Command {
     Sandbox,
     /// Check the settings and say what is wrong, without starting anything
     Validate,
+    /// Store films, halls, sales and stock from a file (TOML or JSON); what is there stays as it is
+    Seed(SeedArgs),
     /// See and change rooms on a running front door
     Room(RoomArgs),
+    /// Look at orders, settle those under review, cancel and reverse booked ones
+    Orders(OrdersArgs),
+    /// See what the core's parts tell each other, and have what failed too often tried again
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Send visitors through the door and report what they met
     Simulate(SimulateArgs),
     /// Compute a room's draw again from its published evidence; exit code 1 if it does not hold
@@ -60,6 +67,14 @@ pub(crate) enum Command {
     },
 }
 
+/// What to store.
+#[derive(Debug, Args)]
+pub(crate) struct SeedArgs {
+    /// The catalogue; deploy/catalogue.toml shows everything that can stand in it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
 /// How many codes, and for which lane.
 #[derive(Debug, Args)]
 pub(crate) struct CodesArgs {
@@ -69,6 +84,54 @@ pub(crate) struct CodesArgs {
     /// The lane that they let people use; without it the general one
     #[arg(long, value_name = "NAME")]
     pub(crate) lane: Option<String>,
+}
+
+/// A command about orders, and for whom.
+#[derive(Debug, Args)]
+pub(crate) struct OrdersArgs {
+    /// Your name beside what you decide; without it "operator"
+    #[arg(long = "as", global = true, value_name = "NAME", default_value = "operator")]
+    pub(crate) who: String,
+    #[command(subcommand)]
+    pub(crate) command: OrdersCommand,
+}
+
+/// What can be asked of orders.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrdersCommand {
+    /// Orders that wait for a person, because their provider stayed silent; the longest first
+    Review,
+    /// One order: what is in it, the tries to pay it, what was decided
+    Show {
+        /// order_...
+        order: String,
+    },
+    /// End a review, by what the provider's own books say
+    #[command(group = clap::ArgGroup::new("verdict").required(true).args(["paid", "not_paid"]))]
+    Settle {
+        #[command(flatten)]
+        decision: DecisionArgs,
+        /// The money came: the order is booked
+        #[arg(long)]
+        paid: bool,
+        /// No money came: seats and stock are free again. Should it come after all, it books or goes back
+        #[arg(long)]
+        not_paid: bool,
+    },
+    /// Give a booked order back: seats and stock are free again, and all of the money goes back
+    Cancel(DecisionArgs),
+    /// The provider took the money of a booked order back: the ticket is void, seats and stock are free again
+    Reverse(DecisionArgs),
+}
+
+/// An order that a person decides about.
+#[derive(Debug, Args)]
+pub(crate) struct DecisionArgs {
+    /// order_...
+    pub(crate) order: String,
+    /// Why; it is kept with the order
+    #[arg(long)]
+    pub(crate) note: String,
 }
 
 /// A command to a room, and for whom.
@@ -113,6 +176,39 @@ pub(crate) enum RoomCommand {
     Undo {
         /// The room's name
         room: String,
+    },
+}
+
+/// What can be asked of the outbox.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutboxCommand {
+    /// Messages in one state, the oldest first, a line each
+    List {
+        /// dead, ready, done or dropped
+        #[arg(long, default_value = "dead", value_parser = gateway_core::letters::STATES)]
+        state: String,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+    },
+    /// One message, with its words and its last error
+    Show {
+        /// The message's id, msg_…
+        id: String,
+    },
+    /// Have a dead message tried again, now that its cause is mended
+    #[command(group = clap::ArgGroup::new("which").required(true).args(["id", "all"]))]
+    Replay {
+        /// The message's id, msg_…
+        id: Option<String>,
+        /// All that are dead
+        #[arg(long)]
+        all: bool,
+    },
+    /// Give a dead message up for good: what it asked for never happens
+    Drop {
+        /// The message's id, msg_…
+        id: String,
     },
 }
 

@@ -4,7 +4,10 @@
 pub(crate) mod codes;
 pub(crate) mod doctor;
 pub(crate) mod healthcheck;
+pub(crate) mod orders;
+pub(crate) mod outbox;
 pub(crate) mod room;
+pub(crate) mod seed;
 pub(crate) mod simulate;
 pub(crate) mod validate;
 pub(crate) mod verify_draw;
@@ -12,13 +15,30 @@ pub(crate) mod verify_draw;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use gateway_core::{Office, OpenError};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::failure::Down;
+use crate::clock;
+use crate::config::{Config, without_password};
+use crate::failure::{Down, Unfit};
 
 /// A server that a command asks has this long to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The core's database, for what an operator does without a running core.
+async fn office(mut config: Config) -> Result<Office> {
+    config.place_databases();
+    let url = &config.settings.core.database_url;
+    match Office::open(url, clock::start()).await {
+        Ok(office) => Ok(office),
+        Err(OpenError::Unreachable(reason)) => {
+            let reason = anyhow::Error::new(reason);
+            Err(Down(format!("{} does not answer: {reason:#} (core.database_url)", without_password(url))).into())
+        }
+        Err(error) => Err(Unfit(format!("{:#} (core.database_url)", anyhow::Error::new(error))).into()),
+    }
+}
 
 /// A client for short questions.
 fn client() -> Result<Client> {

@@ -159,7 +159,8 @@ impl Config {
     /// Reads all sources.
     pub(crate) fn load(arguments: &SettingsArgs) -> Result<Self, SettingsError> {
         let sources = source::collect(arguments)?;
-        let settings: Settings = sources.extract().map_err(|error| source::explain(error, &sources))?;
+        let mut settings: Settings = sources.extract().map_err(|error| source::explain(error, &sources))?;
+        read_headers(&mut settings)?;
         Ok(Self { settings, sources })
     }
 
@@ -236,6 +237,23 @@ impl Config {
     pub(crate) fn data_dir(&self) -> &Path {
         &self.settings.data_dir
     }
+}
+
+/// Puts what stands in the files that bypass rules name for their headers in the place of these names.
+fn read_headers(settings: &mut Settings) -> Result<(), SettingsError> {
+    for (name, room) in &mut settings.waiting_room.rooms {
+        for rule in &mut room.bypass {
+            let Some(file) = rule.header_file.take() else { continue };
+            let place = format!("`waiting_room.rooms.{name}.bypass.header_file`");
+            if rule.header.is_some() {
+                return Err(SettingsError::new(format!("{place}: `header` stands beside it; one of them is enough")));
+            }
+            let text = fs::read_to_string(&file)
+                .map_err(|error| SettingsError::new(format!("{place}: cannot read {}: {error}", file.display())))?;
+            rule.header = text.lines().next().map(|line| line.trim().to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// `mysql://user:secret@host/db` without the secret: for logs and terminals.

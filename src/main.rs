@@ -47,14 +47,20 @@ fn start(cli: Cli) -> Result<()> {
     runtime.block_on(run(cli.command, config))
 }
 
-async fn run(command: Option<Command>, config: Config) -> Result<()> {
+async fn run(command: Option<Command>, mut config: Config) -> Result<()> {
     match command {
         None => serve::run(Role::All, config).await,
         Some(Command::WaitingRoom) => serve::run(Role::WaitingRoom, config).await,
         Some(Command::Core) => serve::run(Role::Core, config).await,
         Some(Command::Sandbox) => serve::run(Role::Sandbox, config).await,
         Some(Command::Validate) => commands::validate::run(&config),
+        Some(Command::Seed(arguments)) => commands::seed::run(&arguments, config).await,
         Some(Command::Room(command)) => commands::room::run(command, &config).await,
+        Some(Command::Orders(command)) => commands::orders::run(command, config).await,
+        Some(Command::Outbox(command)) => {
+            config.place_databases();
+            commands::outbox::run(command, &config).await
+        }
         Some(Command::Simulate(arguments)) => commands::simulate::run(&arguments, &config).await,
         Some(Command::VerifyDraw(arguments)) => commands::verify_draw::run(&arguments, &config).await,
         Some(Command::Codes(arguments)) => commands::codes::run(&arguments),

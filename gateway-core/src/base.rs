@@ -7,7 +7,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use id::{AttemptId, CustomerId, RefundId, ReservationId, TransactionId};
+pub use id::{AttemptId, CustomerId, MessageId, RefundId, ReservationId, TransactionId};
 pub use money::{Currency, Money};
 
 /// Epoch milliseconds that never go backwards. Injected: the library does not read the clock.

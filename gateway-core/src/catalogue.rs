@@ -1,14 +1,22 @@
 //! What is on sale: films, screenings with their seats, products; and how much of it is left. Sells nothing.
 
+mod check;
+mod compare;
 mod demo;
+mod instant;
 mod seed;
 mod store;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use seed::seed;
+use serde::Deserialize;
+
+pub use check::Fault;
 pub use seed::{
     Campaign, Catalogue, Film as FilmEntry, Hall, HallRow, Product as ProductEntry, Sale as SaleEntry,
     Screening as ScreeningEntry, SeedError, Seeded,
 };
+pub(crate) use seed::{seed, seed_telling};
 
 use crate::base::{Currency, CustomerId, Money};
 use crate::db::{Db, DbError};
@@ -33,6 +41,7 @@ pub(crate) struct Screening {
     pub(crate) hall: String,
     pub(crate) starts_at: i64,
     pub(crate) sale: Windows,
+    pub(crate) opening: Opening,
     pub(crate) left: Left,
     pub(crate) price_from: i64,
 }
@@ -44,6 +53,85 @@ pub(crate) struct Windows {
     pub(crate) hold_ms: i64,
     pub(crate) pay_ms: i64,
     pub(crate) seats_max: i64,
+}
+
+/// Whether a sale sells, by the database's clock when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    Open,
+    /// It begins then.
+    NotStarted {
+        starts_at: i64,
+    },
+    /// It ended then.
+    Ended {
+        ends_at: i64,
+    },
+}
+
+impl Opening {
+    /// `starts_at` itself is in the sale, `ends_at` is not.
+    pub(crate) fn at(starts_at: Option<i64>, ends_at: Option<i64>, now_ms: i64) -> Self {
+        match (starts_at, ends_at) {
+            (Some(starts_at), _) if now_ms < starts_at => Self::NotStarted { starts_at },
+            (_, Some(ends_at)) if now_ms >= ends_at => Self::Ended { ends_at },
+            _ => Self::Open,
+        }
+    }
+
+    fn state(self, left: Left) -> SaleState {
+        match self {
+            Self::Open => left.state(),
+            Self::NotStarted { starts_at } => SaleState::NotStarted { starts_at },
+            Self::Ended { .. } => SaleState::Ended,
+        }
+    }
+}
+
+impl Screening {
+    /// What a buyer can expect.
+    pub(crate) fn state(&self) -> SaleState {
+        self.opening.state(self.left)
+    }
+}
+
+impl Product {
+    /// What a buyer can expect.
+    pub(crate) fn state(&self) -> SaleState {
+        self.opening.state(self.left)
+    }
+}
+
+/// What happens to who picks seats so that a single one stays alone between others, where picking elsewhere would not
+/// leave one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrphanRule {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The answer says so.
+    Warn,
+    /// The pick is refused.
+    Deny,
+}
+
+impl OrphanRule {
+    const ALL: [Self; 3] = [Self::Off, Self::Warn, Self::Deny];
+
+    /// The word in files and in the database.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// Reads [`OrphanRule::as_str`].
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == text)
+    }
 }
 
 /// How many are left. What has lapsed counts as free, swept or not.
@@ -61,6 +149,12 @@ pub(crate) enum SaleState {
     /// Nothing free, but holds that lapse may bring some back.
     AllHeld,
     SoldOut,
+    /// Nothing is sold before then.
+    NotStarted {
+        starts_at: i64,
+    },
+    /// Nothing is sold any more.
+    Ended,
 }
 
 impl Left {
@@ -69,8 +163,8 @@ impl Left {
         self.free + self.held + self.sold
     }
 
-    /// What a buyer can expect.
-    pub(crate) fn state(self) -> SaleState {
+    /// What a buyer can expect of an open sale.
+    fn state(self) -> SaleState {
         match (self.free, self.held) {
             (1.., _) => SaleState::OnSale,
             (_, 1..) => SaleState::AllHeld,
@@ -86,6 +180,8 @@ impl SaleState {
             Self::OnSale => "on_sale",
             Self::AllHeld => "all_held",
             Self::SoldOut => "sold_out",
+            Self::NotStarted { .. } => "not_started",
+            Self::Ended => "ended",
         }
     }
 }
@@ -135,6 +231,7 @@ pub(crate) struct Product {
     pub(crate) price: Money,
     pub(crate) per_order_max: i64,
     pub(crate) pay_ms: i64,
+    pub(crate) opening: Opening,
     pub(crate) capacity: i64,
     pub(crate) left: Left,
 }

@@ -1,16 +1,22 @@
 //! Coupons: at most one for each customer, and never more than the campaign has. The keys and the counter decide;
 //! whoever wants of the same campaign at the same time is served by one transaction.
+//!
+//! An order takes its coupon in the transaction that takes its stock, after the stock, and gives it back with it.
 
 mod store;
+mod terms;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use terms::{Coupon, Refused};
+
 use std::collections::{BTreeMap, HashMap};
 
-use crate::base::CustomerId;
+use crate::base::{CustomerId, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{Unserved, Work, Writers};
-use crate::metrics::{self, Coupon};
+use crate::metrics;
+use terms::{Terms, Window};
 
 /// Characters of a code, from an alphabet without look-alikes.
 const CODE_CHARS: usize = 10;
@@ -29,6 +35,12 @@ pub(crate) enum Issued {
     },
     /// All are given away.
     Gone,
+    /// The campaign begins later.
+    NotYet {
+        in_ms: i64,
+    },
+    /// The campaign has ended.
+    Over,
     NoSuchCampaign,
 }
 
@@ -65,11 +77,11 @@ pub(crate) async fn issue(coupons: &Coupons, campaign: &str, customer: CustomerI
     let wish = Wish { campaign: campaign.to_owned(), customer, code: new_code() };
     let issued = coupons.submit(campaign, wish).await;
     metrics::coupon(match issued {
-        Ok(Issued::Now { .. }) => Coupon::Issued,
-        Ok(Issued::Before { .. }) => Coupon::Repeated,
-        Ok(Issued::Gone) => Coupon::Gone,
-        Ok(Issued::NoSuchCampaign) => Coupon::Refused,
-        Err(Unserved::Full { .. }) => Coupon::Busy,
+        Ok(Issued::Now { .. }) => metrics::Coupon::Issued,
+        Ok(Issued::Before { .. }) => metrics::Coupon::Repeated,
+        Ok(Issued::Gone) => metrics::Coupon::Gone,
+        Ok(Issued::NotYet { .. } | Issued::Over | Issued::NoSuchCampaign) => metrics::Coupon::Refused,
+        Err(Unserved::Full { .. }) => metrics::Coupon::Busy,
         Err(Unserved::Failed(_)) => return issued,
     });
     issued
@@ -84,12 +96,13 @@ async fn issue_in(tx: &mut Tx, wishes: &[Wish]) -> Result<Vec<Issued>, DbError> 
     }
     let mut handed_out = HashMap::new();
     for (campaign, wishes) in campaigns {
-        let Some(remaining) = store::lock_remaining(tx, campaign).await? else {
+        let Some((terms, remaining)) = store::lock_campaign(tx, campaign).await? else {
             handed_out.insert(campaign, vec![Issued::NoSuchCampaign; wishes.len()].into_iter());
             continue;
         };
         let customers = wishes.iter().map(|wish| wish.customer);
-        let issued = hand_out(remaining, store::codes(tx, campaign, customers).await?, &wishes);
+        let had = store::codes(tx, campaign, customers).await?;
+        let issued = hand_out(&terms, tx.now_ms(), remaining, had, &wishes);
         let new: Vec<(CustomerId, &str)> = wishes
             .iter()
             .zip(&issued)
@@ -107,16 +120,25 @@ async fn issue_in(tx: &mut Tx, wishes: &[Wish]) -> Result<Vec<Issued>, DbError> 
     wishes.iter().map(one).collect::<Option<_>>().ok_or(DbError::Shape("an outcome for each wish"))
 }
 
-/// Who gets one, in the order of arrival, and whether it is to be stored. Pure.
-fn hand_out(mut remaining: i64, mut had: HashMap<CustomerId, String>, wishes: &[&Wish]) -> Vec<(Issued, bool)> {
+/// Who gets one, in the order of arrival, and whether it is to be stored. Who has one is told so at any time. Pure.
+fn hand_out(
+    terms: &Terms,
+    now_ms: i64,
+    mut remaining: i64,
+    mut had: HashMap<CustomerId, String>,
+    wishes: &[&Wish],
+) -> Vec<(Issued, bool)> {
+    let window = terms.window(now_ms);
     let mut issued = Vec::with_capacity(wishes.len());
     for wish in wishes {
-        issued.push(match had.get(&wish.customer) {
+        issued.push(match (had.get(&wish.customer), window) {
             // Stored by an earlier try of this very wish.
-            Some(code) if *code == wish.code => (Issued::Now { code: code.clone() }, false),
-            Some(code) => (Issued::Before { code: code.clone() }, false),
-            None if remaining < 1 => (Issued::Gone, false),
-            None => {
+            (Some(code), _) if *code == wish.code => (Issued::Now { code: code.clone() }, false),
+            (Some(code), _) => (Issued::Before { code: code.clone() }, false),
+            (None, Window::NotYet { in_ms }) => (Issued::NotYet { in_ms }, false),
+            (None, Window::Over) => (Issued::Over, false),
+            (None, Window::Open) if remaining < 1 => (Issued::Gone, false),
+            (None, Window::Open) => {
                 remaining -= 1;
                 had.insert(wish.customer, wish.code.clone());
                 (Issued::Now { code: wish.code.clone() }, true)
@@ -124,6 +146,34 @@ fn hand_out(mut remaining: i64, mut had: HashMap<CustomerId, String>, wishes: &[
         });
     }
     issued
+}
+
+/// A code as it is stored, from what somebody typed: case, spaces around it and look-alikes do not matter. `None` when it
+/// cannot be one.
+pub(crate) fn code_of(typed: &str) -> Option<String> {
+    let alike = |typed: char| match typed.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    };
+    let code: String = typed.trim().chars().take(CODE_CHARS + 1).map(alike).collect();
+    let fits = code.len() == CODE_CHARS && code.bytes().all(|byte| CODE_ALPHABET.contains(&byte));
+    fits.then_some(code)
+}
+
+/// The coupons with these codes, locked until the transaction ends. Asks nothing where nobody has one.
+pub(crate) async fn lock(tx: &mut Tx, codes: Vec<&str>) -> Result<HashMap<String, Coupon>, DbError> {
+    if codes.is_empty() { Ok(HashMap::new()) } else { store::lock(tx, codes).await }
+}
+
+/// Marks coupons, which are locked and used by nobody, as used by these orders.
+pub(crate) async fn use_all(tx: &mut Tx, uses: &[(&str, ReservationId)]) -> Result<(), DbError> {
+    store::use_all(tx, uses).await
+}
+
+/// Gives the coupon of a dying order back.
+pub(crate) async fn give_back(tx: &mut Tx, order: ReservationId) -> Result<(), DbError> {
+    if store::give_back(tx, order).await? { Ok(()) } else { Err(DbError::Shape("a coupon that its order has")) }
 }
 
 fn new_code() -> String {

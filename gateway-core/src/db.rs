@@ -3,7 +3,10 @@
 //! Values are limited to what both speak alike: null, 64-bit integers, text, bytes. Decisions are made in
 //! [`in_tx`], on the writer; [`Db`] itself reads, possibly a moment behind on SQLite's reader connections.
 
+mod bell;
 mod bulk;
+#[cfg(test)]
+pub(crate) mod crash;
 mod error;
 mod fitness;
 mod hosts;
@@ -19,6 +22,7 @@ use std::time::Duration;
 
 use sqlx::{Pool, Sqlite};
 
+pub(crate) use bell::Bell;
 pub(crate) use bulk::Bulk;
 pub use error::DbError;
 pub(crate) use fitness::Durability;
@@ -45,6 +49,10 @@ const RETRY_PAUSE_MS_MAX: u64 = 20;
 pub(crate) struct Db {
     pools: Pools,
     clock: Clock,
+    /// Rung by commits that brought work for others.
+    bell: Bell,
+    #[cfg(test)]
+    fuse: crash::Fuse,
 }
 
 #[derive(Clone)]
@@ -83,7 +91,13 @@ impl Db {
         } else {
             return Err(DbError::Settings(String::from("database_url starts with neither sqlite:// nor mysql://")));
         };
-        Ok(Self { pools, clock })
+        Ok(Self {
+            pools,
+            clock,
+            bell: Bell::default(),
+            #[cfg(test)]
+            fuse: crash::Fuse::default(),
+        })
     }
 
     /// Brings the schema up to date. Safe to run from several nodes at once.
@@ -107,10 +121,38 @@ impl Db {
 
     /// Opens a transaction. Callers want [`in_tx`], which also repeats and commits.
     pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
-        match &self.pools {
+        #[cfg(test)]
+        self.fuse.alive().await;
+        let tx = match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::begin_sqlite(writer, &self.clock).await,
             Pools::MySql(hosts) => hosts.noticed(Tx::begin_mysql(hosts).await),
+        }?;
+        #[cfg(test)]
+        let tx = tx.with_fuse(self.fuse.clone());
+        Ok(tx.with_bell(self.bell.clone()))
+    }
+
+    /// What rings when a commit of this process brought work.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Gives all connections back: a test has many processes.
+    #[cfg(test)]
+    pub(crate) async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                writer.close().await;
+                readers.close().await;
+            }
+            Pools::MySql(hosts) => hosts.pool().close().await,
         }
+    }
+
+    /// What makes this process die at a commit.
+    #[cfg(test)]
+    pub(crate) fn fuse(&self) -> &crash::Fuse {
+        &self.fuse
     }
 
     /// All rows, outside of a transaction: for showing, not for deciding.

@@ -194,7 +194,11 @@ impl<W: Work> Drop for Writer<W> {
 
 /// The outcome of each member. When a group fails in a way that one member may have caused, both halves are run by
 /// themselves, in order, until whoever it was stands alone.
-async fn serve<W: Work>(work: &W, looking: Duration, members: &[W::Member]) -> Vec<Result<W::Outcome, DbError>> {
+pub(crate) async fn serve<W: Work>(
+    work: &W,
+    looking: Duration,
+    members: &[W::Member],
+) -> Vec<Result<W::Outcome, DbError>> {
     let mut outcomes = Vec::with_capacity(members.len());
     let mut parts: Vec<Range<usize>> = Vec::new();
     parts.push(0..members.len());

@@ -14,6 +14,7 @@ pub(crate) mod orders;
 pub(crate) mod page;
 mod pay;
 pub(crate) mod people;
+mod picking;
 pub(crate) mod problem;
 pub(crate) mod replay;
 mod screenings;

@@ -12,6 +12,9 @@ mod group;
 pub mod grpc;
 mod http;
 pub mod metrics;
+mod office;
+mod order;
+mod outbox;
 mod payment;
 mod replay;
 mod reservation;
@@ -34,6 +37,10 @@ use coupon::Coupons;
 use db::Db;
 pub use db::DbError;
 pub use group::Load;
+pub use office::{Office, OrderFacts, Wish, WishError};
+use order::{Orders, Verdicts};
+pub use outbox::letters;
+use outbox::{News, Worker};
 use payment::Payments;
 use replay::Replays;
 use reservation::StockOrders;
@@ -50,6 +57,9 @@ pub(crate) struct Shared {
     db: Db,
     auth: Auth,
     payments: Payments,
+    /// The one way to pay an order.
+    orders: Orders,
+    news: News,
     /// The one way to orders of stock.
     stock: StockOrders,
     /// The one way to coupons.
@@ -67,8 +77,10 @@ impl Core {
         settings.check(&secrets)?;
         let db = Db::connect_to(&settings.database_url, settings.durability(), clock.clone()).await?;
         db.migrate(&schema::MIGRATIONS).await?;
+        let news = News::default();
         let payments = Payments::new(
             db.clone(),
+            news.clone(),
             clock.clone(),
             &payment::Settings {
                 processor_url: &settings.processor_url,
@@ -81,6 +93,13 @@ impl Core {
         let auth = Auth::new(db.clone(), clock, &secrets.customer_key, settings.customer_token_ms);
         Ok(Self {
             shared: Arc::new(Shared {
+                orders: Orders::new(
+                    db.clone(),
+                    payments.clone(),
+                    news.clone(),
+                    Duration::from_millis(settings.processor_timeout_ms),
+                ),
+                news,
                 stock: StockOrders::on(db.clone()),
                 coupons: Coupons::on(db.clone()),
                 replays: Replays::on(&db),
@@ -110,10 +129,18 @@ impl Core {
         grpc::routes(self.shared.clone())
     }
 
-    /// Releases what has lapsed and finds out about payments, until cancelled.
+    /// Releases what has lapsed, finds out about payments and delivers what one part tells another, until cancelled.
     pub async fn run(&self, stop: CancellationToken) {
-        let interval = Duration::from_millis(self.shared.settings.sweep_interval_ms);
-        tokio::join!(upkeep::run(&self.shared.db, interval, &stop), self.shared.payments.run(interval, &stop));
+        let shared = &self.shared;
+        let interval = Duration::from_millis(shared.settings.sweep_interval_ms);
+        let orders = Worker::new(shared.db.clone(), Verdicts(shared.news.clone()));
+        let payments = Worker::new(shared.db.clone(), shared.payments.clone());
+        tokio::join!(
+            upkeep::run(&shared.db, interval, &stop),
+            shared.payments.run(interval, &stop),
+            Box::pin(orders.run(interval, &stop)),
+            Box::pin(payments.run(interval, &stop)),
+        );
     }
 
     /// Orders in flight and the rate at which they are served, for whoever lets people in.

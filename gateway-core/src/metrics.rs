@@ -7,6 +7,7 @@
 use metrics::{counter, gauge};
 
 use crate::group::Load;
+use crate::outbox::Part;
 
 const HOLDS: &str = "vestibule_holds_total";
 const ORDERS: &str = "vestibule_orders_total";
@@ -15,31 +16,46 @@ const REFUNDS: &str = "vestibule_refunds_total";
 const COUPONS: &str = "vestibule_coupons_total";
 const KEYED_REQUESTS: &str = "vestibule_keyed_requests_total";
 const SWEEPS: &str = "vestibule_sweeps_total";
+const MESSAGES: &str = "vestibule_messages_total";
+const OUTBOX_WAITING: &str = "vestibule_outbox_waiting";
+const OUTBOX_OLDEST: &str = "vestibule_outbox_oldest_seconds";
+const OUTBOX_DEAD: &str = "vestibule_outbox_dead";
 const ORDERS_IN_FLIGHT: &str = "vestibule_orders_in_flight";
 const ORDERS_PER_SECOND: &str = "vestibule_orders_per_second";
 
 /// Every counter: name and help. The exporter describes them from here, and so does the README.
-pub const TABLE: [(&str, &str); 7] = [
+pub const TABLE: [(&str, &str); 8] = [
     (
         HOLDS,
         "Wishes to hold seats or stock, and holds given back unbought, by goods (seats, stock) and outcome \
          (placed, taken, sold_out, all_held, refused, released, busy)",
     ),
-    (ORDERS, "Orders that came to their end, by outcome (booked, released, review)"),
+    (
+        ORDERS,
+        "Orders that came to their end, or back from it, by outcome (booked, released, review, cancelled, reversed)",
+    ),
     (PAYMENTS, "Tries to pay that got a verdict, or none in time, by outcome (captured, failed, cancelled, unknown)"),
     (REFUNDS, "Refunds asked of the provider, by outcome (succeeded, failed, unknown)"),
     (COUPONS, "Wishes for a coupon, by outcome (issued, repeated, gone, refused, busy)"),
     (KEYED_REQUESTS, "Requests with an idempotency key, by outcome (run, replayed, key_reused, in_progress)"),
     (SWEEPS, "Rounds of the sweeper, by outcome (done, failed)"),
+    (
+        MESSAGES,
+        "Deliveries of what one part of the core tells another, by consumer (order, payment) and outcome \
+         (heard, again, dead)",
+    ),
 ];
 
 /// Every gauge: name and help.
-pub const GAUGES: [(&str, &str); 2] = [
+pub const GAUGES: [(&str, &str); 5] = [
     (ORDERS_IN_FLIGHT, "Orders of stock that queue for their group or are being written"),
     (
         ORDERS_PER_SECOND,
         "Orders of stock answered in a second of the writers' busy time; in flight by this is the wait",
     ),
+    (OUTBOX_WAITING, "Messages in the outbox that are not heard yet"),
+    (OUTBOX_OLDEST, "Age of the oldest of them, in seconds; more than a few means that a consumer is missing"),
+    (OUTBOX_DEAD, "Messages that failed too often: `vestibule outbox list` tells why"),
 ];
 
 /// Declares the outcomes of one event with their labels.
@@ -75,7 +91,13 @@ outcomes! {
 }
 outcomes! {
     /// How an order ended.
-    Order { Booked = "booked", Released = "released", Review = "review" }
+    Order {
+        Booked = "booked",
+        Released = "released",
+        Review = "review",
+        Cancelled = "cancelled",
+        Reversed = "reversed",
+    }
 }
 outcomes! {
     /// What became of a try to pay.
@@ -96,6 +118,11 @@ outcomes! {
 outcomes! {
     /// How a round of the sweeper went.
     Sweep { Done = "done", Failed = "failed" }
+}
+
+outcomes! {
+    /// What became of the delivery of a message.
+    Told { Heard = "heard", Again = "again", Dead = "dead" }
 }
 
 /// Somebody wanted to hold something, or a hold came back.
@@ -139,6 +166,20 @@ pub(crate) fn coupon(outcome: Coupon) {
 /// A request with an idempotency key arrived.
 pub(crate) fn keyed(outcome: Keyed) {
     counter!(KEYED_REQUESTS, "outcome" => outcome.label()).increment(1);
+}
+
+/// Messages were delivered, or were not.
+pub(crate) fn told(to: Part, outcome: Told, many: usize) {
+    let many = u64::try_from(many).unwrap_or(u64::MAX);
+    counter!(MESSAGES, "consumer" => to.name(), "outcome" => outcome.label()).increment(many);
+}
+
+/// How the outbox stands.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub(crate) fn outbox(waiting: i64, oldest_ms: i64, dead: i64) {
+    gauge!(OUTBOX_WAITING).set(waiting as f64);
+    gauge!(OUTBOX_OLDEST).set(oldest_ms as f64 / 1_000.0);
+    gauge!(OUTBOX_DEAD).set(dead as f64);
 }
 
 /// The sweeper went round.

@@ -1,15 +1,17 @@
-//! Payments: transactions, the tries behind them, and everything that finds out how a try ended. The reservation is told
-//! in the same transaction that records the verdict; it never calls back.
+//! Payments: transactions, the tries behind them, and everything that finds out how a try ended. Orders ask for a try and
+//! are told its verdict through the outbox.
 //!
 //! ```text
-//! begin ─▶ row SENDING ─▶ drive: ask the provider ─▶ record: attempt + transaction + reservation, one commit
-//!                           ▲          ▲
-//!           reconciler ─────┘          └───── webhook, order page: hints to ask again
+//! told: an order wants to be paid ─▶ row SENDING ─▶ drive: ask the provider ─▶ record: attempt + transaction + message
+//!                                                      ▲          ▲
+//!             told: an order is closing, reconciler ───┘          └─── webhook, order page: hints to ask again
 //! ```
 
 mod begin;
+pub(crate) mod call_off;
 pub(crate) mod card;
 mod drive;
+mod hear;
 mod processors;
 mod reconcile;
 mod record;
@@ -19,17 +21,18 @@ mod store;
 mod tests;
 pub(crate) mod webhook;
 
-use crate::base::{Clock, ReservationId, TransactionId};
+use crate::base::{AttemptId, Clock, ReservationId, TransactionId};
 use crate::db::{Db, DbError};
+use crate::outbox::News;
 use processors::Processor;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 
-pub(crate) use begin::{Charge, Pay, PayOutcome, Submitted};
+pub(crate) use begin::{Charge, Submitted};
 pub(crate) use store::{After, TransactionRow, transaction, transactions_of};
 
 /// Tries driven in the background at once. More would only queue at the provider.
-const WORKERS_MAX: usize = 32;
+const WORKERS_MAX: usize = 128;
 
 /// Tries that wait for a worker. What does not fit is found by the reconciler when it is due.
 const QUEUE_MAX: usize = 4_096;
@@ -60,6 +63,21 @@ struct Shared {
     queue: Arc<Semaphore>,
     /// Something became due at once.
     due: Notify,
+    /// Who waits here for an order's payment.
+    news: News,
+}
+
+/// How a try stands, for whoever waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Not written down yet, or the provider is being asked for the first time.
+    Begins,
+    /// It takes longer: for the customer, who has to go to the page, or for the provider.
+    Waits { action_url: Option<String> },
+    /// The money is there.
+    Paid,
+    /// None will come.
+    NotPaid,
 }
 
 /// What an order shows of its payment.
@@ -74,7 +92,7 @@ pub(crate) struct OfOrder {
 impl Payments {
     /// # Errors
     /// The HTTP client cannot be built.
-    pub(crate) fn new(db: Db, clock: Clock, settings: &Settings<'_>) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(db: Db, news: News, clock: Clock, settings: &Settings<'_>) -> Result<Self, reqwest::Error> {
         let timeout_ms = settings.processor_timeout_ms;
         let client = processors::sandbox::Client::new(settings.processor_url, settings.processor_key, timeout_ms)?;
         Ok(Self {
@@ -87,12 +105,26 @@ impl Payments {
                 workers: Semaphore::new(WORKERS_MAX),
                 queue: Arc::new(Semaphore::new(QUEUE_MAX)),
                 due: Notify::new(),
+                news,
             }),
         })
     }
 
     fn db(&self) -> &Db {
         &self.shared.db
+    }
+
+    /// How this try stands.
+    pub(crate) async fn standing(&self, id: AttemptId) -> Result<Standing, DbError> {
+        Ok(standing(store::attempt(self.db(), id).await?))
+    }
+
+    /// How the order's last try stands.
+    pub(crate) async fn standing_of_order(&self, order: ReservationId) -> Result<Standing, DbError> {
+        let Some(transaction) = store::transaction_of_order(self.db(), order).await? else {
+            return Ok(Standing::Begins);
+        };
+        Ok(standing(store::latest_attempt(self.db(), transaction.id).await?))
     }
 
     /// What the order's page and JSON say about its payment; `None` before the first try.
@@ -107,6 +139,17 @@ impl Payments {
             .filter(|attempt| attempt.state == state::Attempt::RequiresAction)
             .and_then(|attempt| attempt.action_url);
         Ok(Some(OfOrder { transaction_id: transaction.id, action_url, failed_because }))
+    }
+}
+
+fn standing(attempt: Option<store::AttemptRow>) -> Standing {
+    let Some(attempt) = attempt else { return Standing::Begins };
+    match attempt.state {
+        state::Attempt::Sending => Standing::Begins,
+        state::Attempt::RequiresAction => Standing::Waits { action_url: attempt.action_url },
+        state::Attempt::Sent | state::Attempt::Unknown => Standing::Waits { action_url: None },
+        state::Attempt::Captured => Standing::Paid,
+        state::Attempt::Failed | state::Attempt::Cancelled => Standing::NotPaid,
     }
 }
 

@@ -1,10 +1,15 @@
 //! Reservations: seats and stock kept for a customer, from the hold to the booking. Knows nothing of payments, which
 //! tell it what became of the money through [`step`].
 
+pub(crate) mod after;
+mod extend;
+mod extras;
 mod hold;
+mod limit;
 #[cfg(test)]
 mod machine_tests;
 mod order;
+mod seating;
 mod share;
 mod state;
 pub(crate) mod step;
@@ -13,8 +18,12 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hold::{HoldSeats, SeatsOutcome, hold_seats};
+pub(crate) use extend::{Extended, extend, extendable_ms};
+#[cfg(test)]
+pub(crate) use hold::{HoldSeats, hold_seats};
+pub(crate) use hold::{Pick, SeatsOutcome, Wanted, hold};
 pub(crate) use order::{HoldStock, StockOrders, StockOutcome, hold_stock};
+pub(crate) use seating::{Best, NoBlock};
 pub(crate) use state::State;
 pub(crate) use step::{Stepped, cancel, checkout};
 pub(crate) use sweep::sweep;
@@ -38,7 +47,12 @@ pub(crate) struct Reservation {
     /// Set at checkout.
     pub(crate) pay_until: Option<i64>,
     pub(crate) pay_ms: i64,
+    /// What is to pay: the lines together without the discount.
     pub(crate) total: Money,
+    /// The code of the coupon that it was ordered with; a released order has given it back.
+    pub(crate) coupon: Option<String>,
+    /// Minor units that the coupon took off.
+    pub(crate) discount: i64,
     pub(crate) reason: Option<String>,
     pub(crate) ticket_code: Option<String>,
     pub(crate) version: i64,
@@ -85,6 +99,11 @@ impl Reservation {
         }
     }
 
+    /// The lines together.
+    pub(crate) fn subtotal(&self) -> Money {
+        Money { amount: self.total.amount.saturating_add(self.discount), currency: self.total.currency }
+    }
+
     /// The seats, in the order of the lines.
     pub(crate) fn seats(&self) -> Vec<String> {
         self.lines.iter().filter_map(|line| line.seat.clone()).collect()
@@ -104,4 +123,9 @@ pub(crate) async fn find(db: &Db, id: ReservationId, owner: CustomerId) -> Resul
 /// A customer's reservations, newest first, at most `limit`.
 pub(crate) async fn list(db: &Db, owner: CustomerId, limit: i64) -> Result<Vec<Reservation>, DbError> {
     store::read_of(db, owner, limit).await
+}
+
+/// Seats to offer in place of these: as many, of the same kind, next to each other; the nearest first.
+pub(crate) async fn near(db: &Db, screening: &str, seats: &[String]) -> Result<Vec<Vec<String>>, DbError> {
+    Ok(store::hall(db, screening).await?.near(seats))
 }

@@ -119,7 +119,12 @@ impl World {
 
     /// A sale: screening `s` with seats A1–A10 and B1–B10, ten of product `p`, five coupons of `c`.
     pub(crate) async fn sale(&self, hold_ms: i64, pay_ms: i64) {
-        catalogue::seed(&self.db, &small(hold_ms, pay_ms)).await.expect("a catalogue");
+        self.sale_of(&small(hold_ms, pay_ms)).await;
+    }
+
+    /// Any sale.
+    pub(crate) async fn sale_of(&self, catalogue: &Catalogue) {
+        catalogue::seed(&self.db, catalogue).await.expect("a catalogue");
     }
 
     pub(crate) async fn customer(&self) -> CustomerId {
@@ -140,7 +145,14 @@ impl World {
 
     /// Nothing is kept, sold or free that the reservations do not account for.
     pub(crate) async fn the_books_agree(&self) {
-        const PAIRS: [(&str, &str, &str); 4] = [
+        const PAIRS: [(&str, &str, &str); 5] = [
+            (
+                "coupons in use",
+                "select count(*) from coupon_use u join reservation r on r.id = u.reservation_id \
+                  where r.coupon_code = u.code",
+                "select count(*) from reservation \
+                  where coupon_code is not null and state in ('checkout', 'paying', 'closing', 'review', 'booked')",
+            ),
             (
                 "stock held",
                 "select cast(coalesce(sum(held), 0) as signed) from stock",
@@ -174,6 +186,9 @@ impl World {
         }
         let broken = "select count(*) from stock where available + held + sold <> capacity or available < 0";
         assert_eq!(self.count(broken).await, 0);
+        let dead = "select count(*) from coupon_use u join reservation r on r.id = u.reservation_id \
+                     where r.state not in ('checkout', 'paying', 'closing', 'review', 'booked')";
+        assert_eq!(self.count(dead).await, 0, "coupons kept by dead orders");
     }
 }
 
@@ -210,8 +225,10 @@ pub(crate) fn small(hold_ms: i64, pay_ms: i64) -> Catalogue {
                 price: 500,
                 per_order_max: 4,
                 stock: 10,
+                per_customer_max: None,
             }],
-            campaigns: vec![Campaign { id: text("c"), coupons: 5 }],
+            campaigns: vec![Campaign { id: text("c"), coupons: 5, percent_off_bp: 1_250, ..Campaign::default() }],
+            ..SaleEntry::default()
         }],
     }
 }

@@ -6,20 +6,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::Db;
 use crate::metrics::{self, Sweep};
-use crate::{replay, reservation};
+use crate::{outbox, replay, reservation};
 
 /// Old answers are forgotten once in so many sweeps: they are kept for a day, so there is no hurry.
 const SWEEPS_PER_CLEANING: u64 = 120;
+
+/// The outbox is measured once in so many sweeps.
+const SWEEPS_PER_MEASURE: u64 = 10;
 
 /// Sweeps every `interval` until cancelled. A failure is logged and tried again in the next round.
 pub(crate) async fn run(db: &Db, interval: Duration, stop: &CancellationToken) {
     let mut sweeps: u64 = 0;
     while !stop.is_cancelled() {
         let full = sweep(db).await;
-        if sweeps.is_multiple_of(SWEEPS_PER_CLEANING)
-            && let Err(error) = replay::clean(db).await
+        if sweeps.is_multiple_of(SWEEPS_PER_MEASURE)
+            && let Err(error) = outbox::measure(db).await
         {
-            tracing::error!(%error, "old answers were not deleted");
+            tracing::error!(%error, "the outbox could not be measured");
+        }
+        if sweeps.is_multiple_of(SWEEPS_PER_CLEANING) {
+            if let Err(error) = replay::clean(db).await {
+                tracing::error!(%error, "old answers were not deleted");
+            }
+            if let Err(error) = outbox::clean(db).await {
+                tracing::error!(%error, "old messages were not deleted");
+            }
         }
         sweeps += 1;
         if !full {

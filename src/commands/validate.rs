@@ -1,13 +1,15 @@
 //! `vestibule validate`: the settings were read and are sound; says what they come to.
 
 use anyhow::Result;
+use waiting_room::check_settings;
 
-use crate::config::{Config, without_password};
+use crate::config::{Config, SettingsError, without_password};
 
 /// Prints what would run where. Mistakes have been told before this is reached.
 pub(crate) fn run(config: &Config) -> Result<()> {
     let settings = &config.settings;
-    config.access_files()?;
+    check_settings(&settings.waiting_room, &config.access_files()?)
+        .map_err(|error| SettingsError::new(error.to_string()))?;
     println!("The settings are valid.");
     println!("  data folder  {}", config.data_dir().display());
     println!("  front door   {}   store {}", settings.listen.door, without_password(&settings.waiting_room.store));

@@ -33,6 +33,22 @@ fn an_empty_file_gives_the_documented_listeners() {
 }
 
 #[test]
+fn a_secret_header_of_a_bypass_rule_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("monitor");
+    fs::write(&secret, "x-monitor: s3cret \n").unwrap();
+    let rule =
+        |more: &str| format!("[[waiting_room.rooms.demo.bypass]]\nheader_file = \"{}\"\n{more}", secret.display());
+    let settings = load(&rule(""), &[]).unwrap().settings;
+    let rule_read = &settings.waiting_room.rooms["demo"].bypass[0];
+    assert_eq!((rule_read.header.as_deref(), &rule_read.header_file), (Some("x-monitor: s3cret"), &None));
+    assert!(mistake(&rule("header = \"a: b\"\n"), &[]).contains("one of them is enough"));
+    fs::remove_file(&secret).unwrap();
+    let said = mistake(&rule(""), &[]);
+    assert!(said.contains("rooms.demo.bypass.header_file") && said.contains("cannot read"), "{said}");
+}
+
+#[test]
 fn a_flag_beats_the_file() {
     let config = load("[listen]\ndoor = \"127.0.0.1:1\"\n", &["listen.door=127.0.0.1:2"]).unwrap();
     assert_eq!(config.settings.listen.door.port(), 2);

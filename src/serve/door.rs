@@ -9,7 +9,7 @@ use waiting_room::{Door, OpenError, Remaining, Secrets};
 
 use super::patience::{Tried, until_open};
 use super::{Process, listener};
-use crate::config::without_password;
+use crate::config::{SettingsError, without_password};
 use crate::telemetry::request::{Server, traced};
 
 /// After the core's stream of what is left breaks off, this long until it is asked for again.
@@ -36,6 +36,9 @@ pub(super) async fn open(process: &mut Process) -> Result<Door> {
         match Door::open(settings.waiting_room.clone(), secrets, clock, process.config.journal_dir()).await {
             Ok(door) => Tried::Open(door),
             Err(OpenError::Unreachable(reason)) => Tried::Unreachable(reason),
+            Err(OpenError::Settings(reason)) => {
+                Tried::Refused(SettingsError::new(format!("settings of the waiting room: {reason}")).into())
+            }
             Err(error) => Tried::Refused(error.into()),
         }
     })

@@ -74,6 +74,7 @@ function show(facts) {
   state(word);
   if (Number.isFinite(facts.ahead)) set("ahead", numbers.format(ahead));    // not known while the store is away
   if (facts.position > 0) set("place", numbers.format(facts.position));
+  if (facts.position > 0) box("elsewhere", true);    // without a number there is nothing to take along
   const known = word === "waiting" && facts.eta;
   set("eta", word === "called" ? calledSaid(facts.eta) : known ? waitSaid(facts.eta) : "not known");
   set("eta-clock", known && facts.eta.high_ms > 60_000

@@ -9,6 +9,7 @@ mod journey;
 mod lanes;
 mod line_faults;
 mod operator;
+mod outbox;
 mod readme;
 mod restart;
 mod resume;

@@ -60,6 +60,15 @@ fn settings_can_be_checked_without_starting() {
     assert!(good.status.success() && String::from_utf8_lossy(&good.stdout).contains("valid"));
     let bad = vestibule(house.path(), &["validate", "--set", "listen.door=nowhere"]);
     assert_eq!(bad.status.code(), Some(3));
+    // A lane that the room does not have, in the file of its codes: neither checked nor started.
+    fs::write(house.path().join("codes.txt"), "AAAA-BBBB\nAAAA-CCCC,vip\n").unwrap();
+    let codes = ["--set", "waiting_room.rooms.demo.access_codes=codes.txt"];
+    for command in [&["validate"][..], &[]] {
+        let refused = vestibule(house.path(), &[command, &codes].concat());
+        assert_eq!(refused.status.code(), Some(3));
+        let told = "codes.txt): line 2: there is no lane \"vip\" in this room; it has general";
+        assert!(said(&refused).contains(told), "{}", said(&refused));
+    }
     let usage = vestibule(house.path(), &["rooom"]);
     assert_eq!(usage.status.code(), Some(2));
     assert!(said(&usage).contains("room"), "{}", said(&usage));

@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::credential::{AccessKey, EntrySigner, EntryVerifier, ProofKey, TicketKeys};
+use crate::credential::{AccessKey, BadAccess, EntrySigner, EntryVerifier, ProofKey, TicketKeys};
 use crate::door::{Access, AccessFiles, Arrival, Gate, Rooms, Verdict};
 use crate::line::{Health, Orders};
 use crate::metrics::{self, Seen};
@@ -92,13 +92,7 @@ impl Door {
         let rules = Rules::of(&settings.rooms).map_err(|bad| refuse(&bad))?;
         let tickets = TicketKeys::new(&secrets.ticket_key);
         let access_key = AccessKey::new(&secrets.ticket_key);
-        let none = AccessFiles::default();
-        let with_access = |(name, room): (&'_ String, &'_ RoomSettings)| {
-            let files = secrets.access.get(name).unwrap_or(&none);
-            Access::read(name, room, files, &access_key)
-                .map_err(|bad| OpenError::Settings(format!("access to the room {name}: {bad}")))
-        };
-        let access: Vec<Access> = settings.rooms.iter().map(with_access).collect::<Result<_, _>>()?;
+        let access = read_access(settings, &secrets.access, &access_key)?;
         let rooms = settings.rooms.iter().zip(access).map(|((name, room), access)| (name, room, access)).collect();
         let rooms = Rooms::open(rooms, store, &tickets, &clock).await.map_err(|error| match error {
             StoreError::Unreachable(_) | StoreError::Busy => OpenError::Unreachable(error.to_string()),
@@ -106,6 +100,7 @@ impl Door {
             | StoreError::Full
             | StoreError::Closed
             | StoreError::NoLane
+            | StoreError::Proof
             | StoreError::Invalid(_) => refuse(&error),
         })?;
         let keys = (tickets, ProofKey::new(&secrets.ticket_key));
@@ -201,6 +196,34 @@ impl Door {
     pub(crate) fn store_kind(&self) -> &'static str {
         self.0.store_kind
     }
+}
+
+/// Whether these settings can be used, and the files that rooms name for codes and keys, without opening anything.
+///
+/// # Errors
+/// Says which setting or file is wrong, and where.
+pub fn check_settings(settings: &Settings, files: &BTreeMap<String, AccessFiles>) -> Result<(), OpenError> {
+    settings.check()?;
+    Rules::of(&settings.rooms).map_err(|bad| OpenError::Settings(bad.to_string()))?;
+    read_access(settings, files, &AccessKey::new(&[])).map(drop)
+}
+
+/// What all rooms ask, in their order.
+fn read_access(
+    settings: &Settings,
+    files: &BTreeMap<String, AccessFiles>,
+    key: &AccessKey,
+) -> Result<Vec<Access>, OpenError> {
+    let none = AccessFiles::default();
+    let of_room = |(name, room): (&'_ String, &'_ RoomSettings)| {
+        Access::read(name, room, files.get(name).unwrap_or(&none), key).map_err(|bad| {
+            let codes = room.access_codes.as_deref().filter(|_| bad != BadAccess::Keys);
+            let file = codes.or(room.access_tokens.as_ref().map(|tokens| tokens.keys.as_path()));
+            let file = file.map(|file| format!(" ({})", file.display())).unwrap_or_default();
+            OpenError::Settings(format!("access to the room {name}{file}: {bad}"))
+        })
+    };
+    settings.rooms.iter().map(of_room).collect()
 }
 
 impl House {

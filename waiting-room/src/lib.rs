@@ -20,11 +20,11 @@ pub use credential::{
     BadAccess, BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_access_code, new_entry_key,
 };
 pub use door::AccessFiles;
-pub use facade::{Door, Secrets};
+pub use facade::{Door, Secrets, check_settings};
 pub use line::Orders;
 pub use proxy::StrictWire;
 pub use settings::{
-    Access, AccessTokens, Begin, BypassRule, Clock, JoinLimit, LaneSettings, OnStoreLoss, OpenError, ProofOfWork,
-    RoomSettings, Settings,
+    Access, AccessTokens, Begin, BypassRule, Clock, CrawlersGet, JoinLimit, LaneSettings, OnStoreLoss, OpenError,
+    ProofOfWork, RoomSettings, Settings,
 };
 pub use stock::Remaining;

@@ -11,6 +11,7 @@ mod clock;
 mod decide;
 mod draw;
 mod effect;
+mod heal;
 mod identity;
 mod lane;
 mod live;
@@ -20,6 +21,7 @@ mod moved;
 mod number;
 mod older;
 mod presence;
+mod proofs;
 mod recovery;
 mod room;
 mod schedule;
@@ -30,19 +32,21 @@ mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use answer::{Claimed, Given, Joined, Joiner, LaneSnapshot, Refused, Session, Snapshot};
+pub use answer::{Claimed, Given, Joined, Joiner, LaneSnapshot, Refused, Renewal, Session, Snapshot};
 pub use autopilot::{Autopilot, Orders};
 pub(crate) use autopilot::{Decision, Health, Pilot};
 pub(crate) use decide::effect_of;
 pub(crate) use draw::final_seed;
 pub use draw::{DRAW_ALGORITHM, Draw, DrawEvidence, Refuted};
 pub(crate) use effect::{Effect, Entry};
+pub(crate) use heal::HEAL_MS;
 pub use identity::Identity;
 pub use lane::{GENERAL, LANES_MAX, LaneInitial, WEIGHT_MAX};
 pub(crate) use machine::Line;
 pub use moved::{Generations, Move};
 pub use number::{lane_of, numbered, within_lane};
 pub(crate) use older::line as read_line;
+pub use proofs::Proof;
 pub(crate) use recovery::{AUTOPILOT, no_such_lane};
 
 /// The rules' numbers, for a store that runs the rules elsewhere.
@@ -53,11 +57,13 @@ pub(crate) mod rule {
         decide::{
             CALL_SCAN_MAX, CALLED_PER_MISSING, COVER_MIN, COVER_MS, RAISED_MS, RETRY_MS_MAX, RETRY_MS_MIN, STEEP,
         },
+        heal::{GATHER_MS, HEAL_GAP, HEAL_MS},
         lane::LANES_MAX,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
         moved::MOVED_MAX,
         number::NUMBER_MAX,
         presence::{CALL_SLOT_MS, EXPECTED_MS, KEEN_MS, PRESENCE_MS},
+        proofs::{PROOF_WINDOW_MS, PROOFS_MAX},
         recovery::{CHANGES_MAX, RESTORE_GAP},
         session::REPEAT_MS,
         share::{CREDIT_PLACES, HOLD_INSIDE_MS, HOLD_MS, TAKES_PART_MS},

@@ -9,7 +9,7 @@ pub(crate) mod tests;
 
 use http::uri::PathAndQuery;
 
-pub(crate) use bypass::Seen;
+pub(crate) use bypass::{Bypassed, Seen};
 pub(crate) use open::{RoomRules, Rules};
 
 /// Longest path and query in bytes; longer ones are refused, as upstreams differ in what they would cut off.

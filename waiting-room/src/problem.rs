@@ -52,13 +52,14 @@ pub(crate) enum Code {
     UpstreamFailed,
     LineUnavailable,
     QueueFull,
+    ComeLater,
     UpstreamTimeout,
 }
 
 impl Code {
     /// Every code, for the table in the README and the test that compares.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 36] = [
+    pub(crate) const ALL: [Code; 37] = [
         Code::RequestRefused,
         Code::PathRefused,
         Code::JsonMalformed,
@@ -94,6 +95,7 @@ impl Code {
         Code::UpstreamFailed,
         Code::LineUnavailable,
         Code::QueueFull,
+        Code::ComeLater,
         Code::UpstreamTimeout,
     ];
 
@@ -135,6 +137,7 @@ impl Code {
             Code::UpstreamUnreachable => ("upstream_unreachable", StatusCode::BAD_GATEWAY, Safe, "The shop cannot be reached"),
             Code::UpstreamFailed => ("upstream_failed", StatusCode::BAD_GATEWAY, Never, "The shop broke off its answer"),
             Code::LineUnavailable => ("line_unavailable", StatusCode::SERVICE_UNAVAILABLE, Safe, "One moment, please"),
+            Code::ComeLater => ("come_later", StatusCode::SERVICE_UNAVAILABLE, Safe, "Crawlers come again later"),
             Code::QueueFull => ("queue_full", StatusCode::SERVICE_UNAVAILABLE, Safe, "The line is full"),
             Code::UpstreamTimeout => ("upstream_timeout", StatusCode::GATEWAY_TIMEOUT, Never, "The shop did not answer in time"),
         }

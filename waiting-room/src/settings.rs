@@ -10,7 +10,7 @@ use http::uri::{Authority, Scheme};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::line::{Autopilot, RoomInitial, check_room_name};
+use crate::line::{Autopilot, GENERAL, RoomInitial, check_room_name};
 use crate::store;
 
 mod access;
@@ -20,7 +20,7 @@ mod loss;
 
 pub use access::{Access, AccessTokens};
 pub use begin::Begin;
-pub use joining::{BypassRule, JoinLimit, LaneSettings, ProofOfWork};
+pub use joining::{BypassRule, CrawlersGet, JoinLimit, LaneSettings, ProofOfWork};
 pub use loss::OnStoreLoss;
 
 /// Milliseconds since 1970, never going backwards.
@@ -287,6 +287,11 @@ impl RoomSettings {
             .check()
             .and(self.autopilot.map_or(Ok(()), |autopilot| autopilot.check()))
             .map_err(|invalid| bad(format!("rooms.{name}.{}", invalid.field), invalid.to_string()))
+    }
+
+    /// The lanes that the settings name, and the general one.
+    pub(crate) fn lane_names(&self) -> Vec<&str> {
+        std::iter::once(GENERAL).chain(self.lanes.iter().map(|lane| lane.name.as_str())).collect()
     }
 
     /// The values that the line of this room begins with.

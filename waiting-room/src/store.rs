@@ -8,7 +8,10 @@ pub use self::{group::GroupedStore, memory::MemoryStore, redis::RedisStore};
 
 use crate::{
     Clock,
-    line::{Audit, Claimed, Generations, Invalid, Joined, Joiner, Move, Refused, RoomChange, RoomInitial, Snapshot},
+    line::{
+        Audit, Claimed, Generations, Invalid, Joined, Joiner, LANES_MAX, Move, Refused, Renewal, RoomChange,
+        RoomInitial, Snapshot,
+    },
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -70,12 +73,23 @@ pub trait LineStore: Send + Sync {
     fn seen<'a>(&'a self, room: &'a str, positions: &'a [u64]) -> Answer<'a, Snapshot>;
 
     /// Sessions that were used a moment ago (they go on if the room renews) and sessions that are over, by their ids;
-    /// at most [`BATCH_MAX`] of each. Unknown ones are ignored.
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot>;
+    /// at most [`BATCH_MAX`] of each; answers of the used ones in their order. One whose number was never used up, because
+    /// it went in before a loss or without the store, is inside from now on, and its number is used up: only ids of
+    /// verified tokens may be told.
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)>;
 
     /// Brings back a line that this store has lost, or holds an older state of: `highest` is the youngest snapshot a
     /// node has seen. Every node may call it, in any order; what is higher stays.
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot>;
+
+    /// Tickets that were verified have these numbers of one epoch, the highest of each lane. Numbers are given out above them; a line that has just begun goes on as the older one of the
+    /// tickets, with the numbers of that one. The answer is the line that there is then.
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot>;
 
     /// The last [`CHANGES_MAX`] changes by operators, oldest first.
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>>;
@@ -102,6 +116,9 @@ pub enum StoreError {
     /// The room has no lane of this index: this store's line is older than this node's settings.
     #[error("the room has no such lane")]
     NoLane,
+    /// This proof of work was used before.
+    #[error("this proof of work was used before")]
+    Proof,
     /// A value is out of range. Nothing happened.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -113,6 +130,7 @@ impl From<Refused> for StoreError {
             Refused::Full => StoreError::Full,
             Refused::Closed => StoreError::Closed,
             Refused::NoLane => StoreError::NoLane,
+            Refused::Proof => StoreError::Proof,
         }
     }
 }
@@ -178,6 +196,15 @@ fn check_size(field: &'static str, size: usize) -> Result<(), StoreError> {
 /// Whether a batch's size is allowed; an empty one is.
 fn check_batch(field: &'static str, size: usize) -> Result<(), StoreError> {
     if size <= BATCH_MAX { Ok(()) } else { Err(Invalid { field, range: format!("at most {BATCH_MAX}") }.into()) }
+}
+
+/// Whether these may be the highest numbers of lanes.
+fn check_proved(numbers: &[u64]) -> Result<(), StoreError> {
+    if (1..=LANES_MAX).contains(&numbers.len()) {
+        Ok(())
+    } else {
+        Err(Invalid { field: "numbers", range: format!("1 to {LANES_MAX}") }.into())
+    }
 }
 
 fn check_who(who: &str) -> Result<(), StoreError> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 macro_rules! id {
@@ -44,6 +46,19 @@ macro_rules! id {
                 write!(f, concat!($prefix, "{}"), self.0.simple())
             }
         }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(from)?;
+                Self::parse(&text).ok_or_else(|| D::Error::custom(concat!("no ", stringify!($name))))
+            }
+        }
     };
 }
 
@@ -73,6 +88,18 @@ id!(
     RefundId,
     "refund_"
 );
+id!(
+    /// What one part of the core tells another: `msg_…`.
+    MessageId,
+    "msg_"
+);
+
+impl From<AttemptId> for MessageId {
+    /// The message that asks for a try has the try's id: asked twice, it is the same message.
+    fn from(id: AttemptId) -> Self {
+        Self(id.0)
+    }
+}
 
 impl ReservationId {
     /// The form that is shown while it is a hold.

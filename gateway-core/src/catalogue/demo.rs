@@ -5,6 +5,9 @@ use super::seed::{Campaign, Catalogue, Film, Hall, HallRow, Product, Sale, Scree
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
+/// How much longer a hold lasts when its holder asks for it.
+const EXTEND_MS: i64 = 60_000;
+
 /// From now until the night of the demo.
 const DAYS_AHEAD: i64 = 14;
 
@@ -78,8 +81,17 @@ impl Catalogue {
                 price: 2500,
                 per_order_max: 4,
                 stock: 100,
+                per_customer_max: None,
             }],
-            campaigns: vec![Campaign { id: String::from("demo"), coupons: 1000 }],
+            campaigns: vec![Campaign {
+                id: String::from("demo"),
+                coupons: 1000,
+                amount_off: 500,
+                ..Campaign::default()
+            }],
+            extend_ms: EXTEND_MS,
+            cancel_until: Some(night),
+            ..Sale::default()
         };
         Self { films, halls: halls.into(), sales: vec![sale] }
     }

@@ -2,15 +2,11 @@
 
 use serde::Deserialize;
 
-use super::store;
-use crate::base::Currency;
+use super::check::{Fault, faults};
+use super::compare;
+use super::instant;
+use super::{OrphanRule, store};
 use crate::db::{Db, DbError, in_tx};
-
-/// The most characters of a slug; the column holds no more.
-const SLUG_CHARS_MAX: usize = 64;
-
-/// The widest row, in seats and gaps.
-const ROW_CHARS_MAX: usize = 64;
 
 /// Everything that is on sale.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -68,8 +64,8 @@ pub struct HallRow {
     pub seats: String,
 }
 
-/// A sale: its windows, and what is sold in it.
-#[derive(Clone, Debug, Deserialize)]
+/// A sale: its windows, its limits, and what is sold in it.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sale {
     /// Slug; the waiting room of the same name can show what is left.
@@ -84,6 +80,24 @@ pub struct Sale {
     pub pay_ms: i64,
     /// Seats in one order, at most 16.
     pub seats_max: i64,
+    /// Seats that one customer may hold and have in the whole sale; unset is no limit.
+    #[serde(default)]
+    pub seats_per_customer_max: Option<i64>,
+    /// When it begins; unset is at once. As every time: `2026-12-01T20:00:00Z` or epoch milliseconds.
+    #[serde(default, deserialize_with = "instant::or_none")]
+    pub starts_at: Option<i64>,
+    /// When it ends: nothing new is held or ordered. What is held by then can still be checked out and paid.
+    #[serde(default, deserialize_with = "instant::or_none")]
+    pub ends_at: Option<i64>,
+    /// What happens to who would leave a single seat alone.
+    #[serde(default)]
+    pub orphans: OrphanRule,
+    /// How much longer a hold lasts when its holder asks for it, once; 0 is not at all.
+    #[serde(default)]
+    pub extend_ms: i64,
+    /// Until when customers may cancel what they have booked, and get their money back; unset is never.
+    #[serde(default, deserialize_with = "instant::or_none")]
+    pub cancel_until: Option<i64>,
     /// Screenings.
     #[serde(default)]
     pub screenings: Vec<Screening>,
@@ -105,12 +119,13 @@ pub struct Screening {
     pub film: String,
     /// Name of the hall.
     pub hall: String,
-    /// Epoch milliseconds.
+    /// When the film begins.
+    #[serde(deserialize_with = "instant::needed")]
     pub starts_at: i64,
 }
 
 /// A product with stock.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
     /// Slug.
@@ -121,22 +136,41 @@ pub struct Product {
     pub price: i64,
     /// The most that one order may take.
     pub per_order_max: i64,
+    /// The most that one customer may hold and have of it; unset is no limit.
+    #[serde(default)]
+    pub per_customer_max: Option<i64>,
     /// How many there are.
     pub stock: i64,
 }
 
-/// A campaign that gives each customer one coupon, while there are some.
-#[derive(Clone, Debug, Deserialize)]
+/// A campaign that gives each customer one coupon, while there are some. A coupon takes something off one order of the
+/// campaign's sale.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Campaign {
     /// Slug.
     pub id: String,
     /// How many there are.
     pub coupons: i64,
+    /// When coupons can be had and used, epoch milliseconds; without it, at once.
+    #[serde(default)]
+    pub starts_at: Option<i64>,
+    /// When that is over, epoch milliseconds; without it, never.
+    #[serde(default)]
+    pub ends_at: Option<i64>,
+    /// What a coupon takes off, in minor units of the sale's currency.
+    #[serde(default)]
+    pub amount_off: i64,
+    /// Or the part that it takes off, in basis points (10000 is all of it), rounded down to whole minor units.
+    #[serde(default)]
+    pub percent_off_bp: i64,
+    /// What an order must come to without it, in minor units.
+    #[serde(default)]
+    pub minimum_amount: i64,
 }
 
 /// What a seeding added; nothing, when all of it was there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seeded {
     /// New sales.
     pub sales: u64,
@@ -146,16 +180,20 @@ pub struct Seeded {
     pub screenings: u64,
     /// New products.
     pub products: u64,
+    /// New seats, those that are not for sale included.
+    pub seats: u64,
     /// New campaigns.
     pub campaigns: u64,
+    /// What was there and is not as the catalogue has it. It stays as it was: a sentence each.
+    pub differences: Vec<String>,
 }
 
 /// Why a catalogue was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// Something in it does not fit; the text says what.
-    #[error("the catalogue is not usable: {0}")]
-    Invalid(String),
+    /// Something in it does not fit: all that was found. Nothing was stored.
+    #[error("the catalogue is not usable: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Fault>),
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -172,7 +210,7 @@ pub(super) struct Seat<'a> {
 
 impl HallRow {
     /// The seats, numbered from 1; gaps count as columns only.
-    fn places(&self) -> Vec<Seat<'_>> {
+    pub(super) fn places(&self) -> Vec<Seat<'_>> {
         let taken = (1_i64..).zip(self.seats.chars()).filter(|(_, what)| *what != '.');
         let seat = |(number, (column, what))| Seat {
             row: self,
@@ -185,91 +223,77 @@ impl HallRow {
     }
 }
 
-/// Stores what is not there yet. Each screening comes with all its seats or not at all.
+impl Catalogue {
+    /// How many things it has, each seat counted: what a seeding's progress is measured by.
+    pub fn size(&self) -> u64 {
+        let seats =
+            |screening: &Screening| self.hall(screening).iter().map(|row| row.places().len()).sum::<usize>() + 1;
+        let sale = |sale: &Sale| {
+            sale.screenings.iter().map(seats).sum::<usize>() + sale.products.len() + sale.campaigns.len() + 1
+        };
+        let all = self.films.len() + self.sales.iter().map(sale).sum::<usize>();
+        u64::try_from(all).unwrap_or(u64::MAX)
+    }
+
+    /// The rows of a screening's hall.
+    pub(super) fn hall(&self, screening: &Screening) -> &[HallRow] {
+        let hall = self.halls.iter().find(|hall| hall.name == screening.hall);
+        hall.map(|hall| hall.rows.as_slice()).unwrap_or_default()
+    }
+}
+
+/// Stores what is not there yet.
 pub(crate) async fn seed(db: &Db, catalogue: &Catalogue) -> Result<Seeded, SeedError> {
-    check(catalogue).map_err(SeedError::Invalid)?;
-    let mut seeded = Seeded::default();
+    seed_telling(db, catalogue, &|_| ()).await
+}
+
+/// Stores what is not there yet, after all of it was looked through. Each screening comes with all its seats or not at
+/// all, so whatever interrupts a seeding, the next one goes on. `progress` hears how much of [`Catalogue::size`] is done.
+pub(crate) async fn seed_telling(
+    db: &Db,
+    catalogue: &Catalogue,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Seeded, SeedError> {
+    let faults = faults(catalogue);
+    if !faults.is_empty() {
+        return Err(SeedError::Invalid(faults));
+    }
+    let mut seeded = Seeded { differences: compare::differences(db, catalogue).await?, ..Seeded::default() };
     for (place, film) in (0_i64..).zip(&catalogue.films) {
         seeded.films += u64::from(in_tx!(db, tx, { store::add_film(tx, place, film).await })?);
+        progress(1);
     }
     for sale in &catalogue.sales {
         seeded.sales += u64::from(in_tx!(db, tx, { store::add_sale(tx, sale).await })?);
-        for screening in &sale.screenings {
-            seeded.screenings += u64::from(add_screening(db, catalogue, sale, screening).await?);
-        }
-        for (place, product) in (0_i64..).zip(&sale.products) {
-            seeded.products += u64::from(in_tx!(db, tx, { store::add_product(tx, &sale.id, place, product).await })?);
-        }
-        for campaign in &sale.campaigns {
-            seeded.campaigns += u64::from(in_tx!(db, tx, { store::add_campaign(tx, &sale.id, campaign).await })?);
-        }
+        progress(1);
+        seed_sale(db, catalogue, sale, &mut seeded, progress).await?;
     }
     Ok(seeded)
 }
 
-async fn add_screening(db: &Db, catalogue: &Catalogue, sale: &Sale, screening: &Screening) -> Result<bool, SeedError> {
-    let rows = catalogue.halls.iter().find(|hall| hall.name == screening.hall).map(|hall| hall.rows.as_slice());
-    in_tx!(db, tx, {
-        let new = store::add_screening(tx, &sale.id, screening).await?;
-        for row in rows.unwrap_or_default().iter().filter(|_| new) {
-            for seat in row.places() {
-                store::add_seat(tx, &screening.id, &seat).await?;
-            }
-        }
-        Ok::<_, SeedError>(new)
-    })
-}
-
-fn check(catalogue: &Catalogue) -> Result<(), String> {
-    for film in &catalogue.films {
-        check_slug(&film.id)?;
-    }
-    for row in catalogue.halls.iter().flat_map(|hall| &hall.rows) {
-        check_row(row)?;
-    }
-    catalogue.sales.iter().try_for_each(|sale| check_sale(catalogue, sale))
-}
-
-fn check_sale(catalogue: &Catalogue, sale: &Sale) -> Result<(), String> {
-    check_slug(&sale.id)?;
-    let id = &sale.id;
-    if Currency::parse(&sale.currency).is_none() {
-        return Err(format!("sale {id}: currency must be three capital letters"));
-    }
-    if sale.hold_ms < 1 || sale.pay_ms < 1 || !(1..=16).contains(&sale.seats_max) {
-        return Err(format!("sale {id}: hold_ms and pay_ms must be positive, seats_max from 1 to 16"));
-    }
+async fn seed_sale(
+    db: &Db,
+    catalogue: &Catalogue,
+    sale: &Sale,
+    seeded: &mut Seeded,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), SeedError> {
     for screening in &sale.screenings {
-        check_slug(&screening.id)?;
-        if catalogue.halls.iter().all(|hall| hall.name != screening.hall) {
-            return Err(format!("screening {}: there is no hall {:?}", screening.id, screening.hall));
+        let seats: Vec<Seat<'_>> = catalogue.hall(screening).iter().flat_map(HallRow::places).collect();
+        let count = u64::try_from(seats.len()).unwrap_or(u64::MAX);
+        if in_tx!(db, tx, { store::add_screening(tx, &sale.id, screening, &seats).await })? {
+            seeded.screenings += 1;
+            seeded.seats += count;
         }
-        if catalogue.films.iter().all(|film| film.id != screening.film) {
-            return Err(format!("screening {}: there is no film {:?}", screening.id, screening.film));
-        }
+        progress(count + 1);
     }
-    for product in &sale.products {
-        check_slug(&product.id)?;
-        if product.price < 1 || product.per_order_max < 1 || product.stock < 0 {
-            return Err(format!("product {}: price, per_order_max and stock must be positive", product.id));
-        }
+    for (place, product) in (0_i64..).zip(&sale.products) {
+        seeded.products += u64::from(in_tx!(db, tx, { store::add_product(tx, &sale.id, place, product).await })?);
+        progress(1);
     }
-    sale.campaigns.iter().try_for_each(|campaign| check_slug(&campaign.id))
-}
-
-fn check_slug(slug: &str) -> Result<(), String> {
-    let plain = slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if plain && (1..=SLUG_CHARS_MAX).contains(&slug.len()) {
-        return Ok(());
+    for campaign in &sale.campaigns {
+        seeded.campaigns += u64::from(in_tx!(db, tx, { store::add_campaign(tx, &sale.id, campaign).await })?);
+        progress(1);
     }
-    Err(format!("{slug:?} is no slug: a-z, 0-9 and - only, at most {SLUG_CHARS_MAX}"))
-}
-
-fn check_row(row: &HallRow) -> Result<(), String> {
-    let named = !row.row.is_empty() && row.row.len() <= 4 && row.row.bytes().all(|b| b.is_ascii_uppercase());
-    let drawn = row.seats.chars().all(|what| matches!(what, 's' | 'w' | 'x' | '.'));
-    if named && drawn && row.seats.len() <= ROW_CHARS_MAX && row.price > 0 {
-        return Ok(());
-    }
-    Err(format!("row {:?}: a name of capital letters, a price, and seats of s, w, x and . only", row.row))
+    Ok(())
 }

@@ -1,18 +1,22 @@
 //! Statements on the catalogue. Seats whose hold has lapsed read as free: the clock says so, not the sweeper.
 
+mod seeding;
+
 use std::collections::BTreeMap;
 
-use super::seed;
-use super::{Film, Left, Product, SaleLeft, Screening, Seat, SeatState, Windows};
+use super::{Film, Left, Opening, Product, SaleLeft, Screening, Seat, SeatState, Windows};
 use crate::base::{CustomerId, Money};
-use crate::db::{Db, DbError, Row, Tx, params};
+use crate::db::{Db, DbError, Row, params};
+
+pub(super) use seeding::*;
 
 const FILMS: &str = "select id, title, synopsis, genre, minutes, poster_url from film order by place, id";
 
 const FILM: &str = "select id, title, synopsis, genre, minutes, poster_url from film where id = ?";
 
 const SCREENINGS_OF_FILM: &str = "\
-    select s.id, s.film_id, f.title, s.hall, s.starts_at, a.currency, a.hold_ms, a.pay_ms, a.seats_max
+    select s.id, s.film_id, f.title, s.hall, s.starts_at, a.currency, a.hold_ms, a.pay_ms, a.seats_max,
+           a.starts_at, a.ends_at
       from screening s
       join film f on f.id = s.film_id
       join sale a on a.id = s.sale_id
@@ -20,7 +24,8 @@ const SCREENINGS_OF_FILM: &str = "\
      order by s.starts_at, s.id";
 
 const SCREENING: &str = "\
-    select s.id, s.film_id, f.title, s.hall, s.starts_at, a.currency, a.hold_ms, a.pay_ms, a.seats_max
+    select s.id, s.film_id, f.title, s.hall, s.starts_at, a.currency, a.hold_ms, a.pay_ms, a.seats_max,
+           a.starts_at, a.ends_at
       from screening s
       join film f on f.id = s.film_id
       join sale a on a.id = s.sale_id
@@ -45,7 +50,8 @@ const SEATS: &str = "\
      order by s.row_name, s.place";
 
 const PRODUCTS: &str = "\
-    select p.id, p.title, p.price, a.currency, p.per_order_max, a.pay_ms, t.capacity, t.available, t.held, t.sold
+    select p.id, p.title, p.price, a.currency, p.per_order_max, a.pay_ms, a.starts_at, a.ends_at, t.capacity,
+           t.available, t.held, t.sold
       from product p
       join sale a on a.id = p.sale_id
       join stock t on t.product_id = p.id
@@ -85,25 +91,6 @@ const LAPSED_STOCK_BY_SALE: &str = "\
        and l.product_id is not null
      group by r.sale_id";
 
-const INSERT_SALE: &str =
-    "insert into sale (id, title, currency, hold_ms, pay_ms, seats_max) values (?, ?, ?, ?, ?, ?)";
-
-const INSERT_FILM: &str =
-    "insert into film (id, title, synopsis, genre, minutes, poster_url, place) values (?, ?, ?, ?, ?, ?, ?)";
-
-const INSERT_SCREENING: &str = "insert into screening (id, sale_id, film_id, hall, starts_at) values (?, ?, ?, ?, ?)";
-
-const INSERT_SEAT: &str = "\
-    insert into seat (screening_id, seat_no, row_name, seat_number, section, kind, price, place, state)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-
-const INSERT_PRODUCT: &str =
-    "insert into product (id, sale_id, title, price, per_order_max, place) values (?, ?, ?, ?, ?, ?)";
-
-const INSERT_STOCK: &str = "insert into stock (product_id, capacity, available, held, sold) values (?, ?, ?, 0, 0)";
-
-const INSERT_CAMPAIGN: &str = "insert into campaign (id, sale_id, total, remaining) values (?, ?, ?, ?)";
-
 pub(super) async fn films(db: &Db) -> Result<Vec<Film>, DbError> {
     db.rows(FILMS, params![]).await?.into_iter().map(film_from).collect()
 }
@@ -127,19 +114,18 @@ pub(super) async fn screenings(db: &Db, film: &str) -> Result<Vec<Screening>, Db
     let mut all = Vec::new();
     let now_ms = db.now_ms().await?;
     for row in db.rows(SCREENINGS_OF_FILM, params![film]).await? {
-        all.push(with_left(db, now_ms, screening_from(row)?).await?);
+        all.push(with_left(db, now_ms, screening_from(row, now_ms)?).await?);
     }
     Ok(all)
 }
 
 pub(super) async fn screening(db: &Db, id: &str) -> Result<Option<Screening>, DbError> {
-    match db.row(SCREENING, params![id]).await? {
-        Some(row) => with_left(db, db.now_ms().await?, screening_from(row)?).await.map(Some),
-        None => Ok(None),
-    }
+    let Some(row) = db.row(SCREENING, params![id]).await? else { return Ok(None) };
+    let now_ms = db.now_ms().await?;
+    with_left(db, now_ms, screening_from(row, now_ms)?).await.map(Some)
 }
 
-fn screening_from(mut row: Row) -> Result<Screening, DbError> {
+fn screening_from(mut row: Row, now_ms: i64) -> Result<Screening, DbError> {
     Ok(Screening {
         id: row.text()?,
         film_id: row.text()?,
@@ -147,9 +133,14 @@ fn screening_from(mut row: Row) -> Result<Screening, DbError> {
         hall: row.text()?,
         starts_at: row.int()?,
         sale: Windows { currency: row.currency()?, hold_ms: row.int()?, pay_ms: row.int()?, seats_max: row.int()? },
+        opening: opening_from(&mut row, now_ms)?,
         left: Left::default(),
         price_from: 0,
     })
+}
+
+fn opening_from(row: &mut Row, now_ms: i64) -> Result<Opening, DbError> {
+    Ok(Opening::at(row.int_or_null()?, row.int_or_null()?, now_ms))
 }
 
 async fn with_left(db: &Db, now_ms: i64, mut screening: Screening) -> Result<Screening, DbError> {
@@ -188,18 +179,20 @@ fn seat_from(mut row: Row, now_ms: i64, viewer: Option<CustomerId>) -> Result<Se
 }
 
 pub(super) async fn products(db: &Db) -> Result<Vec<Product>, DbError> {
-    let lapsed = sums(db.rows(LAPSED_STOCK, params![db.now_ms().await?]).await?)?;
+    let now_ms = db.now_ms().await?;
+    let lapsed = sums(db.rows(LAPSED_STOCK, params![now_ms]).await?)?;
     let rows = db.rows(PRODUCTS, params![]).await?;
-    rows.into_iter().map(|row| product_from(row, &lapsed)).collect()
+    rows.into_iter().map(|row| product_from(row, now_ms, &lapsed)).collect()
 }
 
-fn product_from(mut row: Row, lapsed: &BTreeMap<String, i64>) -> Result<Product, DbError> {
+fn product_from(mut row: Row, now_ms: i64, lapsed: &BTreeMap<String, i64>) -> Result<Product, DbError> {
     let mut product = Product {
         id: row.text()?,
         title: row.text()?,
         price: Money { amount: row.int()?, currency: row.currency()? },
         per_order_max: row.int()?,
         pay_ms: row.int()?,
+        opening: opening_from(&mut row, now_ms)?,
         capacity: row.int()?,
         left: left_from(&mut row)?,
     };
@@ -236,51 +229,4 @@ pub(super) async fn remaining(db: &Db) -> Result<Vec<SaleLeft>, DbError> {
         left.sold += seats.sold;
     }
     Ok(sales.into_iter().map(|(sale, left)| SaleLeft { sale, left }).collect())
-}
-
-/// Whether the row is new.
-async fn added(tx: &mut Tx, statement: &'static str, values: Vec<crate::db::Value>) -> Result<bool, DbError> {
-    match tx.execute(statement, values).await {
-        Ok(_) => Ok(true),
-        Err(DbError::Duplicate) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-pub(super) async fn add_sale(tx: &mut Tx, sale: &seed::Sale) -> Result<bool, DbError> {
-    let (id, title, currency) = (sale.id.as_str(), sale.title.as_str(), sale.currency.as_str());
-    added(tx, INSERT_SALE, params![id, title, currency, sale.hold_ms, sale.pay_ms, sale.seats_max]).await
-}
-
-pub(super) async fn add_film(tx: &mut Tx, place: i64, film: &seed::Film) -> Result<bool, DbError> {
-    let texts = (film.synopsis.as_str(), film.genre.as_str(), film.poster_url.as_str());
-    let values = params![film.id.as_str(), film.title.as_str(), texts.0, texts.1, film.minutes, texts.2, place];
-    added(tx, INSERT_FILM, values).await
-}
-
-pub(super) async fn add_screening(tx: &mut Tx, sale: &str, screening: &seed::Screening) -> Result<bool, DbError> {
-    let (id, film, hall) = (screening.id.as_str(), screening.film.as_str(), screening.hall.as_str());
-    added(tx, INSERT_SCREENING, params![id, sale, film, hall, screening.starts_at]).await
-}
-
-pub(super) async fn add_seat(tx: &mut Tx, screening: &str, seat: &seed::Seat<'_>) -> Result<(), DbError> {
-    let kind = if seat.wheelchair { "wheelchair" } else { "standard" };
-    let state = if seat.blocked { "blocked" } else { "free" };
-    let name = format!("{}{}", seat.row.row, seat.number);
-    let (row, section, price) = (seat.row.row.as_str(), seat.row.section.as_str(), seat.row.price);
-    let values = params![screening, name, row, seat.number, section, kind, price, seat.column, state];
-    tx.execute(INSERT_SEAT, values).await.map(|_| ())
-}
-
-pub(super) async fn add_product(tx: &mut Tx, sale: &str, place: i64, product: &seed::Product) -> Result<bool, DbError> {
-    let (id, title) = (product.id.as_str(), product.title.as_str());
-    if !added(tx, INSERT_PRODUCT, params![id, sale, title, product.price, product.per_order_max, place]).await? {
-        return Ok(false);
-    }
-    tx.execute(INSERT_STOCK, params![id, product.stock, product.stock]).await?;
-    Ok(true)
-}
-
-pub(super) async fn add_campaign(tx: &mut Tx, sale: &str, campaign: &seed::Campaign) -> Result<bool, DbError> {
-    added(tx, INSERT_CAMPAIGN, params![campaign.id.as_str(), sale, campaign.coupons, campaign.coupons]).await
 }

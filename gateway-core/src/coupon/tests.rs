@@ -1,12 +1,14 @@
 //! At most one each, at most the limit, under any race.
 
 use super::*;
-use crate::testing::{World, on_every_database};
+use crate::catalogue::{self, Campaign};
+use crate::testing::{World, on_every_database, small};
 
 on_every_database!(
     never_more_than_there_are,
     one_for_each,
     an_unknown_campaign,
+    a_campaign_has_a_beginning_and_an_end,
     a_wish_that_is_written_twice_is_one,
     a_stranger_falls_out_and_the_rest_gets_theirs,
 );
@@ -73,15 +75,47 @@ async fn a_stranger_falls_out_and_the_rest_gets_theirs(world: &World) {
     assert_eq!(world.count("select remaining from campaign").await, 1);
 }
 
+/// By the database's clock: the one who had a coupon keeps it beyond the end.
+async fn a_campaign_has_a_beginning_and_an_end(world: &World) {
+    let now_ms = world.db.now_ms().await.expect("the time");
+    let mut catalogue = small(1_000, 1_000);
+    catalogue.sales[0].campaigns = vec![
+        Campaign { id: String::from("later"), coupons: 5, starts_at: Some(now_ms + 60_000), ..Campaign::default() },
+        Campaign { id: String::from("c"), coupons: 5, ends_at: Some(now_ms + 400), ..Campaign::default() },
+    ];
+    catalogue::seed(&world.db, &catalogue).await.expect("a catalogue");
+    let (early, late) = (world.customer().await, world.customer().await);
+    let not_yet = issue(&world.coupons, "later", early).await.expect("an outcome");
+    assert!(matches!(not_yet, Issued::NotYet { in_ms: 50_000..=60_000 }), "{not_yet:?}");
+    assert!(matches!(issue(&world.coupons, "c", early).await, Ok(Issued::Now { .. })));
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(matches!(issue(&world.coupons, "c", late).await, Ok(Issued::Over)));
+    assert!(matches!(issue(&world.coupons, "c", early).await, Ok(Issued::Before { .. })));
+    assert_eq!(world.count("select cast(sum(remaining) as signed) from campaign").await, 9);
+}
+
+#[test]
+fn a_code_is_read_as_people_write_it() {
+    assert_eq!(code_of(" oil0abcdef\n").as_deref(), Some("0110ABCDEF"));
+    for _ in 0..100 {
+        let code = new_code();
+        assert_eq!(code_of(&code.to_lowercase()), Some(code));
+    }
+    for wrong in ["", "ABC", "ABCDEFGHJKM", "ABCDEFGHJU", "ABCDEFGHÄ", "ABCDE-GHJK"] {
+        assert_eq!(code_of(wrong), None, "{wrong:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn a_group_is_handed_out_as_one_by_one(remaining in 0_i64..6, customers in proptest::collection::vec(0_u8..12, 0..30)) {
         let id = |n: u8| CustomerId::derived([n; 16]);
         let wishes: Vec<Wish> = customers.iter().zip(0..).map(|(n, at): (&u8, i32)| wish(id(*n), &at.to_string())).collect();
-        let group = hand_out(remaining, HashMap::new(), &wishes.iter().collect::<Vec<_>>());
+        let terms = Terms::default();
+        let group = hand_out(&terms, 0, remaining, HashMap::new(), &wishes.iter().collect::<Vec<_>>());
         let (mut left, mut had) = (remaining, HashMap::new());
         for (wish, (together, new)) in wishes.iter().zip(group) {
-            let (alone, _) = hand_out(left, had.clone(), &[wish])[0].clone();
+            let (alone, _) = hand_out(&terms, 0, left, had.clone(), &[wish])[0].clone();
             proptest::prop_assert_eq!(&alone, &together);
             proptest::prop_assert_eq!(new, matches!(alone, Issued::Now { .. }));
             if new {

@@ -10,7 +10,7 @@ const POWER_MAX: usize = 8;
 
 /// A statement whose middle is repeated. Keep it in a `static`.
 pub(crate) struct Bulk {
-    head: &'static str,
+    head: Sql,
     /// One row, or one key.
     item: &'static str,
     tail: Sql,
@@ -20,12 +20,18 @@ pub(crate) struct Bulk {
 impl Bulk {
     /// `head (…), (…)`: an insert of many rows.
     pub(crate) const fn rows(head: &'static str, row: &'static str) -> Self {
-        Self { head, item: row, tail: Sql { sqlite: "", mysql: "" }, texts: OnceLock::new() }
+        let (head, tail) = (Sql { sqlite: head, mysql: head }, Sql { sqlite: "", mysql: "" });
+        Self { head, item: row, tail, texts: OnceLock::new() }
     }
 
     /// `head ?, ? tail`: a list of keys.
     pub(crate) const fn keys(head: &'static str, tail: Sql) -> Self {
-        Self { head, item: "?", tail, texts: OnceLock::new() }
+        Self { head: Sql { sqlite: head, mysql: head }, item: "?", tail, texts: OnceLock::new() }
+    }
+
+    /// `head (?, ?), (?, ?) tail`: a list of pairs. The dialects differ in the word before it.
+    pub(crate) const fn pairs(head: Sql, tail: Sql) -> Self {
+        Self { head, item: "(?, ?)", tail, texts: OnceLock::new() }
     }
 
     fn text(&'static self, power: usize) -> Result<Sql, DbError> {
@@ -36,23 +42,34 @@ impl Bulk {
 
     fn spell(&self, items: usize) -> (String, String) {
         let middle = vec![self.item; items].join(", ");
-        let with = |tail: &str| format!("{}{middle}{tail}", self.head);
-        (with(self.tail.sqlite), with(self.tail.mysql))
+        let with = |head: &str, tail: &str| format!("{head}{middle}{tail}");
+        (with(self.head.sqlite, self.tail.sqlite), with(self.head.mysql, self.tail.mysql))
     }
 }
 
 impl Tx {
     /// Inserts all rows, in as few statements as powers of two allow.
     pub(crate) async fn insert_all(&mut self, into: &'static Bulk, rows: Vec<Vec<Value>>) -> Result<(), DbError> {
-        let mut left = rows.len();
-        let mut rows = rows.into_iter();
+        self.change_all(into, &[], rows).await.map(|_| ())
+    }
+
+    /// Runs a statement over all items, each its values, after the parameters that come first. Says how many rows matched.
+    pub(crate) async fn change_all(
+        &mut self,
+        what: &'static Bulk,
+        first: &[Value],
+        items: Vec<Vec<Value>>,
+    ) -> Result<u64, DbError> {
+        let mut left = items.len();
+        let mut items = items.into_iter();
+        let mut changed = 0;
         while let Some(power) = left.checked_ilog2() {
             let power = usize::try_from(power).unwrap_or(POWER_MAX).min(POWER_MAX);
-            let values = rows.by_ref().take(1 << power).flatten().collect();
-            self.execute(into.text(power)?, values).await?;
+            let values = first.iter().cloned().chain(items.by_ref().take(1 << power).flatten()).collect();
+            changed += self.execute(what.text(power)?, values).await?;
             left -= 1 << power;
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// All rows with one of these keys, after the parameters that come first. The list is filled up by repeating its
@@ -82,8 +99,15 @@ mod tests {
     static INSERT: Bulk = Bulk::rows("insert into t values ", "(?, ?)");
     static SELECT: Bulk = Bulk::keys("select 1 from t where a in (", Sql { sqlite: ")", mysql: ") for update" });
 
+    static PAIRS: Bulk = Bulk::pairs(
+        Sql { sqlite: "delete from t where (a, b) in (values ", mysql: "delete from t where (a, b) in (" },
+        Sql { sqlite: ")", mysql: ")" },
+    );
+
     #[test]
     fn texts_repeat_their_middle() {
+        assert_eq!(PAIRS.text(1).expect("a text").sqlite, "delete from t where (a, b) in (values (?, ?), (?, ?))");
+        assert_eq!(PAIRS.text(0).expect("a text").mysql, "delete from t where (a, b) in ((?, ?))");
         assert_eq!(INSERT.text(0).expect("a text").mysql, "insert into t values (?, ?)");
         assert_eq!(INSERT.text(1).expect("a text").sqlite, "insert into t values (?, ?), (?, ?)");
         assert_eq!(SELECT.text(2).expect("a text").sqlite, "select 1 from t where a in (?, ?, ?, ?)");

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use sqlx::{MySql, Pool, Sqlite, Transaction};
 
-use super::{DbError, Hosts, Row, Sql, Value, mysql, sqlite};
+#[cfg(test)]
+use super::crash::{Fuse, Side};
+use super::{Bell, DbError, Hosts, Row, Sql, Value, mysql, sqlite};
 use crate::base::Clock;
 
 /// A transaction under way. Dropped without being finished, it is rolled back.
@@ -14,6 +16,9 @@ pub(crate) struct Tx {
     lost_locks: bool,
     undo: bool,
     when_kept: Vec<Box<dyn FnOnce() + Send>>,
+    bell: Bell,
+    #[cfg(test)]
+    fuse: Fuse,
 }
 
 enum Inner {
@@ -25,19 +30,41 @@ impl Tx {
     /// Takes the write lock at once: a lock taken later could be refused after half of the work.
     pub(super) async fn begin_sqlite(pool: &Pool<Sqlite>, clock: &Clock) -> Result<Self, DbError> {
         let inner = Inner::Sqlite(pool.begin_with("begin immediate").await?);
-        Ok(Self { inner, now_ms: clock(), lost_locks: false, undo: false, when_kept: Vec::new() })
+        Ok(Self::new(inner, clock()))
     }
 
     pub(super) async fn begin_mysql(hosts: &Arc<Hosts>) -> Result<Self, DbError> {
         let mut inner = hosts.pool().begin().await?;
         let now_ms = mysql::now_ms(&mut *inner).await?;
-        Ok(Self {
-            inner: Inner::MySql(inner, Arc::clone(hosts)),
+        Ok(Self::new(Inner::MySql(inner, Arc::clone(hosts)), now_ms))
+    }
+
+    fn new(inner: Inner, now_ms: i64) -> Self {
+        Self {
+            inner,
             now_ms,
             lost_locks: false,
             undo: false,
             when_kept: Vec::new(),
-        })
+            bell: Bell::default(),
+            #[cfg(test)]
+            fuse: Fuse::default(),
+        }
+    }
+
+    pub(super) fn with_bell(self, bell: Bell) -> Self {
+        Self { bell, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_fuse(self, fuse: Fuse) -> Self {
+        Self { fuse, ..self }
+    }
+
+    /// Once this is committed, whoever listens in this process is told that there is work.
+    pub(crate) fn brings_work(&mut self) {
+        let bell = self.bell.clone();
+        self.when_kept(move || bell.ring());
     }
 
     /// The database's clock when this transaction began, epoch milliseconds.
@@ -98,10 +125,21 @@ impl Tx {
             self.roll_back().await;
             return Ok(());
         }
+        #[cfg(test)]
+        let fuse = self.fuse.clone();
+        #[cfg(test)]
+        if fuse.burns(Side::Before) {
+            self.roll_back().await;
+            return fuse.dead().await;
+        }
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await.map_err(DbError::of_commit),
             Inner::MySql(tx, hosts) => hosts.noticed(tx.commit().await.map_err(DbError::of_commit)),
         }?;
+        #[cfg(test)]
+        if fuse.burns(Side::After) {
+            return fuse.dead().await;
+        }
         for work in self.when_kept {
             work();
         }

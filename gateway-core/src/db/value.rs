@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::DbError;
-use crate::base::{AttemptId, Currency, CustomerId, RefundId, ReservationId, TransactionId};
+use crate::base::{AttemptId, Currency, CustomerId, MessageId, RefundId, ReservationId, TransactionId};
 
 /// One statement in both dialects. Always constants: nothing is ever pasted into SQL.
 #[derive(Clone, Copy)]
@@ -90,7 +90,10 @@ macro_rules! id_value {
         }
     )* };
 }
-id_value!(CustomerId customer_id, ReservationId reservation_id, TransactionId transaction_id, AttemptId attempt_id, RefundId refund_id);
+id_value!(
+    CustomerId customer_id, ReservationId reservation_id, TransactionId transaction_id, AttemptId attempt_id,
+    RefundId refund_id, MessageId message_id
+);
 
 /// The parameters of a statement, in order: `params![id, "text", 5_i64, None::<i64>]`.
 macro_rules! params {

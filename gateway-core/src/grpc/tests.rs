@@ -50,7 +50,7 @@ async fn the_numbers_come_at_once_and_with_every_change() {
     assert_eq!(next(&mut first).await, (30, 0, 0));
     let customer = world.customer().await;
     let id = crate::base::ReservationId::derived(rand::random());
-    let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 4)] };
+    let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 4)], coupon: None };
     reservation::hold_stock(&core.shared.stock, &ask).await.expect("an outcome");
     assert_eq!(next(&mut first).await, (26, 4, 0));
     let mut second = watch(&url).await.expect("a stream");
@@ -90,7 +90,7 @@ async fn how_busy_the_core_is_comes_at_once_and_with_every_change() {
     let tx = core.shared.db.begin().await.expect("the writer");
     let ask = async {
         let id = crate::base::ReservationId::derived(rand::random());
-        let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 1)] };
+        let ask = HoldStock { id, customer, lines: vec![(String::from("p"), 1)], coupon: None };
         reservation::hold_stock(&core.shared.stock, &ask).await.expect("an outcome")
     };
     let watched = async {

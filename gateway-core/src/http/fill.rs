@@ -1,7 +1,7 @@
 //! Fills the pages' structs from what the domain knows. No words of its own beyond labels.
 
 use super::page::films::SaleState as PageState;
-use super::page::orders::{Booking, Line, Occasion, OrderState, Showing};
+use super::page::orders::{Booking, Discount, Line, Occasion, OrderState, Showing};
 use super::page::seats::SeatState as PageSeatState;
 use super::page::{self, Moment, Price};
 use super::{App, people};
@@ -37,7 +37,7 @@ pub(crate) fn screening(screening: &Screening) -> page::films::Screening {
         price_from: price(screening.price_from, screening.sale.currency),
         seats_total: screening.left.total(),
         seats_free: screening.left.free,
-        state: sale_state(screening.left.state()),
+        state: sale_state(screening.state()),
     }
 }
 
@@ -46,6 +46,8 @@ fn sale_state(state: SaleState) -> PageState {
         SaleState::OnSale => PageState::OnSale,
         SaleState::AllHeld => PageState::AllHeld,
         SaleState::SoldOut => PageState::SoldOut,
+        SaleState::NotStarted { starts_at } => PageState::NotStarted(Moment { at_ms: starts_at }),
+        SaleState::Ended => PageState::Ended,
     }
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn product(product: &Product) -> page::sale::Product {
         held: product.left.held,
         capacity: product.capacity,
         per_order_max: product.per_order_max,
-        state: sale_state(product.left.state()),
+        state: sale_state(product.state()),
     }
 }
 
@@ -94,6 +96,13 @@ pub(crate) fn lines(reservation: &Reservation) -> Vec<Line> {
         }
     };
     reservation.lines.iter().map(line).collect()
+}
+
+/// What its coupon took off, if it has one.
+pub(crate) fn discount(reservation: &Reservation) -> Option<Discount> {
+    let off = price(reservation.discount.saturating_neg(), reservation.total.currency);
+    let code = reservation.coupon.clone()?;
+    Some(Discount { code, subtotal: total(reservation.subtotal()), off })
 }
 
 /// What a reservation is for: its screening, or its first product.
@@ -131,6 +140,11 @@ pub(crate) fn seats_path(screening: &str, picked: &[String]) -> String {
     format!("{path}?pick={}", picked.join(","))
 }
 
+/// The way to the map with these seats chosen.
+pub(crate) fn offer(screening: &str, seats: &[String]) -> page::Link {
+    page::Link { path: seats_path(screening, seats), label: seats.join(", ") }
+}
+
 /// The state of an order as the page shows it. A hold that is no order yet is none.
 pub(crate) fn order_state(state: State) -> Option<OrderState> {
     Some(match state {
@@ -141,6 +155,8 @@ pub(crate) fn order_state(state: State) -> Option<OrderState> {
         State::Booked => OrderState::Booked,
         State::Released => OrderState::Released,
         State::Review => OrderState::Review,
+        State::Cancelled => OrderState::Cancelled,
+        State::Reversed => OrderState::Reversed,
     })
 }
 

@@ -14,8 +14,9 @@ use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
 use super::replay::{Effect, key_reused};
 use super::visitor::{Customer, Form};
-use super::{App, fill, orders, people, view};
-use crate::catalogue;
+use super::{App, coupons, fill, orders, people, view};
+use crate::base::rfc3339;
+use crate::catalogue::{self, Opening};
 use crate::reservation::{self, HoldStock, StockOutcome};
 
 pub(super) fn routes() -> Router<App> {
@@ -65,15 +66,43 @@ async fn product(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+pub(super) struct Line {
     product_id: String,
     quantity: i64,
+}
+
+impl Line {
+    /// Product and quantity.
+    pub(super) fn into_pair(self) -> (String, i64) {
+        (self.product_id, self.quantity)
+    }
 }
 
 impl FromForm for Line {
     fn from_form(fields: &Fields) -> Result<Self, Problem> {
         Ok(Self { product_id: fields.need("product_id")?, quantity: fields.number("quantity")? })
     }
+}
+
+/// One product, as the product's page orders it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Purchase {
+    product_id: String,
+    quantity: i64,
+    coupon: Option<String>,
+}
+
+impl FromForm for Purchase {
+    fn from_form(fields: &Fields) -> Result<Self, Problem> {
+        let Line { product_id, quantity } = Line::from_form(fields)?;
+        Ok(Self { product_id, quantity, coupon: coupon_field(fields) })
+    }
+}
+
+/// A field that was left empty is no coupon.
+fn coupon_field(fields: &Fields) -> Option<String> {
+    fields.one("coupon").map(str::trim).filter(|code| !code.is_empty()).map(str::to_owned)
 }
 
 async fn checkout(
@@ -88,23 +117,40 @@ async fn checkout(
         (Err(problem), Form::Json) => return Err(problem),
         // People come back from logging in to what they wanted.
         (Err(problem), Form::Page) => {
-            let Body(line) = Body::<Line>::from_request(request, &app).await?;
-            return Err(problem.onward(format!("/products/{}", people::escaped(&line.product_id)), "Back"));
+            let Body(wanted) = Body::<Purchase>::from_request(request, &app).await?;
+            return Err(problem.onward(product_path(&wanted.product_id), "Back"));
         }
     };
-    let Body(line) = Body::<Line>::from_request(request, &app).await?;
-    take(&app, form, customer, &effect, vec![(line.product_id, line.quantity)]).await
+    let Body(wanted) = Body::<Purchase>::from_request(request, &app).await?;
+    let back = product_path(&wanted.product_id);
+    let order =
+        Order { lines: vec![Line { product_id: wanted.product_id, quantity: wanted.quantity }], coupon: wanted.coupon };
+    let taken = take(&app, form, customer, &effect, order).await;
+    taken.map_err(|problem| if is_about_coupon(problem.code) { problem.onward(back, "Back") } else { problem })
+}
+
+fn product_path(product: &str) -> String {
+    format!("/products/{}", people::escaped(product))
+}
+
+/// Without the coupon the order may be possible.
+fn is_about_coupon(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NoSuchCoupon | Code::CouponUsed | Code::CouponUnfit | Code::CampaignNotStarted | Code::CampaignEnded
+    )
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
     lines: Vec<Line>,
+    coupon: Option<String>,
 }
 
 impl FromForm for Order {
     fn from_form(fields: &Fields) -> Result<Self, Problem> {
-        Ok(Self { lines: vec![Line::from_form(fields)?] })
+        Ok(Self { lines: vec![Line::from_form(fields)?], coupon: coupon_field(fields) })
     }
 }
 
@@ -115,19 +161,13 @@ async fn order(
     effect: Effect,
     Body(order): Body<Order>,
 ) -> Result<Response, Problem> {
-    let lines = order.lines.into_iter().map(|line| (line.product_id, line.quantity)).collect();
-    take(&app, form, customer, &effect, lines).await
+    take(&app, form, customer, &effect, order).await
 }
 
-async fn take(
-    app: &App,
-    form: Form,
-    customer: Customer,
-    effect: &Effect,
-    lines: Vec<(String, i64)>,
-) -> Result<Response, Problem> {
+async fn take(app: &App, form: Form, customer: Customer, effect: &Effect, order: Order) -> Result<Response, Problem> {
     let id = effect.reservation(app.db.local_ms());
-    let ask = HoldStock { id, customer: customer.0, lines };
+    let lines = order.lines.into_iter().map(|line| (line.product_id, line.quantity)).collect();
+    let ask = HoldStock { id, customer: customer.0, lines, coupon: order.coupon };
     match reservation::hold_stock(&app.stock, &ask).await? {
         StockOutcome::Ordered(order) => Ok(orders::new(form, &order)),
         StockOutcome::Repeated(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
@@ -138,11 +178,14 @@ async fn take(
         | StockOutcome::TooMany { .. }
         | StockOutcome::TooManyLines
         | StockOutcome::MixedSales
+        | StockOutcome::Closed(_)
+        | StockOutcome::OverLimit { .. }
+        | StockOutcome::Coupon(_)
         | StockOutcome::KeyReused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
     }
 }
 
-fn problem(refused: StockOutcome) -> Problem {
+pub(super) fn problem(refused: StockOutcome) -> Problem {
     match refused {
         StockOutcome::SoldOut { product, available } => Problem::new(Code::SoldOut)
             .detail(match available {
@@ -167,9 +210,33 @@ fn problem(refused: StockOutcome) -> Problem {
             Problem::new(Code::TooMany).detail(format!("One order may have {lines_max} products."))
         }
         StockOutcome::MixedSales => Problem::new(Code::MixedSales),
+        StockOutcome::Closed(opening) => closed(opening),
+        StockOutcome::OverLimit { product, had, per_customer_max } => {
+            over_limit(had, per_customer_max).with("product_id", product)
+        }
+        StockOutcome::Coupon(refused) => coupons::problem(&refused),
         StockOutcome::KeyReused => key_reused(),
         StockOutcome::Ordered(_) | StockOutcome::Repeated(_) => Problem::new(Code::Internal),
     }
+}
+
+/// The problem of a sale that does not sell now.
+pub(super) fn closed(opening: Opening) -> Problem {
+    match opening {
+        Opening::NotStarted { starts_at } => Problem::new(Code::SaleNotStarted)
+            .detail(format!("The sale begins at {}.", rfc3339(starts_at)))
+            .with("starts_at", rfc3339(starts_at)),
+        Opening::Ended { ends_at } => Problem::new(Code::SaleEnded)
+            .detail(format!("The sale ended at {}.", rfc3339(ends_at)))
+            .with("ended_at", rfc3339(ends_at)),
+        Opening::Open => Problem::new(Code::Internal),
+    }
+}
+
+/// The problem of who has, or would have, more than one customer may.
+pub(super) fn over_limit(had: i64, per_customer_max: i64) -> Problem {
+    let detail = format!("One customer may have {per_customer_max}, and you have {had}.");
+    Problem::new(Code::CustomerLimit).detail(detail).with("had", had).with("per_customer_max", per_customer_max)
 }
 
 /// When looking again is worth it: baskets are given back all the time.

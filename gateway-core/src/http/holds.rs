@@ -5,41 +5,31 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde_json::json;
 
-use super::body::{Body, Fields, FromForm};
+use super::body::Body;
 use super::page::orders::{HoldPage, HoldState};
 use super::people::{html, layout_of};
+use super::picking::{self, Picked};
 use super::problem::{Code, Problem};
-use super::replay::{Effect, key_reused};
-use super::screenings::{no_such_screening, seats_page};
+use super::replay::Effect;
+use super::screenings::{Lost, no_such_screening, seats_page};
 use super::visitor::{Customer, Form};
 use super::{App, fill, view};
 use crate::base::ReservationId;
 use crate::catalogue;
-use crate::reservation::{self, HoldSeats, Reservation, SeatsOutcome, State as Standing, Stepped};
+use crate::reservation::{self, Extended, Reservation, SeatsOutcome, State as Standing, Stepped, Wanted};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/screenings/{id}/holds", post(take))
         .route("/holds/{id}", get(show).delete(release))
         .route("/holds/{id}/release", post(release))
+        .route("/holds/{id}/extend", post(extend))
         .route("/holds/{id}/checkout", post(checkout))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Seats {
-    seats: Vec<String>,
-}
-
-impl FromForm for Seats {
-    fn from_form(fields: &Fields) -> Result<Self, Problem> {
-        Ok(Self { seats: fields.all("seats").map(str::to_owned).collect() })
-    }
-}
-
-/// Takes all of the seats or none.
+/// Takes all of it or nothing.
 async fn take(
     State(app): State<App>,
     Path(screening): Path<String>,
@@ -54,49 +44,69 @@ async fn take(
         (Err(problem), Form::Json) => return Err(problem),
         // People come back from logging in to what they had chosen.
         (Err(problem), Form::Page) => {
-            let Body(Seats { seats }) = Body::from_request(request, &app).await?;
-            return Err(problem.onward(fill::seats_path(&screening, &seats), "Back to the seats"));
+            let Body(picked): Body<Picked> = Body::from_request(request, &app).await?;
+            return Err(problem.onward(fill::seats_path(&screening, picked.named()), "Back to the seats"));
         }
     };
-    let Body(Seats { seats }) = Body::from_request(request, &app).await?;
+    let Body(picked): Body<Picked> = Body::from_request(request, &app).await?;
+    let named = picked.named().to_vec();
+    let (pick, products) = picked.into_parts()?;
     let id = effect.reservation(app.db.now_ms().await?);
-    let ask = HoldSeats { id, customer: customer.0, screening: screening.clone(), seats };
-    let outcome = reservation::hold_seats(&app.db, &ask).await?;
+    let wanted = Wanted { id, customer: customer.0, screening: screening.clone(), pick, products };
+    let outcome = reservation::hold(&app.db, wanted).await?;
     if let SeatsOutcome::Held(hold) = &outcome {
-        return answer(&app, form, hold, StatusCode::CREATED).await;
+        return answer(&app, form, hold, StatusCode::CREATED, &[]).await;
     }
-    if let (SeatsOutcome::Taken(lost), Form::Page) = (&outcome, form) {
-        let kept = ask.seats.into_iter().filter(|seat| !lost.contains(seat)).collect();
-        let page = seats_page(&app, &headers, &screening, Some(customer), kept, lost.clone()).await?;
+    if let SeatsOutcome::HeldLeaving(hold, alone) = &outcome {
+        return answer(&app, form, hold, StatusCode::CREATED, alone).await;
+    }
+    let asked = Asked { screening: &screening, named, customer, headers: &headers };
+    refuse(&app, form, asked, outcome).await
+}
+
+/// Who asked, for what.
+struct Asked<'a> {
+    screening: &'a str,
+    named: Vec<String>,
+    customer: Customer,
+    headers: &'a HeaderMap,
+}
+
+/// The refusal, with seats to take instead where some were lost: as the map to people, as a problem to apps.
+async fn refuse(app: &App, form: Form, asked: Asked<'_>, refused: SeatsOutcome) -> Result<Response, Problem> {
+    let Asked { screening, named, customer, headers } = asked;
+    let lost_some = matches!(refused, SeatsOutcome::Taken(_) | SeatsOutcome::LeavesAlone(_));
+    let offers = if lost_some { reservation::near(&app.db, screening, &named).await? } else { Vec::new() };
+    if let (SeatsOutcome::Taken(lost), Form::Page) = (&refused, form) {
+        let kept = named.into_iter().filter(|seat| !lost.contains(seat)).collect();
+        let lost = Lost { seats: lost.clone(), offers };
+        let page = seats_page(app, headers, screening, Some(customer), kept, lost).await?;
         return Ok((Code::SeatsTaken.status(), page).into_response());
     }
-    Err(problem(outcome).onward(fill::seats_path(&screening, &ask.seats), "Back to the seats"))
-}
-
-fn problem(refused: SeatsOutcome) -> Problem {
-    match refused {
-        SeatsOutcome::Taken(seats) => Problem::new(Code::SeatsTaken)
-            .detail(format!("Nothing is held for you. Taken: {}.", seats.join(", ")))
-            .with("seats", seats),
-        SeatsOutcome::NoSuchScreening => no_such_screening(),
-        SeatsOutcome::NoSuchSeat(seats) => {
-            Problem::new(Code::NoSuchSeat).detail("The hall has no such seat.").with("seats", seats)
-        }
-        SeatsOutcome::NoSeats => Problem::new(Code::NoSeats).detail("Choose at least one seat."),
-        SeatsOutcome::TooMany { seats_max } => Problem::new(Code::TooManySeats)
-            .detail(format!("One order may hold {seats_max} seats."))
-            .with("seats_max", seats_max),
-        SeatsOutcome::KeyReused => key_reused(),
-        SeatsOutcome::Held(_) => Problem::new(Code::Internal),
+    let mut problem = picking::problem(refused);
+    if lost_some {
+        problem = problem.with("alternatives", json!(offers));
     }
+    Err(problem.onward(fill::seats_path(screening, &named), "Back to the seats"))
 }
 
-/// The hold as JSON, or the way to its page.
-async fn answer(app: &App, form: Form, hold: &Reservation, status: StatusCode) -> Result<Response, Problem> {
-    Ok(match form {
-        Form::Page => Redirect::to(&format!("/holds/{}", hold.id.as_hold())).into_response(),
-        Form::Json => (status, Json(view::hold(hold, app.db.now_ms().await?))).into_response(),
-    })
+/// The hold as JSON, or the way to its page. `alone` are seats that it leaves without a neighbour.
+async fn answer(
+    app: &App,
+    form: Form,
+    hold: &Reservation,
+    status: StatusCode,
+    alone: &[String],
+) -> Result<Response, Problem> {
+    if form == Form::Page {
+        return Ok(Redirect::to(&format!("/holds/{}", hold.id.as_hold())).into_response());
+    }
+    let mut view = view::hold(hold, app.db.now_ms().await?);
+    view["extendable_ms"] = json!(reservation::extendable_ms(&app.db, hold).await?);
+    if !alone.is_empty() {
+        view["left_alone"] = json!(alone);
+    }
+    Ok((status, Json(view)).into_response())
 }
 
 /// The problem of a hold that is not there, or not theirs.
@@ -119,7 +129,7 @@ async fn show(
     let hold = reservation::find(&app.db, id_of(&id)?, customer.0).await?;
     let hold = hold.filter(|hold| hold.screening_id.is_some()).ok_or_else(no_such_hold)?;
     if form == Form::Json {
-        return answer(&app, form, &hold, StatusCode::OK).await;
+        return answer(&app, form, &hold, StatusCode::OK, &[]).await;
     }
     let now_ms = app.db.now_ms().await?;
     let screening = hold.screening_id.clone().unwrap_or_default();
@@ -139,8 +149,32 @@ async fn show(
         expires_in_ms: hold.expires_in_ms(now_ms),
         hold_ms: sale.hold_ms,
         pay_ms: sale.pay_ms,
+        extendable_ms: reservation::extendable_ms(&app.db, &hold).await?,
         idempotency_key: fill::fresh_key(),
     }))
+}
+
+/// Lets a hold last longer, once.
+async fn extend(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    form: Form,
+    customer: Customer,
+) -> Result<Response, Problem> {
+    let refuse = |code, detail: &'static str, hold: &Reservation| {
+        let problem = Problem::new(code).detail(detail).with("state", hold.state.as_str());
+        problem.onward(format!("/holds/{}", hold.id.as_hold()), "To your seats")
+    };
+    match reservation::extend(&app.db, id_of(&id)?, customer.0).await? {
+        Extended::Done(hold) => answer(&app, form, &hold, StatusCode::OK, &[]).await,
+        Extended::NotFound => Err(no_such_hold()),
+        Extended::Already(hold) => Err(refuse(Code::ExtendedAlready, "A hold is extended once.", &hold)),
+        Extended::NotOffered(hold) => Err(refuse(Code::NotExtendable, "This sale does not extend holds.", &hold)),
+        Extended::Refused(mut hold) => {
+            hold.state = hold.shown_state(app.db.now_ms().await?);
+            Err(refused(&hold))
+        }
+    }
 }
 
 async fn release(

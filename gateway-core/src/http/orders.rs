@@ -12,7 +12,8 @@ use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
 use super::visitor::{Customer, Form};
 use super::{App, fill, view};
-use crate::base::{CustomerId, ReservationId};
+use crate::base::{CustomerId, ReservationId, rfc3339};
+use crate::reservation::after::{self, CalledOff};
 use crate::reservation::{self, Reservation, State as Standing, Stepped};
 
 /// Orders in the list of one's own: more than that, nobody reads.
@@ -101,6 +102,7 @@ async fn page(app: &App, headers: &HeaderMap, order: &Reservation) -> Result<Res
         state,
         occasion: fill::occasion(app, order).await?,
         lines: fill::lines(order),
+        discount: fill::discount(order),
         total: fill::total(order.total),
         pay_within_ms: order.pay_within_ms(now_ms),
         pay_ms: order.pay_ms,
@@ -108,6 +110,7 @@ async fn page(app: &App, headers: &HeaderMap, order: &Reservation) -> Result<Res
         action_url,
         reason,
         ticket_code: order.ticket_code.clone(),
+        cancel_until: after::cancellable_until(&app.db, order, now_ms).await?.map(|at_ms| Moment { at_ms }),
         created_at: Moment { at_ms: order.created_at },
         idempotency_key: fill::fresh_key(),
     }))
@@ -120,14 +123,41 @@ async fn cancel(
     customer: Customer,
 ) -> Result<Response, Problem> {
     let id = id_of(&id)?;
-    found(&app, id, customer.0).await?;
+    let order = found(&app, id, customer.0).await?;
+    if matches!(order.state, Standing::Booked | Standing::Cancelled) {
+        return call_off(&app, form, id, customer).await;
+    }
     match reservation::cancel(&app.db, id, customer.0).await? {
         Stepped::Done(order) => answer(&app, form, &order, StatusCode::OK).await,
         Stepped::NotFound => Err(no_such_order()),
-        Stepped::Refused(order) => Err(Problem::new(Code::NotPossibleNow)
-            .detail("This order cannot be cancelled any more.")
-            .with("state", order.state.as_str())
-            .onward(format!("/orders/{}", order.id), "To the order")),
+        Stepped::Refused(order) => Err(not_cancelled(&order)),
+    }
+}
+
+fn not_cancelled(order: &Reservation) -> Problem {
+    Problem::new(Code::NotPossibleNow)
+        .detail("This order cannot be cancelled any more.")
+        .with("state", order.state.as_str())
+        .onward(format!("/orders/{}", order.id), "To the order")
+}
+
+/// Gives a booked order back, and its money.
+async fn call_off(app: &App, form: Form, id: ReservationId, customer: Customer) -> Result<Response, Problem> {
+    match app.payments.call_off(id, customer.0).await? {
+        CalledOff::Now(order) | CalledOff::Before(order) => answer(app, form, &order, StatusCode::OK).await,
+        CalledOff::NotFound => Err(no_such_order()),
+        CalledOff::Refused(order) => Err(not_cancelled(&order)),
+        CalledOff::TooLate { cancel_until } => {
+            let problem = Problem::new(Code::CancelTooLate).detail(match cancel_until {
+                Some(_) => "The time to cancel is over.",
+                None => "What is booked in this sale cannot be cancelled.",
+            });
+            let problem = match cancel_until {
+                Some(until) => problem.with("cancel_until", rfc3339(until)),
+                None => problem,
+            };
+            Err(problem.onward(format!("/orders/{id}"), "To the order"))
+        }
     }
 }
 

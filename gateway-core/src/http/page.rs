@@ -88,7 +88,7 @@ impl fmt::Display for Price {
 }
 
 /// An instant, shown in UTC.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     /// Epoch milliseconds.
     pub(crate) at_ms: i64,

@@ -14,7 +14,7 @@ use super::problem::{Code, Problem};
 use super::replay::Effect;
 use super::visitor::{Customer, Form};
 use crate::base::{AttemptId, CustomerId, ReservationId};
-use crate::payment::{Pay, PayOutcome};
+use crate::order::{Pay, PayOutcome};
 use crate::reservation::{Reservation, State as OrderState};
 
 const TOKEN_CHARS_MAX: usize = 255;
@@ -136,10 +136,8 @@ async fn start(
         token: payment.payment_token,
         return_url: payment.return_url,
     };
-    // Its own task: a client who goes away does not stop a payment between the provider's answer and its record.
-    let payments = app.payments.clone();
-    let running = tokio::spawn(async move { payments.pay(&pay).await });
-    Ok(running.await.map_err(|_| Problem::new(Code::Internal))??)
+    // A client who goes away only stops waiting: what was committed goes on by itself.
+    Ok(app.orders.pay(&pay).await?)
 }
 
 async fn shown(app: &App, status: StatusCode, order: ReservationId, customer: CustomerId) -> Result<Response, Problem> {
@@ -164,7 +162,9 @@ fn refused(reservation: &Reservation) -> Problem {
         OrderState::Released if reservation.pay_until.is_none() => {
             (Code::HoldExpired, "The hold is over. Choose again.")
         }
-        OrderState::Released => (Code::NotPossibleNow, "The order was cancelled. Choose again."),
+        OrderState::Released | OrderState::Cancelled | OrderState::Reversed => {
+            (Code::NotPossibleNow, "The order was cancelled. Choose again.")
+        }
         OrderState::Closing | OrderState::Review => {
             (Code::NotPossibleNow, "The time to pay is over, and the running payment is being checked.")
         }

@@ -71,7 +71,7 @@ async fn seats(
     if form == Form::Page {
         let picked = picks.map(|Query(picks)| picks.pick).unwrap_or_default();
         let picked: Vec<String> = picked.split(',').filter(|seat| !seat.is_empty()).map(str::to_owned).collect();
-        return seats_page(&app, &headers, &id, viewer, picked, Vec::new()).await;
+        return seats_page(&app, &headers, &id, viewer, picked, Lost::default()).await;
     }
     let seats = catalogue::seats(&app.db, &id, viewer.map(|viewer| viewer.0)).await?;
     let currency = screening.sale.currency;
@@ -85,14 +85,21 @@ async fn seats(
     .into_response())
 }
 
-/// The seat map with these seats chosen; `lost` are those that somebody else took first.
+/// What somebody else took first, and what there is instead.
+#[derive(Default)]
+pub(super) struct Lost {
+    pub(super) seats: Vec<String>,
+    pub(super) offers: Vec<Vec<String>>,
+}
+
+/// The seat map with these seats chosen.
 pub(super) async fn seats_page(
     app: &App,
     headers: &HeaderMap,
     id: &str,
     viewer: Option<Customer>,
     picked: Vec<String>,
-    lost: Vec<String>,
+    lost: Lost,
 ) -> Result<Response, Problem> {
     let screening = found(app, id).await?;
     let seats = catalogue::seats(&app.db, id, viewer.map(|viewer| viewer.0)).await?;
@@ -104,7 +111,8 @@ pub(super) async fn seats_page(
         rows: rows(cells),
         seats_max: screening.sale.seats_max,
         hold_ms: screening.sale.hold_ms,
-        lost,
+        lost: lost.seats,
+        offers: lost.offers.into_iter().map(|seats| fill::offer(id, &seats)).collect(),
         idempotency_key: fill::fresh_key(),
     }))
 }

@@ -2,7 +2,9 @@
 
 mod browsers;
 mod contract;
+mod coupons;
 mod keys;
+mod sales;
 mod wrong;
 
 use axum::Router;

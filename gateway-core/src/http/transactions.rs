@@ -2,18 +2,21 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::App;
 use super::body::{Body, Fields, FromForm};
+use super::page::Moment;
+use super::page::account::{AccountPage, Payment};
 use super::pay::{Method, check_token};
+use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
 use super::replay::{Effect, key_reused};
-use super::visitor::Customer;
+use super::visitor::{Customer, Form};
+use super::{App, fill};
 use crate::base::{AttemptId, Currency, CustomerId, Money, TransactionId, rfc3339};
 use crate::payment::{After, Charge, Submitted, TransactionRow, transaction, transactions_of};
 
@@ -156,21 +159,45 @@ async fn list(
     let reference = (id != customer.to_string()).then_some(id);
     let page = which(page)?;
     let first = page.after.is_none();
-    let list = read(&app, customer, reference.as_deref(), page).await?;
-    if reference.is_some() && first && list.transactions.is_empty() {
+    let (rows, next) = read(&app, customer, reference.as_deref(), page).await?;
+    if reference.is_some() && first && rows.is_empty() {
         return Err(Problem::new(Code::NotFound).detail("There is no such customer."));
     }
-    Ok(Json(list))
+    Ok(Json(List { transactions: rows.into_iter().map(view).collect(), next }))
 }
 
 async fn own_data(
     State(app): State<App>,
     Customer(customer): Customer,
+    form: Form,
+    headers: HeaderMap,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<OwnData>, Problem> {
+) -> Result<Response, Problem> {
     let email = app.auth.email(customer).await?;
-    let List { transactions, next } = read(&app, customer, None, which(page)?).await?;
-    Ok(Json(OwnData { customer_id: customer.to_string(), email, transactions, next }))
+    let (rows, next) = read(&app, customer, None, which(page)?).await?;
+    let customer_id = customer.to_string();
+    if form == Form::Json {
+        let transactions = rows.into_iter().map(view).collect();
+        return Ok(Json(OwnData { customer_id, email, transactions, next }).into_response());
+    }
+    Ok(html(&AccountPage {
+        layout: layout_of(&app, &headers, "/datapengguna").await,
+        email: email.unwrap_or_default(),
+        customer_id,
+        payments: rows.into_iter().map(shown).collect(),
+        older_path: next.map(|after| format!("/datapengguna?after={after}")),
+    }))
+}
+
+fn shown(row: TransactionRow) -> Payment {
+    Payment {
+        transaction_id: row.id.to_string(),
+        status: row.state.name(),
+        description: row.description,
+        order_id: row.reservation_id.map(|id| id.to_string()),
+        amount: fill::total(row.money),
+        created_at: Moment { at_ms: row.created_at },
+    }
 }
 
 fn which(page: Result<Query<Page>, QueryRejection>) -> Result<Page, Problem> {
@@ -178,7 +205,13 @@ fn which(page: Result<Query<Page>, QueryRejection>) -> Result<Page, Problem> {
     page.map(|Query(page)| page).map_err(wrong)
 }
 
-async fn read(app: &App, customer: CustomerId, reference: Option<&str>, page: Page) -> Result<List, Problem> {
+/// A page of transactions, and where the next one begins.
+async fn read(
+    app: &App,
+    customer: CustomerId,
+    reference: Option<&str>,
+    page: Page,
+) -> Result<(Vec<TransactionRow>, Option<String>), Problem> {
     let limit = page.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let after = match page.after {
         None => None,
@@ -194,7 +227,7 @@ async fn read(app: &App, customer: CustomerId, reference: Option<&str>, page: Pa
     let more = rows.len() > shown;
     rows.truncate(shown);
     let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
-    Ok(List { transactions: rows.into_iter().map(view).collect(), next })
+    Ok((rows, next))
 }
 
 /// Somebody else's is not there.

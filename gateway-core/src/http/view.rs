@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::base::{Currency, rfc3339};
-use crate::catalogue::{Film, Product, Screening, Seat};
+use crate::catalogue::{Film, Opening, Product, Screening, Seat};
 use crate::payment::OfOrder;
 use crate::reservation::{Line, Reservation, State};
 
@@ -23,7 +23,7 @@ pub(crate) fn film(film: &Film) -> Value {
 }
 
 pub(crate) fn screening(screening: &Screening) -> Value {
-    json!({
+    let mut view = json!({
         "id": screening.id,
         "film_id": screening.film_id,
         "hall": screening.hall,
@@ -32,8 +32,19 @@ pub(crate) fn screening(screening: &Screening) -> Value {
         "seats_total": screening.left.total(),
         "seats_free": screening.left.free,
         "seats_held": screening.left.held,
-        "state": screening.left.state().as_str(),
-    })
+        "state": screening.state().as_str(),
+    });
+    say_opening(&mut view, screening.opening);
+    view
+}
+
+/// When a sale begins that has not begun, and when one ended that is over.
+fn say_opening(view: &mut Value, opening: Opening) {
+    match opening {
+        Opening::Open => {}
+        Opening::NotStarted { starts_at } => view["sale_starts_at"] = json!(rfc3339(starts_at)),
+        Opening::Ended { ends_at } => view["sale_ended_at"] = json!(rfc3339(ends_at)),
+    }
 }
 
 pub(crate) fn seat(seat: &Seat, currency: Currency) -> Value {
@@ -51,7 +62,7 @@ pub(crate) fn seat(seat: &Seat, currency: Currency) -> Value {
 }
 
 pub(crate) fn product(product: &Product) -> Value {
-    json!({
+    let mut view = json!({
         "id": product.id,
         "title": product.title,
         "price": product.price,
@@ -60,8 +71,10 @@ pub(crate) fn product(product: &Product) -> Value {
         "sold": product.left.sold,
         "capacity": product.capacity,
         "per_order_max": product.per_order_max,
-        "state": product.left.state().as_str(),
-    })
+        "state": product.state().as_str(),
+    });
+    say_opening(&mut view, product.opening);
+    view
 }
 
 pub(crate) fn hold(hold: &Reservation, now_ms: i64) -> Value {
@@ -73,6 +86,11 @@ pub(crate) fn hold(hold: &Reservation, now_ms: i64) -> Value {
         "total": hold.total,
         "expires_in_ms": hold.expires_in_ms(now_ms),
     });
+    let product = |line: &Line| Some(json!({ "product_id": line.product.as_ref()?, "quantity": line.quantity }));
+    let products: Vec<Value> = hold.lines.iter().filter_map(product).collect();
+    if !products.is_empty() {
+        view["products"] = json!(products);
+    }
     if hold.pay_until.is_some() {
         view["order_id"] = json!(hold.id.to_string());
     }
@@ -84,14 +102,19 @@ pub(crate) fn order(order: &Reservation, payment: Option<&OfOrder>, now_ms: i64)
         "order_id": order.id.to_string(),
         "state": order.shown_state(now_ms).as_str(),
         "lines": order.lines.iter().map(|one| line(one, order.total.currency)).collect::<Vec<_>>(),
+        "subtotal": order.subtotal(),
+        "discount": money(order.discount, order.total.currency),
         "total": order.total,
         "pay_within_ms": order.pay_within_ms(now_ms),
         "created_at": rfc3339(order.created_at),
     });
+    if let Some(code) = &order.coupon {
+        view["coupon"] = json!(code);
+    }
     if let Some(screening) = &order.screening_id {
         view["screening_id"] = json!(screening);
     }
-    if let Some(code) = &order.ticket_code {
+    if let Some(code) = order.ticket_code.as_ref().filter(|_| order.state == State::Booked) {
         view["ticket_code"] = json!(code);
     }
     if let Some(reason) = reason(order, payment, now_ms) {
@@ -131,6 +154,11 @@ pub(crate) fn reason(order: &Reservation, payment: Option<&OfOrder>, now_ms: i64
         (State::Released, Some("not_paid_in_time")) => "The order was not paid in time. You were not charged.",
         (State::Released, Some(_)) => "The payment did not come. You were not charged.",
         (State::Released, None) => "The order was not paid in time. You were not charged.",
+        (State::Cancelled, Some("called_off_by_us")) => {
+            "We had to cancel the order. All that you paid goes back to you."
+        }
+        (State::Cancelled, _) => "You cancelled the order. All that you paid goes back to you.",
+        (State::Reversed, _) => "The payment was taken back, so the tickets of this order are void.",
         (State::Review, _) => {
             "The payment provider has not told us yet whether your money came. A person is looking at it."
         }

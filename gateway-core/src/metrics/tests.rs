@@ -58,6 +58,8 @@ fn the_table_is_what_is_recorded() {
         coupon(Coupon::Issued);
         keyed(Keyed::Run);
         sweep(Sweep::Done);
+        told(Part::Order, Told::Heard, 1);
+        outbox(1, 2, 3);
         load(crate::group::Load { in_flight: 1, per_second: 2 });
     });
     let recorded = counts.seen().into_keys().map(|key| key.split(' ').next().unwrap_or_default().to_owned());
@@ -101,7 +103,7 @@ async fn holds_and_orders_are_counted_once_when_they_are_kept() {
     assert_eq!(counts.of("vestibule_holds_total goods=seats outcome=released"), 0, "it was an order by then");
 
     let lines = vec![(String::from("p"), 2)];
-    let stock = HoldStock { id: ReservationId::derived([3; 16]), customer, lines };
+    let stock = HoldStock { id: ReservationId::derived([3; 16]), customer, lines, coupon: None };
     hold_stock(&world.stock, &stock).await.expect("an order");
     assert_eq!(counts.of("vestibule_holds_total goods=stock outcome=placed"), 1);
     let paid = in_tx!(world.db, tx, { step::paid(tx, stock.id).await });

@@ -10,7 +10,6 @@ use super::store::{self, RefundRow};
 use crate::base::AttemptId;
 use crate::db::{DbError, in_tx};
 use crate::metrics;
-use crate::reservation::step;
 use futures_util::StreamExt as _;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +19,6 @@ const ROUND_MAX: i64 = 64;
 
 /// Questions to the provider under way at once.
 const CONCURRENT_MAX: usize = 16;
-
-/// A closing order without a live try gets its verdict after this pause: a commit may be on its way.
-const SETTLE_MS: i64 = 5_000;
 
 /// The first wait after a refund that was not answered; it doubles up to the maximum.
 const REFUND_AGAIN_MS: i64 = 1_000;
@@ -36,8 +32,6 @@ pub(crate) struct Reconciled {
     pub(crate) asked: usize,
     /// Refunds that were sent.
     pub(crate) refunds: usize,
-    /// Orders released because no try was left that could bring money.
-    pub(crate) released: usize,
     /// There may be more.
     pub(crate) full: bool,
 }
@@ -77,9 +71,8 @@ impl Payments {
         });
         futures_util::stream::iter(drives).buffer_unordered(CONCURRENT_MAX).collect::<()>().await;
         let refunds = self.give_back().await?;
-        let released = self.release_without_attempt(now).await?;
         let full = i64::try_from(asked.max(refunds)).is_ok_and(|n| n >= ROUND_MAX);
-        Ok(Reconciled { asked, refunds, released, full })
+        Ok(Reconciled { asked, refunds, full })
     }
 
     async fn claim(&self, due: &[(AttemptId, i64)]) -> Result<Vec<AttemptId>, DbError> {
@@ -135,7 +128,7 @@ impl Payments {
             // What went back for other causes was never the transaction's own money.
             if moved
                 && given == GivenBack::Done
-                && refund.cause == cause::LATE
+                && matches!(refund.cause.as_str(), cause::LATE | cause::CANCELLED)
                 && let Some(next) = refund.transaction_state.on(Event::Refunded)
             {
                 store::move_transaction(tx, refund.transaction_id, refund.transaction_state, next).await?;
@@ -143,16 +136,6 @@ impl Payments {
             Ok::<_, DbError>(())
         })?;
         Ok(true)
-    }
-
-    /// No try can bring money any more, so nothing keeps these seats. The steps never leave an order like this; it is
-    /// for rows that were mended by hand.
-    async fn release_without_attempt(&self, now: i64) -> Result<usize, DbError> {
-        let orders = store::closing_without_attempt(self.db(), now.saturating_sub(SETTLE_MS), ROUND_MAX).await?;
-        for order in &orders {
-            in_tx!(self.db(), tx, { step::not_paid(tx, *order).await })?;
-        }
-        Ok(orders.len())
     }
 }
 

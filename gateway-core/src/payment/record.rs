@@ -1,5 +1,5 @@
-//! Records what the provider said: the try, its transaction, its reservation and a refund if one is due, in one commit.
-//! The only place that makes a verdict of an answer.
+//! Records what the provider said: the try, its transaction, a refund if one is due, and what the order is told of it, in
+//! one commit. The only place that makes a verdict of an answer.
 
 use super::Payments;
 use super::processors::Heard;
@@ -8,7 +8,7 @@ use super::store::{self, AttemptRow, Move};
 use crate::base::AttemptId;
 use crate::db::{DbError, Tx, in_tx};
 use crate::metrics;
-use crate::reservation::step::{self, Paid};
+use crate::outbox::{self, Event as Told};
 
 /// The first wait before a try without a verdict is looked at again; it doubles up to `LOOK_AGAIN_MS_MAX`.
 const LOOK_AGAIN_MS: i64 = 500;
@@ -18,12 +18,14 @@ const WAIT_FOR_CUSTOMER_MS: i64 = 2_000;
 
 const LOOK_AGAIN_MS_MAX: i64 = 30_000;
 
-/// Why money goes back. Part of the refund's key: it goes back once for each cause.
+/// Why money goes back.
 pub(super) mod cause {
     /// It came when the order was gone.
     pub(crate) const LATE: &str = "late";
     /// The order had been paid by another try.
     pub(crate) const DUPLICATE: &str = "duplicate";
+    /// The order was booked, and is cancelled.
+    pub(crate) const CANCELLED: &str = "cancelled";
     /// It was not what was asked for.
     pub(crate) const MISMATCH: &str = "amount_mismatch";
 }
@@ -32,9 +34,14 @@ impl Payments {
     /// Records `heard` about a try, and answers with the try as it stands afterwards.
     pub(super) async fn record(&self, id: AttemptId, heard: &Heard) -> Result<Option<AttemptRow>, DbError> {
         let recorded = in_tx!(self.db(), tx, { record(tx, id, heard).await })?;
-        if let Some((attempt, Refund::Due)) = &recorded {
-            tracing::warn!(attempt = %attempt.id, "money is given back");
-            self.shared.due.notify_one();
+        if let Some((attempt, refund)) = &recorded {
+            if *refund == Refund::Due {
+                tracing::warn!(attempt = %attempt.id, "money is given back");
+                self.shared.due.notify_one();
+            }
+            if let Some(order) = attempt.reservation_id {
+                self.shared.news.tell(order);
+            }
         }
         Ok(recorded.map(|(attempt, _)| attempt))
     }
@@ -106,31 +113,24 @@ fn count(tx: &mut Tx, to: Attempt) {
     tx.when_kept(move || metrics::payment(payment));
 }
 
-/// The money is there: the reservation is booked, or the money goes back.
+/// The money is there: the order is told, or it is one too many and goes back.
 async fn captured(tx: &mut Tx, attempt: &AttemptRow) -> Result<Refund, DbError> {
     if matches!(attempt.transaction_state, Transaction::Completed | Transaction::Refunded) {
         store::insert_refund(tx, attempt.id, cause::DUPLICATE, attempt.money.amount).await?;
         return Ok(Refund::Due);
     }
     learned(tx, attempt, Evidence::Captured).await?;
-    let Some(order) = attempt.reservation_id else { return Ok(Refund::None) };
-    match step::paid(tx, order).await? {
-        Paid::Booked(order) => {
-            tracing::info!(order = %order.id, attempt = %attempt.id, "an order is paid");
-            Ok(Refund::None)
-        }
-        Paid::TooLate(_) | Paid::NotFound => {
-            store::insert_refund(tx, attempt.id, cause::LATE, attempt.money.amount).await?;
-            Ok(Refund::Due)
-        }
+    if let Some(order) = attempt.reservation_id {
+        let captured = Told::PaymentCaptured { attempt_id: attempt.id, amount: attempt.money.amount };
+        outbox::publish(tx, order, &captured).await?;
     }
+    Ok(Refund::None)
 }
 
 async fn not_captured(tx: &mut Tx, attempt: &AttemptRow, to: Attempt, evidence: Evidence) -> Result<(), DbError> {
     learned(tx, attempt, evidence).await?;
     if let (false, Some(order)) = (to.is_live(), attempt.reservation_id) {
-        // Refused means that the order has been settled by other means; there is nothing to take back then.
-        let _settled = step::not_paid(tx, order).await?;
+        outbox::publish(tx, order, &Told::PaymentFailed { attempt_id: Some(attempt.id) }).await?;
     }
     Ok(())
 }

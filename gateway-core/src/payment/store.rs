@@ -2,11 +2,13 @@
 
 mod attempt;
 mod inbox;
+mod of_order;
 mod refund;
 mod transaction;
 
 pub(super) use attempt::*;
 pub(super) use inbox::*;
+pub(super) use of_order::*;
 pub(super) use refund::*;
 pub(crate) use transaction::{After, TransactionRow, transaction, transactions_of};
 pub(super) use transaction::{

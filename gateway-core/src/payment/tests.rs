@@ -1,14 +1,18 @@
 //! Payments against a real sandbox provider over loopback, on SQLite and, where `VESTIBULE_TEST_MYSQL_URL` names a
 //! server, on MariaDB. At its end every story checks that the provider's ledger and the bookings agree.
 
+mod call_off;
 mod closing;
+mod crash;
 mod pay;
 mod transactions;
 mod webhooks;
 
-use super::{Pay, PayOutcome, Payments, Settings};
+use super::{Payments, QUEUE_MAX, Settings};
 use crate::base::{AttemptId, CustomerId, ReservationId};
 use crate::db::{Db, in_tx, params};
+use crate::order::{Orders, Pay, PayOutcome, Verdicts};
+use crate::outbox::{News, Worker};
 use crate::reservation::{self, HoldSeats, SeatsOutcome, State, Stepped};
 use crate::sandbox::{self, Sandbox};
 use crate::testing::{self, clock};
@@ -139,13 +143,55 @@ impl World {
     }
 
     async fn pay(&self, order: ReservationId, token: Option<&str>) -> PayOutcome {
-        self.payments.pay(&self.try_with(order, token, None)).await.expect("the database answers")
+        self.pays(&self.try_with(order, token, None)).await
+    }
+
+    async fn pays(&self, pay: &Pay) -> PayOutcome {
+        self.pays_through(&self.payments, pay).await
+    }
+
+    /// Pays while messages are delivered, as in a process that runs.
+    async fn pays_through(&self, payments: &Payments, pay: &Pay) -> PayOutcome {
+        let orders = orders(&self.db, payments);
+        let outcome = tokio::select! {
+            outcome = orders.pay(pay) => outcome,
+            () = async { loop { self.deliver_to(payments).await; tokio::time::sleep(Duration::from_millis(5)).await } } => unreachable!(),
+        };
+        outcome.expect("the database answers")
+    }
+
+    /// The customer's wish is written down and committed, and then the process dies.
+    async fn ask(&self, pay: &Pay) {
+        let orders = orders(&self.db, &self.payments);
+        let waiting = tokio::time::timeout(Duration::from_millis(300), orders.pay(pay)).await;
+        assert!(waiting.is_err(), "nobody answers");
+    }
+
+    /// Has everything heard that is to be heard now.
+    async fn deliver(&self) {
+        self.deliver_to(&self.payments).await;
+    }
+
+    async fn deliver_to(&self, payments: &Payments) {
+        let to_orders = Worker::new(self.db.clone(), Verdicts(payments.shared.news.clone()));
+        let to_payments = Worker::new(self.db.clone(), payments.clone());
+        while to_orders.round().await.expect("answers") + to_payments.round().await.expect("answers") > 0 {}
+    }
+
+    /// What a process does by itself, once.
+    async fn round(&self) {
+        self.deliver().await;
+        self.payments.reconcile().await.expect("the database answers");
+        while self.payments.shared.queue.available_permits() < QUEUE_MAX {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.deliver().await;
     }
 
     /// Begins a payment on the provider's page; answers with the try's id.
     async fn pay_on_page(&self, order: ReservationId) -> AttemptId {
         let pay = self.try_with(order, None, Some("http://shop.example/orders/1"));
-        let outcome = self.payments.pay(&pay).await.expect("the database answers");
+        let outcome = self.pays(&pay).await;
         assert!(matches!(outcome, PayOutcome::Running { action_url: Some(_) }), "{outcome:?}");
         pay.attempt_id
     }
@@ -169,6 +215,7 @@ impl World {
             "update attempt set updated_at = 1",
             "update refund set due_at = 1 where due_at is not null",
             "update webhook_inbox set due_at = 1 where due_at is not null",
+            "update outbox set due_at = 1 where state = 'ready'",
         ] {
             self.sql(statement).await;
         }
@@ -200,10 +247,16 @@ impl World {
     async fn settle(&self) {
         for _ in 0..50 {
             self.let_time_pass().await;
-            self.payments.reconcile().await.expect("the database answers");
-            let open = self.one_number("select count(*) from attempt where live = 1").await;
-            let refunds = "select count(*) from refund where state in ('requested', 'sending', 'unknown')";
-            if open == 0 && self.one_number(refunds).await == 0 {
+            self.round().await;
+            let mut open = 0;
+            for statement in [
+                "select count(*) from attempt where live = 1",
+                "select count(*) from refund where state in ('requested', 'sending', 'unknown')",
+                "select count(*) from outbox where state <> 'done'",
+            ] {
+                open += self.one_number(statement).await;
+            }
+            if open == 0 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -237,7 +290,11 @@ impl World {
 fn payments(db: &Db, processor_url: &str, processor_timeout_ms: u64) -> Payments {
     let settings =
         Settings { processor_url, processor_key: PROCESSOR_KEY, processor_timeout_ms, webhook_secret: WEBHOOK_SECRET };
-    Payments::new(db.clone(), clock(), &settings).expect("builds")
+    Payments::new(db.clone(), News::default(), clock(), &settings).expect("builds")
+}
+
+fn orders(db: &Db, payments: &Payments) -> Orders {
+    Orders::new(db.clone(), payments.clone(), payments.shared.news.clone(), Duration::from_millis(1_500))
 }
 
 async fn wire(

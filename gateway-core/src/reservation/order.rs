@@ -1,13 +1,15 @@
 //! Orders of stock, in groups: whoever wants of the same goods at the same time is served by one transaction. The
 //! statements guard the stock as if everybody came alone; the group only shares their price.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::hold::total_of;
-use super::share::{Share, Wish, share};
+use super::share::{Pot, Share, Wish, share};
 use super::store::{self, ProductRow, Stock, StockMove};
-use super::{LINES_MAX, Line, Reservation, State, step};
+use super::{LINES_MAX, Line, Reservation, State, limit, step};
 use crate::base::{CustomerId, Money, ReservationId};
+use crate::catalogue::Opening;
+use crate::coupon::{self, Coupon};
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{Load, Unserved, Work, Writers};
 use crate::metrics::{self, Goods, Hold};
@@ -29,6 +31,8 @@ pub(crate) struct HoldStock {
     pub(crate) customer: CustomerId,
     /// Product and quantity.
     pub(crate) lines: Vec<(String, i64)>,
+    /// The code of a coupon, as the customer typed it.
+    pub(crate) coupon: Option<String>,
 }
 
 /// What became of it.
@@ -57,6 +61,16 @@ pub(crate) enum StockOutcome {
     TooManyLines,
     /// One order belongs to one sale.
     MixedSales,
+    /// The sale does not sell now.
+    Closed(Opening),
+    /// The customer has so many of it, and would have more than one may.
+    OverLimit {
+        product: String,
+        had: i64,
+        per_customer_max: i64,
+    },
+    /// Its coupon cannot be used for it.
+    Coupon(coupon::Refused),
     /// The id belongs to something else.
     KeyReused,
 }
@@ -97,15 +111,15 @@ impl Work for Orders {
 
 /// Takes stock for an order that is in CHECKOUT at once. Repeated with the same id, it answers with the first order.
 pub(crate) async fn hold_stock(orders: &StockOrders, ask: &HoldStock) -> Result<StockOutcome, Unserved> {
-    let outcome = match sums(&ask.lines) {
-        Ok(lines) => {
+    let outcome = match (sums(&ask.lines), code_of(ask)) {
+        (Ok(lines), Ok(coupon)) => {
             let pool = match lines.first() {
                 Some((product, _)) if !orders.work().db.has_one_writer() => product.clone(),
                 _ => ONE_POOL.to_owned(),
             };
-            orders.submit(&pool, HoldStock { lines, ..ask.clone() }).await
+            orders.submit(&pool, HoldStock { lines, coupon, ..ask.clone() }).await
         }
-        Err(refused) => Ok(refused),
+        (Err(refused), _) | (_, Err(refused)) => Ok(refused),
     };
     count(&outcome);
     outcome
@@ -113,7 +127,7 @@ pub(crate) async fn hold_stock(orders: &StockOrders, ask: &HoldStock) -> Result<
 
 /// Each product once, in the order in which they are locked.
 #[expect(clippy::result_large_err, reason = "one for each call, handed through")]
-fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
+pub(super) fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
     let mut sums: BTreeMap<&String, i64> = BTreeMap::new();
     for (product, quantity) in lines {
         let sum = sums.entry(product).or_default();
@@ -128,6 +142,12 @@ fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
     Ok(sums.into_iter().map(|(product, quantity)| (product.clone(), quantity)).collect())
 }
 
+#[expect(clippy::result_large_err, reason = "one for each call, handed through")]
+fn code_of(ask: &HoldStock) -> Result<Option<String>, StockOutcome> {
+    let code = |typed: &String| coupon::code_of(typed).ok_or(StockOutcome::Coupon(coupon::Refused::Unknown));
+    ask.coupon.as_ref().map(code).transpose()
+}
+
 /// What was placed has been counted by its commit.
 fn count(outcome: &Result<StockOutcome, Unserved>) {
     let hold = match outcome {
@@ -140,6 +160,9 @@ fn count(outcome: &Result<StockOutcome, Unserved>) {
             | StockOutcome::TooMany { .. }
             | StockOutcome::TooManyLines
             | StockOutcome::MixedSales
+            | StockOutcome::Closed(_)
+            | StockOutcome::OverLimit { .. }
+            | StockOutcome::Coupon(_)
             | StockOutcome::KeyReused,
         ) => Hold::Refused,
         Err(Unserved::Full { .. }) => Hold::Busy,
@@ -161,6 +184,7 @@ async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbE
             Done::Lapsed(lapsed) => lapsed,
         };
         lapsed.sort_unstable();
+        lapsed.dedup();
         // A transaction of its own: it locks orders before stock, as everybody who ends an order does.
         in_tx!(db, tx, { step::lapse_all(tx, &lapsed).await })?;
     }
@@ -175,25 +199,25 @@ enum Fate {
     Fits(usize),
 }
 
-/// The stock is locked first: what a transaction of an unknown outcome holds is waited for, so the look for the ids
-/// that are stored already is the last word.
+/// The stock is locked first, then the coupons: what a transaction of an unknown outcome holds is waited for, so the look
+/// for the ids that are stored already is the last word.
 async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, DbError> {
     let mut names: Vec<&str> = asks.iter().flat_map(|ask| &ask.lines).map(|(product, _)| product.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let products = store::products(tx, &names).await?;
+    let quota = limit::quota(tx, asks, &products).await?;
     let before = store::lock_stocks(tx, &names).await?;
+    let coupons = coupon::lock(tx, asks.iter().filter_map(|ask| ask.coupon.as_deref()).collect()).await?;
     let stored = store::stored(tx, asks.iter().map(|ask| ask.id)).await?;
 
     let mut new: Vec<(Reservation, &HoldStock)> = Vec::new();
     let mut fates = Vec::with_capacity(asks.len());
     for ask in asks {
         fates.push(match stored.get(&ask.id) {
-            Some(earlier) if earlier.customer_id == ask.customer && products_of(earlier) == ask.lines => {
-                Fate::Decided(StockOutcome::Repeated(earlier.clone()))
-            }
+            Some(earlier) if is_of(earlier, ask) => Fate::Decided(StockOutcome::Repeated(earlier.clone())),
             Some(_) => Fate::Decided(StockOutcome::KeyReused),
-            None => match reservation(ask, &products, tx.now_ms())? {
+            None => match reservation(ask, &products, &coupons, tx.now_ms())? {
                 Ok(reservation) => {
                     new.push((reservation, ask));
                     Fate::Fits(new.len() - 1)
@@ -202,14 +226,14 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
             },
         });
     }
-    let wishes: Vec<Wish<'_>> =
-        new.iter().map(|(_, ask)| Wish { id: ask.id, customer: ask.customer, lines: &ask.lines }).collect();
-    let mut left = before.clone();
-    let shares = share(&mut left, &wishes);
-    if clear && let Some(lapsed) = lapsed_for(tx, &shares).await? {
+    let wishes: Vec<Wish<'_>> = new.iter().map(|(_, ask)| ask.wish()).collect();
+    let unused = coupons.iter().filter(|(_, one)| one.used_by.is_none()).map(|(code, _)| code.as_str()).collect();
+    let mut pot = Pot { stock: before.clone(), quota, unused };
+    let shares = share(&mut pot, &wishes);
+    if clear && let Some(lapsed) = lapsed_for(tx, &shares, &coupons).await? {
         return Ok(tx.undo(Done::Lapsed(lapsed)));
     }
-    store_granted(tx, &new, &shares, &before, &left).await?;
+    store_granted(tx, &new, &shares, &before, &pot.stock).await?;
     let outcomes = fates.into_iter().map(|fate| match fate {
         Fate::Decided(outcome) => Ok(outcome),
         Fate::Fits(place) => outcome(&new, &shares, place),
@@ -217,20 +241,36 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     outcomes.collect::<Result<_, _>>().map(Done::Outcomes)
 }
 
-fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {
+pub(super) fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {
     reservation.lines.iter().filter_map(|line| Some((line.product.clone()?, line.quantity))).collect()
 }
 
+impl HoldStock {
+    /// What it wants, to be shared out.
+    pub(super) fn wish(&self) -> Wish<'_> {
+        Wish { id: self.id, customer: self.customer, lines: &self.lines, coupon: self.coupon.as_deref() }
+    }
+}
+
+/// Whether an order that is stored is what is asked for.
+fn is_of(earlier: &Reservation, ask: &HoldStock) -> bool {
+    earlier.customer_id == ask.customer && products_of(earlier) == ask.lines && earlier.coupon == ask.coupon
+}
+
 /// The order as it would stand, or why it cannot be whatever is left.
-fn reservation(
+pub(super) fn reservation(
     ask: &HoldStock,
     products: &BTreeMap<String, ProductRow>,
+    coupons: &HashMap<String, Coupon>,
     now_ms: i64,
 ) -> Result<Result<Reservation, StockOutcome>, DbError> {
     let mut lines = Vec::with_capacity(ask.lines.len());
     let mut first: Option<&ProductRow> = None;
     for (id, quantity) in &ask.lines {
         let Some(product) = products.get(id) else { return Ok(Err(StockOutcome::NoSuchProduct(id.clone()))) };
+        if product.opening != Opening::Open {
+            return Ok(Err(StockOutcome::Closed(product.opening)));
+        }
         if *quantity > product.per_order_max {
             let (product, per_order_max) = (id.clone(), product.per_order_max);
             return Ok(Err(StockOutcome::TooMany { product, per_order_max }));
@@ -243,6 +283,17 @@ fn reservation(
         first.get_or_insert(product);
     }
     let Some(sale) = first else { return Ok(Err(StockOutcome::NoLines)) };
+    let subtotal = total_of(&lines)?;
+    let discount = match ask.coupon.as_ref().map(|code| coupons.get(code)) {
+        None => Ok(0),
+        Some(None) => Err(coupon::Refused::Unknown),
+        // Whether it is used already is decided among the group.
+        Some(Some(coupon)) => coupon.discount(ask.customer, &sale.sale_id, subtotal, now_ms),
+    };
+    let discount = match discount {
+        Ok(discount) => discount,
+        Err(refused) => return Ok(Err(StockOutcome::Coupon(refused))),
+    };
     let until = Some(now_ms.saturating_add(sale.pay_ms));
     Ok(Ok(Reservation {
         id: ask.id,
@@ -253,7 +304,9 @@ fn reservation(
         due_at: until,
         pay_until: until,
         pay_ms: sale.pay_ms,
-        total: Money { amount: total_of(&lines)?, currency: sale.currency },
+        total: Money { amount: subtotal.saturating_sub(discount), currency: sale.currency },
+        coupon: ask.coupon.clone(),
+        discount,
         reason: None,
         ticket_code: None,
         version: 1,
@@ -262,10 +315,19 @@ fn reservation(
     }))
 }
 
-/// What keeps something of a product that somebody found short, beyond its deadline. `None` when nothing does.
-async fn lapsed_for(tx: &mut Tx, shares: &[Share]) -> Result<Option<Vec<ReservationId>>, DbError> {
+/// What keeps something of a product that somebody found short, or a coupon, beyond its deadline. `None` when nothing
+/// does.
+pub(super) async fn lapsed_for(
+    tx: &mut Tx,
+    shares: &[Share],
+    coupons: &HashMap<String, Coupon>,
+) -> Result<Option<Vec<ReservationId>>, DbError> {
     let mut short: Vec<&str> = Vec::new();
+    let mut users: HashSet<ReservationId> = HashSet::new();
     for share in shares {
+        if let Share::CouponUsed { code } = share {
+            users.extend(coupons.get(code).and_then(|coupon| coupon.used_by));
+        }
         if let Share::Short { product, left } = share
             && left.held > 0
             && !short.contains(&product.as_str())
@@ -273,7 +335,8 @@ async fn lapsed_for(tx: &mut Tx, shares: &[Share]) -> Result<Option<Vec<Reservat
             short.push(product);
         }
     }
-    let mut lapsed = Vec::new();
+    let users: Vec<ReservationId> = users.into_iter().collect();
+    let mut lapsed = store::lapsed_among(tx, &users).await?;
     for product in short {
         lapsed.extend(store::lapsed_on(tx, product, LAPSED_CLEARED_MAX).await?);
     }
@@ -298,6 +361,8 @@ async fn store_granted(
     }
     store::insert_all(tx, &granted).await?;
     store::record_holds(tx, &granted).await?;
+    let uses: Vec<_> = granted.iter().filter_map(|order| Some((order.coupon.as_deref()?, order.id))).collect();
+    coupon::use_all(tx, &uses).await?;
     for (product, stock) in before {
         let taken = stock.available - left.get(product).map_or(stock.available, |left| left.available);
         if taken > 0 && !store::move_stock(tx, StockMove::Hold, product, taken).await? {
@@ -309,13 +374,21 @@ async fn store_granted(
     Ok(())
 }
 
-fn outcome(new: &[(Reservation, &HoldStock)], shares: &[Share], place: usize) -> Result<StockOutcome, DbError> {
+pub(super) fn outcome(
+    new: &[(Reservation, &HoldStock)],
+    shares: &[Share],
+    place: usize,
+) -> Result<StockOutcome, DbError> {
     let one = |place: usize| new.get(place).map(|(reservation, _)| reservation.clone());
     let lost = DbError::Shape("a share for each wish");
     Ok(match shares.get(place) {
         Some(Share::Granted) => StockOutcome::Ordered(one(place).ok_or(lost)?),
         Some(Share::Repeat { of }) => StockOutcome::Repeated(one(*of).ok_or(lost)?),
         Some(Share::KeyReused) => StockOutcome::KeyReused,
+        Some(Share::OverLimit { product, had, most }) => {
+            StockOutcome::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
+        }
+        Some(Share::CouponUsed { .. }) => StockOutcome::Coupon(coupon::Refused::Used),
         Some(Share::Short { product, left: Stock { available, held: 0, .. } }) => {
             StockOutcome::SoldOut { product: product.clone(), available: *available }
         }

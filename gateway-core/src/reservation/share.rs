@@ -1,15 +1,49 @@
 //! Who gets what of a group's wishes, pure: the same as if they had come one by one, in the order of arrival.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::store::Stock;
 use crate::base::{CustomerId, ReservationId};
 
-/// What one order wants: each product once.
+/// What one order wants: each product once, and with a coupon that fits it.
 pub(super) struct Wish<'a> {
     pub(super) id: ReservationId,
     pub(super) customer: CustomerId,
     pub(super) lines: &'a [(String, i64)],
+    pub(super) coupon: Option<&'a str>,
+}
+
+/// What one customer may have of a product at most, and has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Quota {
+    /// Products without a limit are not in it.
+    pub(super) most: BTreeMap<String, i64>,
+    pub(super) had: HashMap<(CustomerId, String), i64>,
+}
+
+impl Quota {
+    /// How many the customer has of a product that has a limit, and the limit, where so many more would be too many.
+    fn exceeded(&self, customer: CustomerId, product: &str, quantity: i64) -> Option<(i64, i64)> {
+        let most = *self.most.get(product)?;
+        let had = self.had.get(&(customer, product.to_owned())).copied().unwrap_or(0);
+        (had.saturating_add(quantity) > most).then_some((had, most))
+    }
+
+    fn add(&mut self, customer: CustomerId, product: &str, quantity: i64) {
+        if self.most.contains_key(product) {
+            *self.had.entry((customer, product.to_owned())).or_default() += quantity;
+        }
+    }
+}
+
+/// What is dealt out; what remains of it afterwards.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pot<'a> {
+    /// A product that is not in it has none.
+    pub(super) stock: BTreeMap<String, Stock>,
+    pub(super) quota: Quota,
+    /// Coupons that no order has.
+    pub(super) unused: HashSet<&'a str>,
 }
 
 /// What it gets.
@@ -21,20 +55,24 @@ pub(super) enum Share {
     Repeat { of: usize },
     /// Another order under an id that was granted in this group.
     KeyReused,
+    /// Nothing: another order has its coupon.
+    CouponUsed { code: String },
     /// Nothing: of this product there is not enough at its turn.
     Short { product: String, left: Stock },
+    /// Nothing: the customer would have more of this product than one may.
+    OverLimit { product: String, had: i64, most: i64 },
 }
 
-/// Deals out `left`, which is what remains afterwards. A product that is not in it has none.
-pub(super) fn share(left: &mut BTreeMap<String, Stock>, wishes: &[Wish<'_>]) -> Vec<Share> {
+/// Deals out what is in the pot, in the order of the wishes.
+pub(super) fn share<'a>(pot: &mut Pot<'a>, wishes: &[Wish<'a>]) -> Vec<Share> {
     let mut granted: HashMap<ReservationId, usize> = HashMap::new();
     let mut shares = Vec::with_capacity(wishes.len());
     for (n, wish) in wishes.iter().enumerate() {
         let earlier = granted.get(&wish.id).and_then(|of| Some((*of, wishes.get(*of)?)));
         let share = match earlier {
-            Some((of, first)) if first.customer == wish.customer && first.lines == wish.lines => Share::Repeat { of },
+            Some((of, first)) if first.is_the_same_as(wish) => Share::Repeat { of },
             Some(_) => Share::KeyReused,
-            None => grant(left, wish.lines),
+            None => grant(pot, wish),
         };
         if share == Share::Granted {
             granted.insert(wish.id, n);
@@ -44,15 +82,35 @@ pub(super) fn share(left: &mut BTreeMap<String, Stock>, wishes: &[Wish<'_>]) -> 
     shares
 }
 
-fn grant(left: &mut BTreeMap<String, Stock>, lines: &[(String, i64)]) -> Share {
-    for (product, quantity) in lines {
-        let stock = left.get(product).copied().unwrap_or_default();
+impl Wish<'_> {
+    fn is_the_same_as(&self, other: &Self) -> bool {
+        self.customer == other.customer && self.lines == other.lines && self.coupon == other.coupon
+    }
+}
+
+fn grant(pot: &mut Pot<'_>, wish: &Wish<'_>) -> Share {
+    if let Some(code) = wish.coupon
+        && !pot.unused.contains(code)
+    {
+        return Share::CouponUsed { code: code.to_owned() };
+    }
+    for (product, quantity) in wish.lines {
+        if let Some((had, most)) = pot.quota.exceeded(wish.customer, product, *quantity) {
+            return Share::OverLimit { product: product.clone(), had, most };
+        }
+    }
+    for (product, quantity) in wish.lines {
+        let stock = pot.stock.get(product).copied().unwrap_or_default();
         if stock.available < *quantity {
             return Share::Short { product: product.clone(), left: stock };
         }
     }
-    for (product, quantity) in lines {
-        if let Some(stock) = left.get_mut(product) {
+    if let Some(code) = wish.coupon {
+        pot.unused.remove(code);
+    }
+    for (product, quantity) in wish.lines {
+        pot.quota.add(wish.customer, product, *quantity);
+        if let Some(stock) = pot.stock.get_mut(product) {
             stock.available -= quantity;
             stock.held += quantity;
         }
@@ -66,27 +124,55 @@ mod tests {
 
     use super::*;
 
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Ask {
+        id: u8,
+        customer: u8,
+        lines: Vec<(String, i64)>,
+        coupon: Option<String>,
+    }
+
     /// One shop, one customer at a time: what the group must come to.
     #[derive(Default)]
     struct OneByOne {
         available: BTreeMap<String, i64>,
-        orders: BTreeMap<u8, (u8, Vec<(String, i64)>)>,
+        most_of_a: i64,
+        used: HashSet<String>,
+        orders: BTreeMap<u8, Ask>,
+    }
+
+    #[derive(Debug)]
+    enum No {
+        OtherOrder,
+        Used(String),
+        TooMany,
+        Short(String),
     }
 
     impl OneByOne {
         /// `Ok` with whether it is new.
-        fn order(&mut self, (id, customer, lines): &(u8, u8, Vec<(String, i64)>)) -> Result<bool, Option<String>> {
-            if let Some((owner, had)) = self.orders.get(id) {
-                return if owner == customer && had == lines { Ok(false) } else { Err(None) };
+        fn order(&mut self, ask: &Ask) -> Result<bool, No> {
+            if let Some(had) = self.orders.get(&ask.id) {
+                return if had == ask { Ok(false) } else { Err(No::OtherOrder) };
+            }
+            if let Some(code) = ask.coupon.as_ref().filter(|code| self.used.contains(*code)) {
+                return Err(No::Used(code.clone()));
+            }
+            let lines = &ask.lines;
+            let a_of = |ask: &Ask| ask.lines.iter().filter(|(p, _)| p == "a").map(|(_, n)| n).sum::<i64>();
+            let had: i64 = self.orders.values().filter(|had| had.customer == ask.customer).map(a_of).sum();
+            if a_of(ask) > 0 && had + a_of(ask) > self.most_of_a {
+                return Err(No::TooMany);
             }
             let short = lines.iter().find(|(product, quantity)| self.available.get(product).unwrap_or(&0) < quantity);
             if let Some((product, _)) = short {
-                return Err(Some(product.clone()));
+                return Err(No::Short(product.clone()));
             }
             for (product, quantity) in lines {
                 *self.available.get_mut(product).expect("it was enough") -= quantity;
             }
-            self.orders.insert(*id, (*customer, lines.clone()));
+            self.used.extend(ask.coupon.clone());
+            self.orders.insert(ask.id, ask.clone());
             Ok(true)
         }
     }
@@ -95,9 +181,14 @@ mod tests {
         ReservationId::derived([n; 16])
     }
 
-    fn order() -> impl Strategy<Value = (u8, u8, Vec<(String, i64)>)> {
+    fn ask() -> impl Strategy<Value = Ask> {
         let lines = proptest::collection::btree_map("[a-d]", 1_i64..4, 1..3);
-        (0_u8..40, 0_u8..3, lines.prop_map(|lines| lines.into_iter().collect()))
+        (0_u8..40, 0_u8..3, lines, proptest::option::of("[A-F]")).prop_map(|(id, customer, lines, coupon)| Ask {
+            id,
+            customer,
+            lines: lines.into_iter().collect(),
+            coupon,
+        })
     }
 
     proptest! {
@@ -106,28 +197,44 @@ mod tests {
         #[test]
         fn a_group_comes_to_the_same_as_one_by_one(
             available in proptest::collection::vec(0_i64..12, 3),
-            orders in proptest::collection::vec(order(), 0..60),
+            used in proptest::collection::hash_set("[A-F]", 0..4),
+            asks in proptest::collection::vec(ask(), 0..60),
+            most_of_a in 1_i64..6,
         ) {
-            let mut model = OneByOne::default();
-            let mut left = BTreeMap::new();
+            let mut model = OneByOne { most_of_a, used: used.clone(), ..OneByOne::default() };
+            let mut pot = Pot::default();
+            pot.quota.most.insert(String::from("a"), most_of_a);
             for (product, available) in ["a", "b", "c"].into_iter().zip(available) {
                 model.available.insert(product.to_owned(), available);
-                left.insert(product.to_owned(), Stock { capacity: available, available, held: 0, sold: 0 });
+                pot.stock.insert(product.to_owned(), Stock { capacity: available, available, held: 0, sold: 0 });
             }
             let customer = |n: u8| CustomerId::derived([n; 16]);
-            let wishes: Vec<Wish<'_>> =
-                orders.iter().map(|(n, c, lines)| Wish { id: id(*n), customer: customer(*c), lines }).collect();
-            let shares = share(&mut left, &wishes);
-            prop_assert_eq!(shares.len(), orders.len());
-            for (n, (share, order)) in shares.iter().zip(&orders).enumerate() {
-                match (share, model.order(order)) {
-                    (Share::Granted, Ok(true)) | (Share::KeyReused, Err(None)) => {}
+            let wishes: Vec<Wish<'_>> = asks
+                .iter()
+                .map(|ask| Wish {
+                    id: id(ask.id),
+                    customer: customer(ask.customer),
+                    lines: &ask.lines,
+                    coupon: ask.coupon.as_deref(),
+                })
+                .collect();
+            pot.unused = ["A", "B", "C", "D", "E", "F"].into_iter().filter(|code| !used.contains(*code)).collect();
+            let shares = share(&mut pot, &wishes);
+            prop_assert_eq!(shares.len(), asks.len());
+            for (n, (share, ask)) in shares.iter().zip(&asks).enumerate() {
+                match (share, model.order(ask)) {
+                    (Share::Granted, Ok(true)) | (Share::KeyReused, Err(No::OtherOrder)) => {}
                     (Share::Repeat { of }, Ok(false)) => prop_assert!(*of < n && shares[*of] == Share::Granted),
-                    (Share::Short { product, .. }, Err(Some(short))) => prop_assert_eq!(product, &short),
+                    (Share::OverLimit { most, .. }, Err(No::TooMany)) => prop_assert_eq!(*most, most_of_a),
+                    (Share::CouponUsed { code }, Err(No::Used(used))) => prop_assert_eq!(code, &used),
+                    (Share::Short { product, .. }, Err(No::Short(short))) => prop_assert_eq!(product, &short),
                     (share, alone) => prop_assert!(false, "{n}: {share:?} and {alone:?}"),
                 }
             }
-            for (product, stock) in &left {
+            for code in ["A", "B", "C", "D", "E", "F"] {
+                prop_assert_ne!(pot.unused.contains(code), model.used.contains(code));
+            }
+            for (product, stock) in &pot.stock {
                 prop_assert_eq!(stock.available, model.available[product]);
                 prop_assert!(stock.available >= 0);
                 prop_assert_eq!(stock.available + stock.held, stock.capacity);

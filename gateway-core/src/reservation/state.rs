@@ -10,6 +10,8 @@
 //!   │                                         │ NoAnswer│
 //!   └── Paid, if the same seats are free ──▶  ▼         │
 //!                                           REVIEW ─────┘
+//!
+//!  BOOKED ── CallOff ──▶ CANCELLED        BOOKED ── Reverse ──▶ REVERSED
 //! ```
 //!
 //! State decides about late money, not the clock: CLOSING still owns its seats, and only evidence leads out of it.
@@ -33,6 +35,10 @@ pub(crate) enum State {
     Released,
     /// The provider gave no answer for too long: a person decides.
     Review,
+    /// Booked, and given back: the money goes back too.
+    Cancelled,
+    /// Booked, and the provider took the money back.
+    Reversed,
 }
 
 /// What can happen to it.
@@ -52,6 +58,26 @@ pub(crate) enum Event {
     Lapse,
     /// The provider has not answered for too long.
     NoAnswer,
+    /// What is booked is given back.
+    CallOff,
+    /// The provider took the money back: a chargeback, a settlement denied.
+    Reverse,
+}
+
+#[cfg(test)]
+impl Event {
+    /// All events, for tables.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Checkout,
+        Self::StartPaying,
+        Self::NotPaid,
+        Self::Paid,
+        Self::Cancel,
+        Self::Lapse,
+        Self::NoAnswer,
+        Self::CallOff,
+        Self::Reverse,
+    ];
 }
 
 /// What a transition does to the seats and the stock.
@@ -65,6 +91,8 @@ pub(crate) enum Movement {
     Sell,
     /// They were given back already and have to be taken again, or the event fails.
     Retake,
+    /// They were sold, and are free again.
+    Return,
 }
 
 /// The event makes no sense in this state.
@@ -73,8 +101,17 @@ pub(crate) struct Refused(pub(crate) State, pub(crate) Event);
 
 impl State {
     /// All states, for tables.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Held, Self::Checkout, Self::Paying, Self::Closing, Self::Booked, Self::Released, Self::Review];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Held,
+        Self::Checkout,
+        Self::Paying,
+        Self::Closing,
+        Self::Booked,
+        Self::Released,
+        Self::Review,
+        Self::Cancelled,
+        Self::Reversed,
+    ];
 
     /// What `event` makes of this state. A repeated event leaves it as it is.
     ///
@@ -82,7 +119,7 @@ impl State {
     /// [`Refused`] when the event makes no sense here.
     pub(crate) fn on(self, event: Event) -> Result<(Self, Movement), Refused> {
         use Event as E;
-        use Movement::{Keep, Release, Retake, Sell};
+        use Movement::{Keep, Release, Retake, Return, Sell};
         use State as S;
         match (self, event) {
             (S::Held, E::Checkout) => Ok((S::Checkout, Keep)),
@@ -97,20 +134,32 @@ impl State {
             (S::Checkout | S::Paying | S::Closing | S::Review, E::Paid) => Ok((S::Booked, Sell)),
             (S::Released, E::Paid) => Ok((S::Booked, Retake)),
 
+            (S::Booked, E::CallOff) => Ok((S::Cancelled, Return)),
+            (S::Booked, E::Reverse) => Ok((S::Reversed, Return)),
+
             // Repeats.
             (S::Checkout, E::Checkout | E::NotPaid)
             | (S::Paying, E::Checkout | E::StartPaying)
             | (S::Closing, E::Lapse | E::Cancel)
             | (S::Booked, E::Checkout | E::Paid)
             | (S::Released, E::NotPaid | E::Lapse | E::Cancel)
-            | (S::Review, E::NoAnswer) => Ok((self, Keep)),
+            | (S::Review, E::NoAnswer)
+            // Money that is taken back after it was given back changes nothing here; it is the bookkeeper's.
+            | (S::Cancelled, E::Cancel | E::CallOff | E::Reverse)
+            | (S::Reversed, E::Paid | E::Reverse) => Ok((self, Keep)),
 
             (S::Held, E::StartPaying | E::NotPaid | E::Paid | E::NoAnswer)
             | (S::Checkout | S::Paying, E::NoAnswer)
             | (S::Closing, E::Checkout | E::StartPaying)
             | (S::Booked, E::StartPaying | E::NotPaid | E::Lapse | E::Cancel | E::NoAnswer)
             | (S::Released, E::Checkout | E::StartPaying | E::NoAnswer)
-            | (S::Review, E::Checkout | E::StartPaying | E::Lapse | E::Cancel) => Err(Refused(self, event)),
+            | (S::Review, E::Checkout | E::StartPaying | E::Lapse | E::Cancel)
+            | (S::Cancelled, E::Checkout | E::StartPaying | E::NotPaid | E::Paid | E::Lapse | E::NoAnswer)
+            | (S::Reversed, E::Checkout | E::StartPaying | E::NotPaid | E::Lapse | E::NoAnswer | E::Cancel | E::CallOff)
+            | (
+                S::Held | S::Checkout | S::Paying | S::Closing | S::Released | S::Review,
+                E::CallOff | E::Reverse,
+            ) => Err(Refused(self, event)),
         }
     }
 
@@ -124,6 +173,8 @@ impl State {
             Self::Booked => "booked",
             Self::Released => "released",
             Self::Review => "review",
+            Self::Cancelled => "cancelled",
+            Self::Reversed => "reversed",
         }
     }
 
@@ -143,15 +194,7 @@ impl fmt::Display for State {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 7] = [
-        Event::Checkout,
-        Event::StartPaying,
-        Event::NotPaid,
-        Event::Paid,
-        Event::Cancel,
-        Event::Lapse,
-        Event::NoAnswer,
-    ];
+    const EVENTS: [Event; 9] = Event::ALL;
 
     /// Everything that changes something; what is not listed is a repeat or refused.
     const TABLE: &str = "\
@@ -169,6 +212,8 @@ Paying + Lapse -> Closing / Keep
 Closing + NotPaid -> Released / Release
 Closing + Paid -> Booked / Sell
 Closing + NoAnswer -> Review / Keep
+Booked + CallOff -> Cancelled / Return
+Booked + Reverse -> Reversed / Return
 Released + Paid -> Booked / Retake
 Review + NotPaid -> Released / Release
 Review + Paid -> Booked / Sell
@@ -194,6 +239,18 @@ Review + Paid -> Booked / Sell
                 && next == state
             {
                 assert_eq!(movement, Movement::Keep, "{state:?} + {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_leads_out_of_what_was_given_back_after_it_was_booked() {
+        for state in [State::Cancelled, State::Reversed] {
+            for event in EVENTS {
+                assert!(
+                    state.on(event).is_err() || state.on(event) == Ok((state, Movement::Keep)),
+                    "{state:?} + {event:?}"
+                );
             }
         }
     }

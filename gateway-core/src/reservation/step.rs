@@ -1,13 +1,15 @@
 //! Moves a reservation from state to state inside the caller's transaction: state, seats, stock and movements together.
 //!
-//! Payments call [`begin_paying`], [`paid`] and [`not_paid`] in the transaction that records their verdict.
+//! Payments are told, and tell, through the outbox: what they have to know is written in the same transaction.
 
 use super::state::{Event, Movement, Refused};
 use super::store::{self, StockMove};
 use super::{Reservation, State};
 use crate::base::{CustomerId, ReservationId};
+use crate::coupon;
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::metrics::{self, Goods, Hold, Order};
+use crate::outbox::{self, Event as Told};
 
 /// How long a provider may stay silent about a payment that is being closed before a person has to look.
 const CLOSING_MAX_MS: i64 = 15 * 60_000;
@@ -24,6 +26,19 @@ pub(crate) enum Stepped {
     /// No such reservation, or somebody else's.
     NotFound,
     /// Not possible in the state that it is in. The state is the one after a deadline has been judged.
+    Refused(Reservation),
+}
+
+/// What became of the wish to pay.
+#[derive(Debug)]
+pub(crate) enum Began {
+    /// It is PAYING from now on.
+    Now(Reservation),
+    /// It was PAYING before: an earlier wish is under way.
+    Before,
+    /// No such reservation, or somebody else's.
+    NotFound,
+    /// It cannot be paid in the state that it is in.
     Refused(Reservation),
 }
 
@@ -48,9 +63,16 @@ pub(crate) async fn cancel(db: &Db, id: ReservationId, owner: CustomerId) -> Res
     in_tx!(db, tx, { customer_step(tx, id, owner, Event::Cancel).await })
 }
 
-/// A payment attempt begins: CHECKOUT becomes PAYING. Call it in the transaction that stores the attempt.
-pub(crate) async fn begin_paying(tx: &mut Tx, id: ReservationId, owner: CustomerId) -> Result<Stepped, DbError> {
-    customer_step(tx, id, owner, Event::StartPaying).await
+/// Somebody wants to pay: CHECKOUT becomes PAYING. Have the payments told in the same transaction.
+pub(crate) async fn begin_paying(tx: &mut Tx, id: ReservationId, owner: CustomerId) -> Result<Began, DbError> {
+    let Some(reservation) = of_customer(tx, id, owner).await? else { return Ok(Began::NotFound) };
+    let was_paying = reservation.state == State::Paying;
+    Ok(match finish(tx, reservation, Event::StartPaying, None).await? {
+        Stepped::Done(_) if was_paying => Began::Before,
+        Stepped::Done(reservation) => Began::Now(reservation),
+        Stepped::Refused(reservation) => Began::Refused(reservation),
+        Stepped::NotFound => Began::NotFound,
+    })
 }
 
 /// The provider has the money. Books whatever the clock says, unless the seats are gone; repeats change nothing.
@@ -80,15 +102,20 @@ pub(super) async fn lapse(tx: &mut Tx, id: ReservationId) -> Result<Option<State
         State::Held => (Event::Lapse, "hold_lapsed"),
         State::Checkout | State::Paying => (Event::Lapse, "not_paid_in_time"),
         State::Closing => (Event::NoAnswer, "provider_silent"),
-        State::Booked | State::Released | State::Review => return Ok(None),
+        State::Booked | State::Released | State::Review | State::Cancelled | State::Reversed => return Ok(None),
     };
     Ok(apply(tx, &mut reservation, event, Some(reason)).await?.is_ok().then_some(reservation.state))
 }
 
-/// Judges the deadlines of a group. All are locked before anything moves: who ends an order locks it first and its stock
-/// afterwards, and a group that held stock while it went for the next order would wait in a circle.
+/// Locks a group before anything of it moves: who ends an order locks it first and its stock afterwards, and a group that
+/// held stock while it went for the next order would wait in a circle. `ids` is sorted.
+pub(crate) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<(), DbError> {
+    store::lock_all(tx, ids).await
+}
+
+/// Judges the deadlines of a group.
 pub(super) async fn lapse_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<Vec<Option<State>>, DbError> {
-    store::lock_all(tx, ids).await?;
+    lock_all(tx, ids).await?;
     let mut states = Vec::with_capacity(ids.len());
     for id in ids {
         states.push(lapse(tx, *id).await?);
@@ -97,17 +124,22 @@ pub(super) async fn lapse_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<Vec<
 }
 
 async fn customer_step(tx: &mut Tx, id: ReservationId, owner: CustomerId, event: Event) -> Result<Stepped, DbError> {
-    let Some(mut reservation) = store::lock(tx, id).await? else { return Ok(Stepped::NotFound) };
-    if reservation.customer_id != owner {
-        return Ok(Stepped::NotFound);
-    }
+    let Some(reservation) = of_customer(tx, id, owner).await? else { return Ok(Stepped::NotFound) };
+    let reason = (event == Event::Cancel).then_some("cancelled");
+    finish(tx, reservation, event, reason).await
+}
+
+/// The customer's own, locked, and its deadline judged.
+async fn of_customer(tx: &mut Tx, id: ReservationId, owner: CustomerId) -> Result<Option<Reservation>, DbError> {
+    let Some(mut reservation) = store::lock(tx, id).await?.filter(|found| found.customer_id == owner) else {
+        return Ok(None);
+    };
     if reservation.has_lapsed(tx.now_ms()) {
         let reason = if reservation.state == State::Held { "hold_lapsed" } else { "not_paid_in_time" };
         // A lapsed hold can always be released; the row is locked, so nobody was faster.
         let _released = apply(tx, &mut reservation, Event::Lapse, Some(reason)).await?;
     }
-    let reason = (event == Event::Cancel).then_some("cancelled");
-    finish(tx, reservation, event, reason).await
+    Ok(Some(reservation))
 }
 
 async fn system_step(
@@ -122,7 +154,7 @@ async fn system_step(
     }
 }
 
-async fn finish(
+pub(super) async fn finish(
     tx: &mut Tx,
     mut reservation: Reservation,
     event: Event,
@@ -135,7 +167,7 @@ async fn finish(
 }
 
 /// The one place that changes the state of a reservation. `reservation` is locked, and is the new one afterwards.
-async fn apply(
+pub(super) async fn apply(
     tx: &mut Tx,
     reservation: &mut Reservation,
     event: Event,
@@ -153,7 +185,9 @@ async fn apply(
     // Why it was closed is kept when the provider's word then releases it.
     let known = reservation.reason.take().filter(|_| matches!(from, State::Closing | State::Review));
     reservation.reason = match to {
-        State::Released | State::Closing | State::Review => known.or(reason.map(str::to_owned)),
+        State::Released | State::Closing | State::Review | State::Cancelled | State::Reversed => {
+            known.or(reason.map(str::to_owned))
+        }
         State::Held | State::Checkout | State::Paying | State::Booked => None,
     };
     if to == State::Booked {
@@ -165,8 +199,24 @@ async fn apply(
     }
     reservation.version += 1;
     move_goods(tx, reservation, movement).await?;
+    tell(tx, reservation).await?;
     count(tx, reservation);
     Ok(Ok(()))
+}
+
+/// Has the payments told what they have to know.
+async fn tell(tx: &mut Tx, reservation: &Reservation) -> Result<(), DbError> {
+    match reservation.state {
+        State::Closing => outbox::publish(tx, reservation.id, &Told::OrderClosing).await,
+        State::Booked => outbox::publish(tx, reservation.id, &Told::OrderBooked).await,
+        State::Held
+        | State::Checkout
+        | State::Paying
+        | State::Released
+        | State::Review
+        | State::Cancelled
+        | State::Reversed => Ok(()),
+    }
 }
 
 /// Counts an end, once it is kept. What was never checked out is a hold that came back, and no order.
@@ -178,6 +228,8 @@ fn count(tx: &mut Tx, reservation: &Reservation) {
             return tx.when_kept(|| metrics::hold(Goods::Seats, Hold::Released));
         }
         State::Released => Order::Released,
+        State::Cancelled => Order::Cancelled,
+        State::Reversed => Order::Reversed,
         State::Held | State::Checkout | State::Paying | State::Closing => return,
     };
     tx.when_kept(move || metrics::order(order));
@@ -192,7 +244,9 @@ fn set_deadlines(reservation: &mut Reservation, to: State, now_ms: i64) {
         State::Paying => reservation.due_at = reservation.pay_until,
         State::Closing => reservation.due_at = Some(now_ms.saturating_add(CLOSING_MAX_MS)),
         State::Held => {}
-        State::Booked | State::Released | State::Review => reservation.due_at = None,
+        State::Booked | State::Released | State::Review | State::Cancelled | State::Reversed => {
+            reservation.due_at = None;
+        }
     }
 }
 
@@ -202,17 +256,33 @@ async fn move_goods(tx: &mut Tx, reservation: &Reservation, movement: Movement) 
         Movement::Keep => store::mark_seats(tx, id, "pending", free_after(reservation)).await,
         Movement::Release => {
             store::free_seats(tx, id).await?;
-            move_stock(tx, reservation, StockMove::Release).await
+            move_stock(tx, reservation, StockMove::Release).await?;
+            give_coupon_back(tx, reservation).await
         }
         Movement::Sell => {
             store::mark_seats(tx, id, "sold", None).await?;
             move_stock(tx, reservation, StockMove::Sell).await
         }
+        Movement::Return => {
+            store::free_seats(tx, id).await?;
+            move_stock(tx, reservation, StockMove::Return).await?;
+            give_coupon_back(tx, reservation).await
+        }
         Movement::Retake => {
             claim_all(tx, reservation, "sold").await?;
-            move_stock(tx, reservation, StockMove::Retake).await
+            move_stock(tx, reservation, StockMove::Retake).await?;
+            take_coupon_again(tx, reservation).await
         }
     }
+}
+
+async fn give_coupon_back(tx: &mut Tx, reservation: &Reservation) -> Result<(), DbError> {
+    if reservation.coupon.is_some() { coupon::give_back(tx, reservation.id).await } else { Ok(()) }
+}
+
+async fn take_coupon_again(tx: &mut Tx, reservation: &Reservation) -> Result<(), DbError> {
+    let uses: Vec<_> = reservation.coupon.iter().map(|code| (code.as_str(), reservation.id)).collect();
+    coupon::use_all(tx, &uses).await
 }
 
 /// When the seats become free by themselves: only while nothing but time keeps them.
@@ -256,7 +326,9 @@ async fn can_be_retaken(tx: &mut Tx, reservation: &Reservation) -> Result<bool, 
             return Ok(false);
         }
     }
-    Ok(true)
+    // A coupon that has paid for another order meanwhile is gone as a seat would be: the price was with it.
+    let codes = reservation.coupon.as_deref().into_iter().collect();
+    Ok(coupon::lock(tx, codes).await?.values().all(|coupon| coupon.used_by.is_none()))
 }
 
 fn new_ticket_code() -> String {

@@ -1,21 +1,27 @@
 //! Statements on reservations. Every guard stands in the `where`; the row count decides.
 
+mod after;
 mod goods;
 mod many;
+mod map;
 
 use super::{Line, Reservation, State};
 use crate::base::{CustomerId, Money, ReservationId};
 use crate::db::{Db, DbError, Row, Sql, Tx, Value, params};
 
+pub(super) use after::{cancel_until, cancel_until_of, decisions, in_review, insert_decision};
 pub(super) use goods::{
-    ProductRow, SeatRow, Stock, StockMove, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock, mark_seats,
-    move_stock, record_movement, windows,
+    ProductRow, SeatRow, Stock, StockMove, Windows, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock,
+    mark_seats, move_stock, record_movement, seats_had, windows,
 };
-pub(super) use many::{insert_all, lock_all, lock_stocks, products, record_holds, stored};
+pub(super) use many::{
+    had, insert_all, lapsed_among, lock_all, lock_customers, lock_stocks, products, record_holds, stored,
+};
+pub(super) use map::{hall, hall_in};
 
 const SELECT: &str = "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where id = ?";
 
@@ -23,7 +29,7 @@ const SELECT_LOCKED: Sql = Sql {
     sqlite: SELECT,
     mysql: "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where id = ?
        for update",
@@ -31,7 +37,7 @@ const SELECT_LOCKED: Sql = Sql {
 
 const SELECT_OF: &str = "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where customer_id = ?
      order by created_at desc, id desc
@@ -46,8 +52,8 @@ const SELECT_LINES: &str = "\
 const INSERT: &str = "\
     insert into reservation
            (id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, version,
-            created_at, updated_at)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)";
+            created_at, updated_at, coupon_code, discount)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)";
 
 const INSERT_LINE: &str = "\
     insert into reservation_line (reservation_id, line_no, seat_no, product_id, title, quantity, price)
@@ -59,6 +65,20 @@ const MOVE: &str = "\
      where id = ?
        and state = ?
        and version = ?";
+
+const EXTENSION: &str = "\
+    select a.extend_ms, r.extended
+      from reservation r
+      join sale a on a.id = r.sale_id
+     where r.id = ?";
+
+const EXTEND: &str = "\
+    update reservation
+       set due_at = ?, extended = 1, version = version + 1, updated_at = ?
+     where id = ?
+       and state = 'held'
+       and extended = 0
+       and due_at > ?";
 
 const DUE: &str = "\
     select id
@@ -108,6 +128,8 @@ fn from_row(mut row: Row) -> Result<Reservation, DbError> {
         ticket_code: row.text_or_null()?,
         version: row.int()?,
         created_at: row.int()?,
+        coupon: row.text_or_null()?,
+        discount: row.int()?,
         lines: Vec::new(),
     })
 }
@@ -147,6 +169,8 @@ fn head(new: &Reservation) -> Vec<Value> {
         new.currency(),
         new.created_at,
         new.created_at,
+        new.coupon.clone(),
+        new.discount,
     ]
 }
 
@@ -163,6 +187,29 @@ pub(super) async fn save(tx: &mut Tx, from: State, to: &Reservation) -> Result<b
     let values =
         params![to.state.as_str(), to.due_at, to.pay_until, reason, code, now, to.id, from.as_str(), to.version,];
     Ok(tx.execute(MOVE, values).await? == 1)
+}
+
+/// What the sale adds to a hold, and whether it has been added.
+pub(super) async fn extension(tx: &mut Tx, id: ReservationId) -> Result<(i64, bool), DbError> {
+    extension_from(tx.row(EXTENSION, params![id]).await?)
+}
+
+/// The same, for showing.
+pub(super) async fn extension_of(db: &Db, id: ReservationId) -> Result<(i64, bool), DbError> {
+    extension_from(db.row(EXTENSION, params![id]).await?)
+}
+
+fn extension_from(row: Option<Row>) -> Result<(i64, bool), DbError> {
+    match row {
+        Some(mut row) => Ok((row.int()?, row.int()? != 0)),
+        None => Ok((0, false)),
+    }
+}
+
+/// Whether it was a hold that lasts and had not been extended.
+pub(super) async fn extend(tx: &mut Tx, id: ReservationId, due_at: i64) -> Result<bool, DbError> {
+    let now = tx.now_ms();
+    Ok(tx.execute(EXTEND, params![due_at, now, id, now]).await? == 1)
 }
 
 pub(super) async fn due(db: &Db, now_ms: i64, limit: i64) -> Result<Vec<ReservationId>, DbError> {

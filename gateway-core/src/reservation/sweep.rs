@@ -46,7 +46,10 @@ impl Swept {
                 Some(State::Released) => self.released += 1,
                 Some(State::Closing) => self.closing += 1,
                 Some(State::Review) => self.review += 1,
-                Some(State::Held | State::Checkout | State::Paying | State::Booked) | None => {}
+                Some(
+                    State::Held | State::Checkout | State::Paying | State::Booked | State::Cancelled | State::Reversed,
+                )
+                | None => {}
             }
         }
     }

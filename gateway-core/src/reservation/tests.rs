@@ -1,10 +1,13 @@
 //! Stories about seats and stock, on every database.
 
+mod coupons;
+mod machine;
 mod orders;
+mod sales;
 
 use std::time::Duration;
 
-use super::step::{self, Paid};
+use super::step::{self, Began, Paid};
 use super::sweep::Swept;
 use super::*;
 use crate::base::ReservationId;
@@ -47,11 +50,11 @@ async fn held(world: &World, customer: CustomerId, wanted: &[&str]) -> Reservati
 }
 
 async fn stock(world: &World, customer: CustomerId, quantity: i64) -> StockOutcome {
-    let ask = HoldStock { id: id(), customer, lines: vec![(String::from("p"), quantity)] };
+    let ask = HoldStock { id: id(), customer, lines: vec![(String::from("p"), quantity)], coupon: None };
     hold_stock(&world.stock, &ask).await.expect("an outcome")
 }
 
-async fn pay(world: &World, id: ReservationId, owner: CustomerId) -> Stepped {
+async fn pay(world: &World, id: ReservationId, owner: CustomerId) -> Began {
     in_tx!(world.db, tx, { step::begin_paying(tx, id, owner).await }).expect("an outcome")
 }
 
@@ -183,7 +186,7 @@ async fn a_hold_is_repeated_by_its_id(world: &World) {
     let (Ok(SeatsOutcome::Held(first)), Ok(SeatsOutcome::Held(second))) = (first, second) else { panic!("not held") };
     assert_eq!(first, second);
     assert!(matches!(hold_seats(&world.db, &ask(&["A3"], id)).await, Ok(SeatsOutcome::KeyReused)));
-    let order = |quantity| HoldStock { id, customer, lines: vec![(String::from("p"), quantity)] };
+    let order = |quantity| HoldStock { id, customer, lines: vec![(String::from("p"), quantity)], coupon: None };
     assert!(matches!(hold_stock(&world.stock, &order(1)).await, Ok(StockOutcome::KeyReused)));
     let twice = checkout(&world.db, first.id, customer).await.expect("an outcome");
     let again = checkout(&world.db, first.id, customer).await.expect("an outcome");
@@ -205,9 +208,9 @@ async fn what_cannot_be_held_is_said(world: &World) {
         assert!(matches!(stock(world, customer, nothing).await, StockOutcome::NoLines));
     }
     let lines = vec![(String::from("p"), i64::MAX), (String::from("p"), i64::MAX)];
-    let twice = HoldStock { id: id(), customer, lines };
+    let twice = HoldStock { id: id(), customer, lines, coupon: None };
     assert!(matches!(hold_stock(&world.stock, &twice).await, Ok(StockOutcome::TooMany { .. })));
-    let other = HoldStock { id: id(), customer, lines: vec![(String::from("é"), 1)] };
+    let other = HoldStock { id: id(), customer, lines: vec![(String::from("é"), 1)], coupon: None };
     assert!(matches!(hold_stock(&world.stock, &other).await, Ok(StockOutcome::NoSuchProduct(_))));
 }
 
@@ -238,13 +241,14 @@ async fn while_paying_nothing_is_freed(world: &World) {
     let (a, b) = (world.customer().await, world.customer().await);
     let hold = held(world, a, &["A1"]).await;
     checkout(&world.db, hold.id, a).await.expect("an outcome");
-    assert!(matches!(pay(world, hold.id, a).await, Stepped::Done(_)));
+    assert!(matches!(pay(world, hold.id, a).await, Began::Now(_)));
+    assert!(matches!(pay(world, hold.id, a).await, Began::Before));
     sleep_ms(150).await;
     assert!(matches!(seats(world, b, &["A1"]).await, SeatsOutcome::Taken(_)));
     sweep(&world.db).await.expect("a sweep");
     assert_eq!(state(world, hold.id).await, State::Closing);
     assert!(matches!(seats(world, b, &["A1"]).await, SeatsOutcome::Taken(_)));
-    assert!(matches!(pay(world, hold.id, a).await, Stepped::Refused(_)), "no new try while closing");
+    assert!(matches!(pay(world, hold.id, a).await, Began::Refused(_)), "no new try while closing");
     assert!(matches!(not_paid(world, hold.id).await, Stepped::Done(_)));
     held(world, b, &["A1"]).await;
 }
@@ -267,7 +271,7 @@ async fn strangers_see_nothing(world: &World) {
     assert_eq!(find(&world.db, hold.id, b).await.expect("a read"), None);
     assert!(matches!(checkout(&world.db, hold.id, b).await, Ok(Stepped::NotFound)));
     assert!(matches!(cancel(&world.db, hold.id, b).await, Ok(Stepped::NotFound)));
-    assert!(matches!(pay(world, hold.id, b).await, Stepped::NotFound));
+    assert!(matches!(pay(world, hold.id, b).await, Began::NotFound));
 }
 
 /// Holds that overlap in every order: each seat ends with one owner, each hold has all of its seats, nobody waits for

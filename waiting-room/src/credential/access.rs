@@ -39,6 +39,16 @@ pub enum BadAccess {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A line of the codes names a lane that the room does not have.
+    #[error("line {line}: there is no lane \"{lane}\" in this room; it has {lanes}")]
+    Lane {
+        /// From 1.
+        line: usize,
+        /// As it stands there.
+        lane: String,
+        /// Those that there are.
+        lanes: String,
+    },
     /// The keys.
     #[error("this is neither a JSON Web Key Set nor a public key in PEM form with a key of Ed25519, P-256 or RSA")]
     Keys,
@@ -84,8 +94,8 @@ const KIND_SUBJECT: u8 = 2;
 pub(crate) struct Codes(HashMap<[u8; 16], Option<Arc<str>>>);
 
 impl Codes {
-    /// Reads `code[,lane]`, one a line; empty lines and what begins with `#` say nothing.
-    pub(crate) fn read(text: &str, room: &str, key: &AccessKey) -> Result<Codes, BadAccess> {
+    /// Reads `code[,lane]`, one a line; empty lines and what begins with `#` say nothing. `known` are the lanes of the room.
+    pub(crate) fn read(text: &str, room: &str, known: &[&str], key: &AccessKey) -> Result<Codes, BadAccess> {
         let mut codes = HashMap::new();
         let mut lanes: BTreeMap<&str, Arc<str>> = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
@@ -96,6 +106,10 @@ impl Codes {
             let bad = |reason| BadAccess::Code { line: index + 1, reason };
             let (code, lane) = line.split_once(',').map_or((line, ""), |(code, lane)| (code, lane.trim()));
             let code = code_of(code).ok_or_else(|| bad("a code has 8 to 64 letters and digits"))?;
+            if !lane.is_empty() && !known.contains(&lane) {
+                let (lane, lanes) = (lane.to_owned(), known.join(", "));
+                return Err(BadAccess::Lane { line: index + 1, lane, lanes });
+            }
             let lane = (!lane.is_empty()).then(|| Arc::clone(lanes.entry(lane).or_insert_with(|| lane.into())));
             if codes.len() >= CODES_MAX {
                 return Err(bad("no room has more than a million codes"));

@@ -3,6 +3,10 @@
 
 use super::ticket::TicketKeys;
 
+/// A provisional ticket that has not become a number for so long is none any more, in milliseconds: its holder was away
+/// for longer than the store, and whoever it came before has long been served.
+pub(crate) const PROVISIONAL_MS: i64 = 12 * 60 * 60 * 1_000;
+
 /// First byte of a provisional ticket; 1 is a ticket, 2 what a draw's seed is derived from.
 const KIND_PROVISIONAL: u8 = 3;
 /// arrived_at_ms, name, lane
@@ -13,6 +17,13 @@ const FIXED_BYTES: usize = 8 + 16 + 1;
 pub(crate) struct Provisional {
     pub(crate) room: String,
     pub(crate) arrival: Arrival,
+}
+
+impl Provisional {
+    /// Whether it still stands for a place at this time.
+    pub(crate) fn holds(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.arrival.at_ms) < PROVISIONAL_MS
+    }
 }
 
 /// What tells provisional tickets of a room apart, oldest first.

@@ -50,7 +50,7 @@ impl Access {
         Ok(Access {
             required: settings.access == settings::Access::Required,
             key: key.clone(),
-            codes: Codes::read(&files.codes, room, key)?,
+            codes: Codes::read(&files.codes, room, &settings.lane_names(), key)?,
             tokens: tokens.transpose()?,
             tries: Limiter::new(TRIES),
         })

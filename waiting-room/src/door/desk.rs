@@ -75,6 +75,7 @@ impl NotJoined {
     pub(super) fn by(error: StoreError, snapshot: &Snapshot) -> NotJoined {
         match error {
             StoreError::Full => NotJoined::Full,
+            StoreError::Proof => NotJoined::Proof,
             StoreError::Closed => NotJoined::Shut(Shut::of(snapshot, false).unwrap_or(Shut::Closed)),
             StoreError::Unreachable(_)
             | StoreError::Busy

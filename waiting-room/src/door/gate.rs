@@ -14,9 +14,9 @@ use super::room::{Room, Rooms};
 use super::shut::Shut;
 use super::wait::{self, Eta, Place};
 use crate::credential::{
-    Checked, EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
+    EntryGrant, EntryRefused, EntrySigner, EntryVerifier, ProofKey, Ticket, TicketKeys, entry_token,
 };
-use crate::line::{Joiner, LANES_MAX, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
+use crate::line::{Joiner, LANES_MAX, Proof, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
 use crate::metrics;
 use crate::path::Rules;
 use crate::settings::Clock;
@@ -131,12 +131,14 @@ impl Gate {
 
     /// The ticket behind a text, if it is one of this line: signed by us, for this room, in this life of the line.
     /// A ticket of a younger line than this node has seen is kept for a while: the next tick will know it, unless that
-    /// line gave way to an older one. So is one of a lane that it has yet to hear of.
+    /// line gave way to an older one. So is one of a lane that it has yet to hear of, and one of an older line that may be
+    /// brought back by it.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        let seen = room.snapshot().epoch;
+        let line = room.snapshot();
         let may_come = || !room.store_ok() || self.now_ms().saturating_sub(ticket.issued_at_ms) <= YOUNGER_MS;
-        let holds = ticket.epoch == seen || ticket.epoch > seen && may_come();
+        let may_heal = room.may_heal(&ticket, &line);
+        let holds = ticket.epoch == line.epoch || may_heal || ticket.epoch > line.epoch && may_come();
         (holds && usize::from(ticket.lane) < LANES_MAX && ticket.number > 0).then_some(ticket)
     }
 
@@ -148,20 +150,6 @@ impl Gate {
             Some(entry) if room.reports().is_over(entry.session(), repeats, now_ms) => Err(EntryRefused::Expired),
             Some(_) | None => Ok(admitted),
         }
-    }
-
-    /// A new token for a session that goes on, when less than half of the old one is left.
-    pub(super) fn renewed(&self, room: &Room, admitted: &Admitted) -> Grant {
-        let now_ms = self.now_ms();
-        let due = |entry: &&Arc<Checked>| {
-            let (left_ms, whole_ms) = (entry.until_ms() - now_ms, entry.until_ms() - entry.given_at_ms());
-            left_ms < whole_ms / 2 && !room.reports().has_ended(entry.session())
-        };
-        let entry = admitted.entry().filter(|_| room.snapshot().session_renewal).filter(due);
-        let Some(entry) = entry else { return Grant::default() };
-        room.reports().renew(entry.session());
-        let token = self.token(room.name(), entry.ticket(), entry.session(), room.session_ms());
-        Grant { ticket: None, entry: token.map(|token| Granted { token, expires_in_ms: room.session_ms() }) }
     }
 
     pub(super) fn token(&self, room: &str, ticket: &str, session: &str, lasts_ms: i64) -> Option<String> {
@@ -248,8 +236,10 @@ impl Gate {
         };
         desk.admit(comer.address, now_ms).map_err(|retry_after_ms| NotJoined::TooMany { retry_after_ms })?;
         match proof {
+            // What this node knows needs no call; of other nodes the line knows.
             Some((proofs, name)) if !proofs.first_use(name, now_ms) => Err(NotJoined::Proof),
-            Some(_) | None => Ok(joiner),
+            Some((_, name)) => Ok(Joiner { proof: Some(Proof(name)), ..joiner }),
+            None => Ok(joiner),
         }
     }
 

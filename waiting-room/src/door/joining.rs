@@ -45,7 +45,7 @@ impl Room {
         if self.settings().one_place_per_identity && identity.is_none() {
             return Err(NotJoined::NoIdentity);
         }
-        Ok(Joiner { lane, identity })
+        Ok(Joiner { lane, identity, proof: None })
     }
 
     /// The index of a lane that whoever asks for it may use.
@@ -74,7 +74,8 @@ impl Room {
     /// Draws numbers for people who came while the store was away, oldest first, each under the name of its ticket.
     /// A copy of a ticket gets the number that the first one got, at whichever node.
     pub(super) async fn join_as(&self, arrivals: &[Arrival]) -> Result<Vec<Result<Placed, StoreError>>, StoreError> {
-        let joiner = |arrival: &Arrival| Joiner { lane: arrival.lane, identity: Some(Identity(arrival.name)) };
+        let joiner =
+            |arrival: &Arrival| Joiner { lane: arrival.lane, identity: Some(Identity(arrival.name)), proof: None };
         let joiners: Vec<Joiner> = arrivals.iter().map(joiner).collect();
         let joined = self.keep(in_time(self.store.join(self.name(), &joiners)).await, |joined| &joined.snapshot)?;
         let (at_ms, epoch) = (self.now_ms(), joined.snapshot.epoch);

@@ -205,7 +205,9 @@ impl Gate {
     /// What a visitor shows: a ticket of this line, or a provisional one of this room.
     pub(crate) fn held(&self, text: &str, room: &Room) -> Option<Held> {
         let number = self.ticket(text, room).map(Held::Number);
-        number.or_else(|| self.tickets.verify_provisional(text, room.name()).map(Held::Provisional))
+        let here_ms = self.now_ms().saturating_add(room.late().ahead_ms());
+        let provisional = || self.tickets.verify_provisional(text, room.name()).filter(|ticket| ticket.holds(here_ms));
+        number.or_else(|| provisional().map(Held::Provisional))
     }
 
     /// A provisional ticket for somebody who came at `arrived_ms`.

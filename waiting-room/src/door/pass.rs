@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::credential::{Checked, EntryRefused, EntryVerifier};
-use crate::path::{CanonicalPath, RoomRules, Seen};
+use crate::path::{Bypassed, CanonicalPath, RoomRules, Seen};
 
 /// Proof that a request may pass: [`Upstream::forward`](crate::proxy::Upstream::forward) consumes it.
 pub(crate) struct Admitted {
@@ -39,7 +39,7 @@ impl Admitted {
         seen: &Seen<'_>,
         token: impl FnOnce() -> Option<String>,
     ) -> Option<Admitted> {
-        rules.bypasses(seen).then(|| Admitted { token: token(), checked: None })
+        (rules.bypasses(seen) == Some(Bypassed::Passes)).then(|| Admitted { token: token(), checked: None })
     }
 
     /// The visitor's own entry, if that is what let them pass.

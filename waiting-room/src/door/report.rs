@@ -17,6 +17,8 @@ const SESSIONS_MAX: usize = 65_536;
 const ENDED_MAX: usize = 65_536;
 /// A full list is swept no more often than this, in milliseconds.
 const SWEEP_MS: i64 = 1_000;
+/// A session whose renewal is under way is not asked for again so soon, in milliseconds.
+const ASK_AGAIN_MS: i64 = 2_000;
 /// How long a request whose answer was lost may still be repeated after the session's end, in milliseconds.
 pub(super) const REPEAT_MS: i64 = 30_000;
 
@@ -26,6 +28,8 @@ pub(super) const REPEAT_MS: i64 = 30_000;
 pub(super) struct Reports {
     heard: Mutex<BTreeSet<u64>>,
     sessions: Mutex<Sessions>,
+    /// When the line was asked to renew a session.
+    asked: Mutex<BTreeMap<String, i64>>,
     /// Whether anything is in `ended`: most requests need not look.
     any_ended: AtomicBool,
     ended: RwLock<BTreeMap<String, Ended>>,
@@ -70,9 +74,30 @@ impl Reports {
         }
     }
 
+    /// Whether the line is to be asked to renew this session: nobody else has just now.
+    pub(super) fn asks_for(&self, session: &str, now_ms: i64) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.get(session).is_some_and(|at_ms| now_ms - at_ms < ASK_AGAIN_MS) {
+            return false;
+        }
+        if asked.len() >= SESSIONS_MAX {
+            asked.retain(|_, at_ms| now_ms - *at_ms < ASK_AGAIN_MS);
+        }
+        let room_left = asked.len() < SESSIONS_MAX;
+        if room_left {
+            asked.insert(session.to_owned(), now_ms);
+        }
+        room_left
+    }
+
     /// This session is over; its token would run out by itself at `until_ms`.
     pub(super) fn end(&self, session: &str, now_ms: i64, until_ms: i64) {
         self.tell_again(&[session.to_owned()]);
+        self.is_known_to_be_over(session, now_ms, until_ms);
+    }
+
+    /// This session ended, and the line knows it.
+    pub(super) fn is_known_to_be_over(&self, session: &str, now_ms: i64, until_ms: i64) {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         if ended.len() >= ENDED_MAX && now_ms - self.swept_at_ms.load(Ordering::Relaxed) >= SWEEP_MS {
             self.swept_at_ms.store(now_ms, Ordering::Relaxed);
@@ -97,6 +122,11 @@ impl Reports {
     pub(super) fn has_ended(&self, session: &str) -> bool {
         self.any_ended.load(Ordering::Acquire)
             && self.ended.read().unwrap_or_else(PoisonError::into_inner).contains_key(session)
+    }
+
+    /// Sessions that ended here and of which the line has not been told.
+    pub(super) fn ends_untold(&self) -> u64 {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).end.len() as u64
     }
 
     /// What is to be told now.
@@ -161,6 +191,18 @@ mod tests {
         assert_eq!(reports.ended.read().unwrap().len(), ENDED_MAX);
         reports.end("late", 2_000, 3_000);
         assert!(reports.has_ended("late") && !reports.has_ended("1"), "those that ran out make room");
+    }
+
+    #[test]
+    fn of_the_requests_of_one_moment_one_asks_for_the_renewal() {
+        let reports = Reports::default();
+        assert!(reports.asks_for("a", 0) && reports.asks_for("b", 0));
+        assert!(!reports.asks_for("a", ASK_AGAIN_MS - 1) && reports.asks_for("a", ASK_AGAIN_MS));
+        for number in 0..SESSIONS_MAX {
+            reports.asks_for(&number.to_string(), 5_000);
+        }
+        assert!(!reports.asks_for("late", 5_000) && reports.asks_for("late", 5_000 + ASK_AGAIN_MS), "bounded");
+        assert_eq!(reports.asked.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::desk::Desk;
+use super::heal::Evidence;
 use super::late::Late;
 use super::lots::{Lots, Position};
 use super::moved::Moved;
@@ -53,6 +54,7 @@ pub(crate) struct Room {
     access: Access,
     reports: Reports,
     pub(super) steering: Steering,
+    evidence: Evidence,
 }
 
 impl Room {
@@ -84,6 +86,7 @@ impl Room {
             pace: Pace::default(),
             promises: Promises::default(),
             steering: Steering::default(),
+            evidence: Evidence::default(),
         })
     }
 
@@ -135,6 +138,11 @@ impl Room {
     /// Whether somebody with a token of the shop can use it here.
     pub(crate) fn takes_tokens(&self) -> bool {
         self.access.takes_tokens()
+    }
+
+    /// Tickets that the line does not know.
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.evidence
     }
 
     /// What the line is told of once a second.
@@ -208,6 +216,7 @@ impl Room {
         self.lots.follow(&snapshot).await;
         // A failure is in `store_ok`, and the next tick asks again.
         let _ = self.follow_moves(&snapshot).await;
+        self.heal(&snapshot).await;
         Ok(snapshot)
     }
 
@@ -223,7 +232,7 @@ impl Room {
         let parts = renew.len().max(end.len()).div_ceil(BATCH_MAX);
         for part in 0..parts {
             let (renew, end) = (nth_chunk(&renew, part), nth_chunk(&end, part));
-            let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |snapshot| snapshot);
+            let told = self.keep(in_time(self.store.sessions(&self.name, renew, end)).await, |(_, snapshot)| snapshot);
             if matches!(told, Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_))) {
                 self.reports.tell_again(end);
                 renew.iter().for_each(|session| self.reports.renew(session));
@@ -266,7 +275,12 @@ impl Room {
                 self.store_is(false, &error.to_string());
             }
             Err(
-                StoreError::Busy | StoreError::Full | StoreError::Closed | StoreError::NoLane | StoreError::Invalid(_),
+                StoreError::Busy
+                | StoreError::Full
+                | StoreError::Closed
+                | StoreError::NoLane
+                | StoreError::Proof
+                | StoreError::Invalid(_),
             ) => {}
         }
         reply

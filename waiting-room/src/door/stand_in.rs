@@ -1,7 +1,8 @@
 //! Who goes in by this node alone while the store is away, in a room whose operator chose that. Pure; bounded. It spends
 //! the node's part of the rate and never more: it begins late by what the store's meter may have been ahead, and after
 //! the store's return nobody goes in for as long as it may have been ahead itself. So W2 holds over the whole of it,
-//! as long as no more nodes do this than were said, and as long as the store is away for all of them.
+//! as long as no more nodes do this than were said, and as long as the store is away for all of them. The cap of live
+//! sessions holds in the same way: of the places that were free each node has its part.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,12 +32,16 @@ pub(super) enum Rank {
     Late(Arrival),
 }
 
-/// The part of the rate that is this node's.
+/// The part of the rate and of the cap that is this node's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) rate_per_minute: u32,
     pub(super) burst: u32,
     pub(super) nodes: u32,
+    /// How many may be inside whom this node let in.
+    pub(super) places: u64,
+    /// How long they count.
+    pub(super) lasts_ms: i64,
 }
 
 impl Share {
@@ -82,6 +87,8 @@ pub(super) struct StandIn {
     /// Who asked, and until when they are expected to ask again.
     asking: BTreeMap<Rank, i64>,
     let_in: BTreeMap<Rank, i64>,
+    /// When those went in who count under the cap, oldest first.
+    inside: VecDeque<i64>,
     /// Those of whom the line has not been told.
     untold: VecDeque<Rank>,
     /// People who went in without the store, in all.
@@ -124,6 +131,12 @@ impl StandIn {
         if !share.is_safe() || !self.is_near(rank, share, 0, now_ms) || self.let_in.len() >= LET_IN_MAX {
             return false;
         }
+        while self.inside.front().is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) >= share.lasts_ms) {
+            self.inside.pop_front();
+        }
+        if self.inside.len() as u64 >= share.places {
+            return false;
+        }
         let begins_ms = since_ms + share.begins_after_ms();
         let next_ms = self.next_ms.max(begins_ms);
         if now_ms < (next_ms - share.slack_ms()).max(begins_ms) {
@@ -143,6 +156,7 @@ impl StandIn {
         self.count += 1;
         if self.let_in.len() < LET_IN_MAX {
             self.let_in.insert(rank, now_ms);
+            self.inside.push_back(now_ms);
             self.untold.push_back(rank);
         }
     }
@@ -169,6 +183,8 @@ impl StandIn {
         self.asking.retain(|_, until_ms| *until_ms >= now_ms);
         if self.untold.is_empty() {
             self.let_in.retain(|_, at_ms| now_ms - *at_ms <= lasts_ms);
+            // The line counts them now.
+            self.inside.clear();
         }
     }
 }
@@ -179,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    const SHARE: Share = Share { rate_per_minute: 600, burst: 10, nodes: 2 };
+    const SHARE: Share = Share { rate_per_minute: 600, burst: 10, nodes: 2, places: u64::MAX, lasts_ms: 900_000 };
 
     fn place(number: u64) -> Rank {
         Rank::Place { position: number, number }
@@ -215,8 +231,21 @@ mod tests {
     }
 
     #[test]
+    fn no_more_are_inside_than_its_part_of_the_cap() {
+        let capped = Share { places: 3, ..SHARE };
+        assert_eq!(play(60, 30_000, capped).len(), 3);
+        assert_eq!(play(60, 30_000, Share { places: 0, ..SHARE }), []);
+        let short = Share { lasts_ms: 5_000, ..capped };
+        let entries = play(60, 30_000, short);
+        assert!(entries.len() > 6, "{entries:?}");
+        for window in entries.windows(4) {
+            assert!(window[3].0 - window[0].0 >= 5_000, "{window:?}");
+        }
+    }
+
+    #[test]
     fn who_has_a_place_goes_before_who_came_later_and_who_left_holds_up_nobody() {
-        let slow = Share { rate_per_minute: 60, burst: 1, nodes: 1 };
+        let slow = Share { rate_per_minute: 60, burst: 1, nodes: 1, ..SHARE };
         let mut stand_in = StandIn::default();
         let late = Rank::Late(Arrival::new(1, 1, 1, 0));
         assert!(stand_in.is_near(place(8), slow, 1_000, 0));
@@ -256,7 +285,7 @@ mod tests {
         #[test]
         fn the_ceiling_holds_across_the_outage(rate in 60u32..3_000, spare in 0u32..20, nodes in 1u32..4) {
             let burst = nodes + spare;
-            let share = Share { rate_per_minute: rate, burst, nodes };
+            let share = Share { rate_per_minute: rate, burst, nodes, ..SHARE };
             let away_ms = share.begins_after_ms() + 2_000;
             let mut entries: Vec<i64> = vec![0; burst as usize];
             for _ in 0..nodes {

@@ -57,6 +57,7 @@ impl Room {
         let decision = self.steering.decision.load_full();
         let why = match decision.as_deref() {
             _ if self.snapshot().state != RoomState::Open => "Waits until the room is open.".to_owned(),
+            _ if self.snapshot().ramp.is_some() => "Waits until the ramp is over.".to_owned(),
             Some(decision) => decision.words(&bounds),
             None => "Has not decided anything yet.".to_owned(),
         };
@@ -65,9 +66,9 @@ impl Room {
 
     async fn steer(&self, now_ms: u64, health: impl Fn(u64) -> Health) {
         let line = self.snapshot();
-        let Some(bounds) = self.autopilot().filter(|_| line.state == RoomState::Open && self.store_ok()) else {
-            return;
-        };
+        // An operator's ramp moves the rate; a step of the autopilot would end it.
+        let steers = line.state == RoomState::Open && line.ramp.is_none() && self.store_ok();
+        let Some(bounds) = self.autopilot().filter(|_| steers) else { return };
         let decision = {
             let mut pilot = self.steering.pilot.lock().unwrap_or_else(PoisonError::into_inner);
             pilot.decide(&bounds, now_ms, line.rate_per_minute, line.waiting(), health)

@@ -12,7 +12,7 @@ use super::room::Room;
 use super::shut::Shut;
 use crate::credential::{EntryRefused, cookie, entry_token, ticket_cookie};
 use crate::line::Phase;
-use crate::path::{CanonicalPath, Seen};
+use crate::path::{Bypassed, CanonicalPath, Seen};
 use crate::problem::{Code, Problem};
 
 /// What the verdict looks at.
@@ -97,15 +97,19 @@ impl Gate {
         if let Some(admitted) = rules.and_then(bypass) {
             return Verdict::Pass(admitted, None, Grant::default());
         }
+        if rules.and_then(|rules| rules.bypasses(&seen)) == Some(Bypassed::Later) {
+            let detail = "There is a waiting room here for a while. Crawlers need not wait in it: come again later.";
+            return Verdict::Refuse(Problem::new(Code::ComeLater, detail).retry_after(CRAWLER_RETRY_MS));
+        }
         let Some(room) = rules.and_then(|rules| self.rooms.get(rules.name())) else {
             return Verdict::Refuse(Problem::new(Code::RoomUnknown, "No room guards this path."));
         };
         let refused = match entry_token(arrival.headers, room.name()) {
             Some(token) => match self.pass_by_token(token, room, repeats(arrival)) {
-                Ok(admitted) => {
-                    let grant = self.renewed(room, &admitted);
-                    return Verdict::Pass(admitted, Some(room), grant);
-                }
+                Ok(admitted) => match self.renewed(room, &admitted).await {
+                    Ok(grant) => return Verdict::Pass(admitted, Some(room), grant),
+                    Err(refused) => Some(refused),
+                },
                 Err(refused) => Some(refused),
             },
             None => None,
@@ -209,6 +213,9 @@ pub(crate) fn moved_problem() -> Problem {
     let detail = "This place goes on with another device. Give this ticket up to join anew.";
     Problem::new(Code::PlaceMoved, detail)
 }
+
+/// When a crawler is to come again, in milliseconds.
+const CRAWLER_RETRY_MS: u64 = 3_600_000;
 
 /// When to try again after the line could not be asked, in milliseconds.
 const LINE_RETRY_MS: u64 = 3_000;

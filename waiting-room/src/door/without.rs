@@ -8,7 +8,7 @@ use super::reach::Reach;
 use super::room::Room;
 use super::stand_in::{CONFIRM_MS, Rank, Share, StandIn};
 use crate::credential::Ticket;
-use crate::line::{Phase, RoomState, Session, Snapshot, within_lane};
+use crate::line::{Method, Phase, RoomState, Session, Snapshot, lane_of, numbered, within_lane};
 use crate::metrics;
 use crate::settings::OnStoreLoss;
 use crate::store::StoreError;
@@ -54,7 +54,26 @@ impl Room {
     }
 
     fn share(&self, line: &Snapshot) -> Share {
-        Share { rate_per_minute: line.rate_per_minute, burst: line.burst, nodes: self.settings().local_nodes }
+        let nodes = self.settings().local_nodes;
+        // A session that goes on may have ended at another node; nobody can tell.
+        let lasts_ms = if line.session_renewal { i64::MAX } else { self.session_ms() };
+        Share {
+            rate_per_minute: line.rate_per_minute,
+            burst: line.burst,
+            nodes,
+            places: self.places_alone(line, nodes),
+            lasts_ms,
+        }
+    }
+
+    /// This node's part of the places that were free under the cap when the store went away, and one for each session
+    /// that ended here since.
+    fn places_alone(&self, line: &Snapshot, nodes: u32) -> u64 {
+        if line.max_active == 0 || line.method == Method::PassThrough {
+            return u64::MAX;
+        }
+        let free = u64::from(line.max_active).saturating_sub(line.active);
+        free / u64::from(nodes.max(1)) + self.reports().ends_untold()
     }
 
     /// Whether, and how, this node lets people in by itself now.
@@ -101,11 +120,20 @@ impl Room {
         for _ in 0..TOLD_MAX {
             let Some(rank) = self.stand_in().untold() else { return true };
             let told = match rank {
-                Rank::Place { number, .. } => self.leave(number).await,
+                Rank::Place { position, number } => {
+                    self.take_in(numbered(lane_of(number), position), None, self.lets_out_at_ms(rank)).await
+                }
                 Rank::Late(arrival) => self.use_up(arrival).await,
             };
             match told {
-                Ok(()) | Err(StoreError::Invalid(_) | StoreError::Full | StoreError::Closed | StoreError::NoLane) => {
+                Ok(())
+                | Err(
+                    StoreError::Invalid(_)
+                    | StoreError::Full
+                    | StoreError::Closed
+                    | StoreError::NoLane
+                    | StoreError::Proof,
+                ) => {
                     self.stand_in().told(rank);
                 }
                 Err(StoreError::Unreachable(_) | StoreError::Busy | StoreError::NoRoom(_)) => return false,
@@ -114,15 +142,23 @@ impl Room {
         false
     }
 
-    /// Draws the number of somebody who is inside already, and gives it up: no copy of the ticket goes in again.
+    /// When the entry of this one runs out.
+    fn lets_out_at_ms(&self, rank: Rank) -> i64 {
+        self.stand_in().let_in_at_ms(rank).map_or(0, |at_ms| at_ms.saturating_add(self.session_ms()))
+    }
+
+    /// Draws the number of somebody who is inside already, and uses it up: no copy of the ticket goes in again.
     async fn use_up(&self, arrival: crate::credential::Arrival) -> Result<(), StoreError> {
         let now_ms = self.now_ms();
         self.late().book().take_one(arrival, now_ms);
         for placed in self.join_late(&[arrival]).await? {
-            if let Some(session) = &placed.session {
-                self.reports().end(&session.id, now_ms, now_ms.saturating_add(self.session_ms()));
+            match self.position_of(placed.number, &self.snapshot()) {
+                Position::At(position) => {
+                    let (entry, until_ms) = (arrival.label(), self.lets_out_at_ms(Rank::Late(arrival)));
+                    self.take_in(position, Some(&entry), until_ms).await?;
+                }
+                Position::NotDrawn | Position::NotKnown => self.leave(placed.number).await?,
             }
-            self.leave(placed.number).await?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     identity::Identity,
     number::{lane_of, within_lane},
+    proofs::Proof,
     room::{Method, Phase, Ramp, RoomState},
 };
 
@@ -195,6 +196,17 @@ pub struct Session {
     pub expires_in_ms: i64,
 }
 
+/// What the line says of a session that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is inside, and counted.
+    GoesOn,
+    /// It ended before: nobody may use it any more.
+    Over,
+    /// It is none of this line: of another one, or of nobody's number. Nothing is known of its end.
+    Unknown,
+}
+
 /// Somebody who wants a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Joiner {
@@ -202,6 +214,8 @@ pub struct Joiner {
     pub lane: u8,
     /// In rooms with one place per identity: whose place it is.
     pub identity: Option<Identity>,
+    /// In rooms that ask for a proof of work: the one that this joiner has shown, if it has shown no identity.
+    pub proof: Option<Proof>,
 }
 
 /// What a joiner got.
@@ -234,6 +248,8 @@ pub enum Refused {
     Closed,
     /// The room has no such lane.
     NoLane,
+    /// The proof of work was used before.
+    Proof,
 }
 
 /// What a group of joiners got.

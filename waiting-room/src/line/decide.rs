@@ -7,6 +7,7 @@ use super::{
     machine::Line,
     meter::AHEAD_MS,
     number::{NUMBER_MAX, lane_of, numbered},
+    proofs::Proof,
     room::{Method, Phase, RoomChange, RoomInitial},
     share::{HOLD_INSIDE_MS, HOLD_MS, Shares},
 };
@@ -64,6 +65,7 @@ impl Line {
     /// The limit of people in line is looked at once for the whole group.
     pub(crate) fn decide_join(&self, joiners: &[Joiner], nonce: u64) -> Joining {
         let (mut lanes, mut known, mut fresh) = (vec![LaneJoined::default(); self.lanes.len()], BTreeMap::new(), 0);
+        let mut proofs: Vec<Proof> = Vec::new();
         let refused = self.refuses(joiners.len() as u64);
         let mut places = self.places_at_once();
         let mut join_one = |joiner: &Joiner| {
@@ -74,6 +76,12 @@ impl Line {
             let lane = usize::from(joiner.lane);
             let joined = lanes.get_mut(lane).ok_or(Refused::NoLane)?;
             refused.map_or(Ok(()), Err)?;
+            if let Some(proof) = joiner.proof.filter(|_| joiner.identity.is_none()) {
+                if self.proofs.refuses(proof, proofs.len()) || proofs.contains(&proof) {
+                    return Err(Refused::Proof);
+                }
+                proofs.push(proof);
+            }
             let number = numbered(lane, self.lanes[lane].issued + joined.count + 1);
             joined.count += 1;
             if places > 0 {
@@ -86,7 +94,7 @@ impl Line {
             Ok((number, true))
         };
         let given = joiners.iter().map(&mut join_one).collect();
-        let effect = Effect::JoinedLanes { lanes, nonce, identities: known.into_iter().collect() };
+        let effect = Effect::JoinedLanes { lanes, nonce, identities: known.into_iter().collect(), proofs };
         Joining { given, effect: (fresh > 0).then_some(effect) }
     }
 
@@ -303,18 +311,6 @@ impl Line {
             return Some(Effect::Settings { session_ms: initial.session_ms, lanes: initial.lanes.clone() });
         }
         (self.session_ms != initial.session_ms).then_some(Effect::SessionMs(initial.session_ms))
-    }
-
-    /// Sessions, by their ids, that were used and that are over. Only live ones count, and a used one only where
-    /// sessions go on.
-    pub(crate) fn decide_sessions(&self, renew: &[String], end: &[String]) -> Option<Effect> {
-        let live = |ids: &[String]| -> Vec<u64> {
-            let numbers: BTreeSet<u64> = ids.iter().filter_map(|id| Session::number_of(self.epoch, id)).collect();
-            numbers.into_iter().filter(|&number| self.live.ends_at(number).is_some()).collect()
-        };
-        let renewed = if self.session_renewal { live(renew) } else { Vec::new() };
-        let ended = live(end);
-        (!renewed.is_empty() || !ended.is_empty()).then_some(Effect::Sessions { renewed, ended })
     }
 
     /// Gives the number up, unless it is used up already or was never given out.

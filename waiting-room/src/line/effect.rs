@@ -4,11 +4,13 @@
 use super::{
     answer::Snapshot,
     decide::{RAISED_MS, STEEP},
+    heal::Healed,
     identity::Identity,
     lane::{self, LaneInitial},
     machine::Line,
     number::{lane_of, numbered},
     older,
+    proofs::Proof,
     room::{Method, RoomChange},
     schedule::{Ramping, register},
 };
@@ -31,6 +33,8 @@ pub(crate) enum Effect {
         nonce: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         identities: Vec<(Identity, u64)>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        proofs: Vec<Proof>,
     },
     /// The time of opening was reached; the first `drawn` numbers of each lane have their positions by lot.
     Opened {
@@ -54,12 +58,19 @@ pub(crate) enum Effect {
     ChangedBy { who: String, change: RoomChange },
     /// The line came back after a loss.
     Restored(#[serde(deserialize_with = "older::snapshot")] Box<Snapshot>),
+    /// Tickets proved numbers that the line did not know of.
+    Healed(Healed),
     /// Sessions last this long from now on.
     SessionMs(i64),
     /// The settings say something else from now on.
     Settings { session_ms: i64, lanes: Vec<LaneInitial> },
-    /// These sessions last from now on anew, and these are over.
-    Sessions { renewed: Vec<u64>, ended: Vec<u64> },
+    /// These sessions last from now on anew, these are inside of which the line did not know, and these are over.
+    Sessions {
+        renewed: Vec<u64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        adopted: Vec<u64>,
+        ended: Vec<u64>,
+    },
     /// This number was given up.
     Left { number: u64 },
     /// These numbers went on with another device: each with its new generation.
@@ -96,8 +107,9 @@ impl Line {
             Effect::Joined { count, admitted, nonce } => {
                 self.apply_joined(&[LaneJoined { count: *count, admitted: *admitted }], *nonce);
             }
-            Effect::JoinedLanes { lanes, nonce, identities } => {
+            Effect::JoinedLanes { lanes, nonce, identities, proofs } => {
                 self.apply_joined(lanes, *nonce);
+                proofs.iter().for_each(|&proof| self.proofs.keep(proof));
                 identities.iter().for_each(|&(identity, number)| self.identities.keep(identity, number));
             }
             Effect::Opened { drawn } => {
@@ -117,15 +129,22 @@ impl Line {
                 self.apply_changed(change);
             }
             Effect::Restored(highest) => self.apply_restored(highest),
+            Effect::Healed(healed) => self.apply_healed(healed),
             Effect::SessionMs(session_ms) => self.session_ms = *session_ms,
             Effect::Settings { session_ms, lanes } => {
                 self.session_ms = *session_ms;
                 lane::follow(&mut self.lanes, lanes);
             }
-            Effect::Sessions { renewed, ended } => {
+            Effect::Sessions { renewed, adopted, ended } => {
                 let ends_at_ms = self.clock.line_ms.saturating_add(self.session_ms);
-                renewed.iter().for_each(|&number| self.live.last(number, ends_at_ms));
-                ended.iter().for_each(|&number| self.live.end(number));
+                adopted.iter().for_each(|&number| self.is_inside_after_all(number));
+                renewed.iter().chain(adopted).for_each(|&number| self.live.last(number, ends_at_ms));
+                for &number in ended {
+                    if self.live.ends_at(number).is_none() {
+                        self.is_inside_after_all(number);
+                    }
+                    self.live.end(number);
+                }
             }
             Effect::Moved { places } => self.apply_moved(places),
             Effect::Left { number } => {
@@ -136,6 +155,15 @@ impl Line {
                 }
             }
         }
+    }
+
+    /// The line did not know of this session: its number is used up, and it is one of those whose number alone was known.
+    fn is_inside_after_all(&mut self, number: u64) {
+        if let Some((lane, n)) = self.lane_mut(number) {
+            lane.spent.insert(n);
+            lane.nobody_waits_for(n);
+        }
+        self.unknown.people = self.unknown.people.saturating_sub(1);
     }
 
     fn apply_joined(&mut self, joined: &[LaneJoined], nonce: u64) {

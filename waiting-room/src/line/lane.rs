@@ -3,6 +3,7 @@
 
 use super::{
     answer::{LaneSnapshot, near},
+    heal::HEAL_GAP,
     number::{NUMBER_MAX, within_lane},
     presence::{Calls, Keen, Presence},
     recovery::RESTORE_GAP,
@@ -206,6 +207,23 @@ impl Lane {
         self.cursor = self.cursor.max(seen.cursor).min(self.issued);
         self.drawn = self.drawn.max(seen.drawn);
         self.digest.clone_from(&seen.digest);
+    }
+
+    /// Whether this number was left out and the cursor has not passed it.
+    pub(super) fn is_skipped(&self, n: u64) -> bool {
+        n > self.cursor && self.gaps.iter().any(|gap| gap.contains(&n))
+    }
+
+    /// Somebody holds this number, and so may others hold those below it.
+    pub(super) fn prove(&mut self, n: u64) {
+        if n > self.issued {
+            self.issued = n.saturating_add(HEAL_GAP).min(NUMBER_MAX);
+            self.gaps.clear();
+            self.gaps.push_back(n + 1..=self.issued);
+        } else if self.is_skipped(n) {
+            let rest = |gap: RangeInclusive<u64>| (n + 1).max(*gap.start())..=*gap.end();
+            self.gaps = self.gaps.drain(..).map(rest).filter(|gap| !gap.is_empty()).collect();
+        }
     }
 
     /// What is kept for all who wait, in bytes.

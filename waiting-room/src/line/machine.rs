@@ -10,6 +10,7 @@ use super::{
     meter::Meter,
     moved::Moved,
     number::{lane_of, within_lane},
+    proofs::UsedProofs,
     room::{Audit, Method, Phase, RoomInitial, RoomState, burst_for},
     schedule::{Ramping, Schedule},
     session::Recent,
@@ -32,6 +33,8 @@ pub(crate) struct Line {
     pub(super) held_since_ms: Option<i64>,
     #[serde(default)]
     pub(super) identities: Identities,
+    #[serde(default)]
+    pub(super) proofs: UsedProofs,
     pub(super) rate_per_minute: u32,
     /// As set; 0 follows the rate.
     pub(super) burst: u32,
@@ -64,6 +67,9 @@ pub(crate) struct Line {
     /// After a steep raise, until those who wait have heard of it.
     #[serde(default)]
     pub(super) raised_until_ms: i64,
+    /// After a line of old went on, until it is known how long it was.
+    #[serde(default)]
+    pub(super) gather_until_ms: i64,
 }
 
 impl Line {
@@ -76,6 +82,7 @@ impl Line {
             lanes: lane::begin(&initial.lanes),
             held_since_ms: None,
             identities: Identities::default(),
+            proofs: UsedProofs::default(),
             rate_per_minute: initial.rate_per_minute,
             burst: initial.burst,
             session_ms: initial.session_ms,
@@ -95,6 +102,7 @@ impl Line {
             changes: VecDeque::new(),
             moved: Moved::default(),
             raised_until_ms: 0,
+            gather_until_ms: 0,
         };
         line.pass_time();
         line
@@ -124,6 +132,7 @@ impl Line {
         self.meter.reprice(before, self.rate_per_minute);
         self.lanes.iter_mut().for_each(|lane| lane.forget(line_ms));
         self.recent.rotate(line_ms);
+        self.proofs.rotate(line_ms);
         self.live.forget(line_ms);
         self.unknown.forget(line_ms);
         self.tally.forget(line_ms);
@@ -193,7 +202,7 @@ impl Line {
             RoomState::Open | RoomState::Draining => true,
             RoomState::Paused | RoomState::Closed | RoomState::SoldOut => false,
         };
-        by_state && self.phase() == Phase::Running
+        by_state && self.phase() == Phase::Running && self.clock.line_ms >= self.gather_until_ms
     }
 
     /// How many more may be inside at the same time.

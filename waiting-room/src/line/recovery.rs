@@ -41,23 +41,21 @@ impl Line {
         let was_open = highest.opens_at_ms.is_some() && matches!(highest.phase, Phase::Running | Phase::Over);
         self.schedule.opened |= was_open || highest.drawn() > 0;
         let missing = highest.active.saturating_sub(self.active());
-        if missing > 0 {
-            self.unknown.people += missing;
-            self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
-        }
+        self.unknown.people += missing;
+        self.unknown.until_ms = self.clock.line_ms.saturating_add(self.session_ms);
         self.moved.restore(highest.moves);
         self.meter = Meter::begin_owing(self.clock.line_ms, self.rate_per_minute);
     }
 
     /// Nothing is left of another line but what operators changed, and which lanes there are.
-    fn begin_again(&mut self) {
+    pub(super) fn begin_again(&mut self) {
         let initial = RoomInitial { session_ms: self.session_ms, ..RoomInitial::default() };
         let changes = std::mem::take(&mut self.changes);
         let lanes = self.lanes.iter().map(Lane::begin_again).collect();
         *self = Line { changes, lanes, ..Line::begin(self.clock.wall_ms, &initial) };
     }
 
-    fn take_settings(&mut self, highest: &Snapshot) {
+    pub(super) fn take_settings(&mut self, highest: &Snapshot) {
         self.rate_per_minute = highest.rate_per_minute;
         self.burst = if highest.burst == burst_for(highest.rate_per_minute) { 0 } else { highest.burst };
         self.state = highest.state;

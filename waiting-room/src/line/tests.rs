@@ -4,6 +4,7 @@ use super::{rule::STEP_MS_MAX, *};
 use proptest::prelude::*;
 
 mod cap;
+mod heal;
 mod invariant;
 mod lanes;
 mod life;
@@ -105,9 +106,16 @@ impl Model {
         self.0.snapshot()
     }
 
-    pub(crate) fn sessions(&mut self, now_ms: i64, renew: &[String], end: &[String]) -> Snapshot {
+    pub(crate) fn sessions(&mut self, now_ms: i64, renew: &[String], end: &[String]) -> (Vec<Renewal>, Snapshot) {
         self.settle(now_ms);
-        self.put(self.0.decide_sessions(renew, end));
+        let sessions = self.0.decide_sessions(renew, end);
+        self.put(sessions.effect);
+        (sessions.answers, self.0.snapshot())
+    }
+
+    pub(crate) fn heal(&mut self, now_ms: i64, epoch: u64, numbers: &[u64]) -> Snapshot {
+        self.settle(now_ms);
+        self.put(self.0.decide_heal(epoch, numbers));
         self.0.snapshot()
     }
 
@@ -328,7 +336,9 @@ fn any_joiners() -> impl Strategy<Value = Vec<Joiner>> {
     let identity = prop::option::weighted(0.2, (0..40_u8).prop_map(|who| Identity([who; 16])));
     let one = (any_lane(), identity, 1..15_usize).prop_map(|(lane, identity, count)| {
         let count = if identity.is_some() { 1 } else { count };
-        vec![Joiner { lane, identity }; count]
+        // Some of a few proofs of work, so that many are shown again.
+        let proof = (count % 4 == 3 && identity.is_none()).then(|| Proof([count as u8 + lane; 16]));
+        vec![Joiner { lane, identity, proof }; count]
     });
     prop::collection::vec(one, 1..5).prop_map(|groups| groups.concat())
 }

@@ -72,7 +72,7 @@ pub(super) async fn changes(State(desk): State<Desk>, Path(name): Path<String>) 
     Ok(fresh(serde_json::json!({ "room": room.name(), "changes": changes })))
 }
 
-/// `POST /api/rooms/{room}/undo`: the values from before the latest change of an operator.
+/// `POST /api/rooms/{room}/undo`: the values from before the latest change of an operator that still stands.
 pub(super) async fn undo(
     State(desk): State<Desk>,
     Extension(who): Extension<Who>,
@@ -81,13 +81,13 @@ pub(super) async fn undo(
     take_back(&desk, &who, &name).await.map(fresh)
 }
 
-/// Undoes the latest change by an operator, which may itself have been an undoing, for the API and for the dashboard's button.
+/// Undoes the latest change by an operator that still stands, for the API and for the dashboard's button.
 pub(super) async fn take_back(desk: &Desk, who: &Who, name: &str) -> Result<Facts, Problem> {
     let room = desk.door.gate().rooms.get(name).ok_or_else(unknown)?;
-    let Some(latest) = history::latest_of_operators(room.changes().await.map_err(store_says)?) else {
-        return Err(Problem::new(Code::NothingToUndo, "No change of this room is kept."));
+    let Some(latest) = history::latest_to_undo(room.changes().await.map_err(store_says)?) else {
+        return Err(Problem::new(Code::NothingToUndo, "No change of this room that still stands is kept."));
     };
-    apply(desk, who, name, &latest.before).await
+    apply(desk, &who.undoing(), name, &latest.before).await
 }
 
 /// Makes a change of one room, for the API and for the dashboard's form.
@@ -125,6 +125,7 @@ fn store_says(error: StoreError) -> Problem {
         | StoreError::NoRoom(_)
         | StoreError::Full
         | StoreError::NoLane
+        | StoreError::Proof
         | StoreError::Closed => line_unavailable("The line's store does not answer; nothing may have changed."),
     }
 }

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use subtle::ConstantTimeEq;
 
 use super::Desk;
+use super::history::UNDOING;
 use crate::credential::cookie;
 use crate::line::AUTOPILOT;
 use crate::metrics::{self, Login};
@@ -45,11 +46,19 @@ impl Who {
         if name.is_empty() {
             return Ok(Who("operator".to_owned()));
         }
-        if name == AUTOPILOT || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-            let detail = format!("A name has at most {NAME_CHARS_MAX} characters and is not \"{AUTOPILOT}\".");
+        let taken = name == AUTOPILOT || name.ends_with(UNDOING);
+        if taken || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+            let detail = format!(
+                "A name has at most {NAME_CHARS_MAX} characters, is not \"{AUTOPILOT}\" and does not end with \"{UNDOING}\"."
+            );
             return Err(Problem::new(Code::ValueRefused, detail).with("field", "name"));
         }
         Ok(Who(name.to_owned()))
+    }
+
+    /// As the history names whoever takes a change back.
+    pub(super) fn undoing(&self) -> Who {
+        Who(format!("{}{UNDOING}", self.0))
     }
 
     pub(super) fn as_str(&self) -> &str {

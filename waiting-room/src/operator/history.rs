@@ -20,9 +20,22 @@ pub(super) struct Changed {
     pub(super) text: String,
 }
 
-/// The latest change that an operator made: the autopilot's are not theirs to take back.
-pub(super) fn latest_of_operators(changes: Vec<Audit>) -> Option<Audit> {
-    changes.into_iter().rev().find(|audit| audit.who != AUTOPILOT)
+/// What follows the name of whoever took a change back. Nobody is called so.
+pub(super) const UNDOING: &str = " (undo)";
+
+/// The latest change of an operator that nobody has taken back: undoing twice goes two changes back. The autopilot's are
+/// not theirs to take back.
+pub(super) fn latest_to_undo(changes: Vec<Audit>) -> Option<Audit> {
+    let mut standing: Vec<Audit> = Vec::new();
+    for audit in changes.into_iter().filter(|audit| audit.who != AUTOPILOT) {
+        if !audit.who.ends_with(UNDOING) {
+            standing.push(audit);
+        } else if standing.last().is_some_and(|last| last.before == audit.after) {
+            // One that took back what is not kept any more, or what another had taken back already, takes nothing else.
+            standing.pop();
+        }
+    }
+    standing.pop()
 }
 
 /// The changes of a room that the store keeps, the latest first.
@@ -86,9 +99,27 @@ mod tests {
             let (before, after) = (RoomChange::default(), RoomChange::default());
             Audit { at_ms, who: who.to_owned(), before, after }
         };
-        let latest = |changes| latest_of_operators(changes).map(|audit| audit.at_ms);
+        let latest = |changes| latest_to_undo(changes).map(|audit| audit.at_ms);
         assert_eq!(latest(vec![by("ada", 1), by("bob", 2), by(AUTOPILOT, 3)]), Some(2));
         assert_eq!(latest(vec![by(AUTOPILOT, 3)]), None);
+    }
+
+    #[test]
+    fn undoing_again_goes_one_further_back() {
+        let rate = |rate| RoomChange { rate_per_minute: Some(rate), ..RoomChange::default() };
+        let mut changes = Vec::new();
+        let mut by = |who: &str, before, after| {
+            changes.push(Audit { at_ms: 0, who: who.to_owned(), before: rate(before), after: rate(after) });
+            latest_to_undo(changes.clone()).map(|audit| audit.before.rate_per_minute)
+        };
+        assert_eq!(by("ada (undo)", 5, 60), None, "of a change that is not kept any more");
+        assert_eq!(by("ada", 60, 100), Some(Some(60)));
+        assert_eq!(by("bob", 100, 200), Some(Some(100)));
+        assert_eq!(by("ada (undo)", 200, 100), Some(Some(60)));
+        assert_eq!(by("bob (undo)", 100, 100), Some(Some(60)), "at the same time as the other: once");
+        assert_eq!(by("ada", 100, 60), Some(Some(100)), "by hand: a change like any other");
+        assert_eq!(by("ada (undo)", 60, 100), Some(Some(60)));
+        assert_eq!(by("ada (undo)", 100, 60), None);
     }
 
     #[test]

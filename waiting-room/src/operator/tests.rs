@@ -286,6 +286,31 @@ async fn a_history_without_changes_has_nothing_to_undo() {
 }
 
 #[tokio::test]
+async fn undoing_twice_goes_two_changes_back() {
+    let office = Office::new().await;
+    let mine = [("authorization", "Bearer secret"), ("x-operator-name", "ada")];
+    for rate in [100, 200] {
+        let body = format!("{{\"rate_per_minute\":{rate}}}");
+        office.send(Method::PATCH, "/api/rooms/demo", &mine, &body).await;
+    }
+    let mut rates = Vec::new();
+    for _ in 0..2 {
+        let undone = office.send(Method::POST, "/api/rooms/demo/undo", &mine, "").await.json();
+        rates.push(undone["rate_per_minute"].as_u64());
+    }
+    let begun = crate::RoomSettings::default().rate_per_minute;
+    assert_eq!(rates, [Some(100), Some(begun.into())]);
+    let undo = office.send(Method::POST, "/api/rooms/demo/undo", &mine, "").await;
+    assert_eq!(undo.json()["code"], "nothing_to_undo");
+    let changes = office.send(Method::GET, "/api/rooms/demo/changes", &mine, "").await.json();
+    let who: Vec<&str> = changes["changes"].as_array().unwrap().iter().filter_map(|one| one["who"].as_str()).collect();
+    assert_eq!(who, ["ada (undo)", "ada (undo)", "ada", "ada"]);
+    let evil = [("authorization", "Bearer secret"), ("x-operator-name", "eve (undo)")];
+    let refused = office.send(Method::PATCH, "/api/rooms/demo", &evil, r#"{"rate_per_minute":1}"#).await;
+    assert_eq!((refused.status, &refused.json()["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("name")));
+}
+
+#[tokio::test]
 async fn the_dashboard_works_with_forms_alone() {
     let office = Office::new().await;
     let cookie = office.log_in().await;

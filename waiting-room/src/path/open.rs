@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use http::Method;
 
 use super::CanonicalPath;
-use super::bypass::{Bypass, Seen};
+use super::bypass::{Bypass, Bypassed, Seen};
 use super::host::{Host, HostPattern};
 use crate::settings::{BypassRule, RoomSettings};
 
@@ -119,9 +119,10 @@ impl RoomRules {
         path.plain && path.own().is_none() && self.open.iter().any(|rule| rule.covers(method, path))
     }
 
-    /// Whether this request need not wait.
-    pub(crate) fn bypasses(&self, seen: &Seen<'_>) -> bool {
-        seen.path.own().is_none() && self.bypass.iter().any(|rule| rule.covers(seen))
+    /// What becomes of this request, if it need not wait.
+    pub(crate) fn bypasses(&self, seen: &Seen<'_>) -> Option<Bypassed> {
+        let rule = self.bypass.iter().find(|rule| rule.covers(seen)).filter(|_| seen.path.own().is_none());
+        rule.map(Bypass::outcome)
     }
 
     fn claims(&self, host: &Host, path: &CanonicalPath) -> Option<Closeness> {

@@ -49,5 +49,11 @@ pub(super) fn check(name: &str, room: &RoomSettings) -> Result<(), BadSetting> {
     if room.access_tokens.as_ref().is_some_and(empty) {
         return Err(bad(format!("rooms.{name}.access_tokens"), "needs an `issuer` and an `audience`"));
     }
+    let known = room.lane_names();
+    let mut named = room.access_tokens.iter().flat_map(|tokens| &tokens.lanes);
+    if let Some((value, lane)) = named.find(|(_, lane)| !known.contains(&lane.as_str())) {
+        let reason = format!("there is no lane \"{lane}\" in this room; it has {}", known.join(", "));
+        return Err(bad(format!("rooms.{name}.access_tokens.lanes.{value}"), reason));
+    }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What a room asks of those who join: not too often from one network, and some work beforehand. And who need not
 //! wait at all. Everything here is off unless it is set.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::{BadSetting, Network, bad};
@@ -54,6 +56,17 @@ impl LaneSettings {
     }
 }
 
+/// What becomes of a crawler that a bypass rule names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrawlersGet {
+    /// The page itself.
+    #[default]
+    Page,
+    /// 503 with `Retry-After`: they come again when the rush is over, and index no queue.
+    Later,
+}
+
 /// Who need not wait: a request for which everything named here holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -62,6 +75,13 @@ pub struct BypassRule {
     pub path: Option<String>,
     /// `name: value`, compared whole.
     pub header: Option<String>,
+    /// File whose first line is such a header: what is secret need not stand in the settings.
+    pub header_file: Option<PathBuf>,
+    /// What stands in the `User-Agent` of a crawler, whatever the case; needs `addresses`, since anybody can call
+    /// themselves so.
+    pub crawler: Option<String>,
+    /// What such a crawler gets.
+    pub crawlers_get: CrawlersGet,
     /// Addresses or networks of visitors.
     pub addresses: Vec<String>,
 }

@@ -14,7 +14,8 @@ pub enum OnStoreLoss {
     /// Nobody.
     #[default]
     Hold,
-    /// Each node lets in its part of the rate: the rate divided by `local_nodes`.
+    /// Each node lets in its part of the rate, the rate divided by `local_nodes`, and has its part of the places that are
+    /// free under `max_active`.
     Local,
     /// Everybody, uncounted by the rate.
     Open,

@@ -241,7 +241,7 @@ impl<'a, B: Backing> World<'a, B> {
             self.again(visitor);
             return Ok(());
         }
-        let joiner = Joiner { lane: self.visitors[visitor].lane, identity: None };
+        let joiner = Joiner { lane: self.visitors[visitor].lane, ..Joiner::default() };
         let Some(joined) = self.backing.join(self.wall_ms(), joiner) else {
             self.done(visitor);
             return Ok(());

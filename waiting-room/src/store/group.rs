@@ -1,8 +1,10 @@
-//! Joins and claims that queued while the previous call was under way become one call. Nobody lingers: a lone call
+//! Joins, claims and renewals that queued while the previous call was under way become one call. Nobody lingers: a lone call
 //! goes out at once, alone. It decides nothing about the line.
 
 use super::{Answer, GROUP_MAX, LineStore, StoreError, check_size};
-use crate::line::{Audit, Claimed, Generations, Given, Joined, Joiner, Move, RoomChange, RoomInitial, Snapshot};
+use crate::line::{
+    Audit, Claimed, Generations, Given, Joined, Joiner, Move, Renewal, RoomChange, RoomInitial, Snapshot,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -17,7 +19,7 @@ use tokio::sync::{
 /// to come again.
 const QUEUE_MAX: usize = 65_536;
 
-/// A store whose joins and claims are grouped, by one task a room.
+/// A store whose joins, claims and renewals are grouped, by one task a room.
 pub struct GroupedStore {
     inner: Arc<dyn LineStore>,
     // A std mutex: never held across an `.await`. Entries are made by `ensure` only, so they are as many as rooms.
@@ -27,10 +29,12 @@ pub struct GroupedStore {
 enum Call {
     Join { joiners: Vec<Joiner>, reply: oneshot::Sender<JoinReply> },
     Claim { epoch: u64, numbers: Vec<u64>, reply: oneshot::Sender<ClaimReply> },
+    Renew { sessions: Vec<String>, reply: oneshot::Sender<RenewReply> },
 }
 
 type JoinReply = Result<Joined, StoreError>;
 type ClaimReply = Result<(Vec<Claimed>, Snapshot), StoreError>;
+type RenewReply = Result<(Vec<Renewal>, Snapshot), StoreError>;
 
 impl GroupedStore {
     /// Groups the joins and claims of `inner`.
@@ -107,8 +111,20 @@ impl LineStore for GroupedStore {
         self.inner.seen(room, positions)
     }
 
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
-        self.inner.sessions(room, renew, end)
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
+        if !end.is_empty() || renew.is_empty() || renew.len() > GROUP_MAX {
+            return self.inner.sessions(room, renew, end);
+        }
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.send(room, Call::Renew { sessions: renew.to_vec(), reply })?;
+            answer.await.unwrap_or_else(|_| Err(stopped()))
+        })
     }
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
@@ -117,6 +133,10 @@ impl LineStore for GroupedStore {
             self.start(room);
             Ok(snapshot)
         })
+    }
+
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.inner.heal(room, epoch, numbers)
     }
 
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {
@@ -149,6 +169,7 @@ struct Group {
     /// Claims of one epoch only.
     epoch: u64,
     claims: Vec<(Vec<u64>, oneshot::Sender<ClaimReply>)>,
+    renewals: Vec<(Vec<String>, oneshot::Sender<RenewReply>)>,
     people: usize,
 }
 
@@ -159,6 +180,7 @@ impl Group {
         let (people, gone) = match &call {
             Call::Join { joiners, reply } => (joiners.len(), reply.is_closed()),
             Call::Claim { numbers, reply, .. } => (numbers.len(), reply.is_closed()),
+            Call::Renew { sessions, reply } => (sessions.len(), reply.is_closed()),
         };
         if gone {
             return None;
@@ -174,6 +196,7 @@ impl Group {
                 self.epoch = epoch;
                 self.claims.push((numbers, reply));
             }
+            Call::Renew { sessions, reply } => self.renewals.push((sessions, reply)),
         }
         None
     }
@@ -196,8 +219,12 @@ async fn run(store: Arc<dyn LineStore>, room: String, mut calls: mpsc::Receiver<
         {
             held_back = group.take(call);
         }
-        let Group { joins, epoch, claims, .. } = group;
-        tokio::join!(join(&*store, &room, joins), claim(&*store, &room, epoch, claims));
+        let Group { joins, epoch, claims, renewals, .. } = group;
+        tokio::join!(
+            join(&*store, &room, joins),
+            claim(&*store, &room, epoch, claims),
+            renew(&*store, &room, renewals)
+        );
     }
 }
 
@@ -261,6 +288,25 @@ async fn claim(store: &dyn LineStore, room: &str, epoch: u64, callers: Vec<(Vec<
                 let mine = numbers.iter().map(|number| answers.get(number).cloned().unwrap_or(Claimed::Unknown));
                 // A caller that is gone by now asks again, and gets the same session.
                 let _ = reply.send(Ok((mine.collect(), snapshot.clone())));
+            }
+        }
+        Err(error) => callers.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),
+    }
+}
+
+/// One call for all; everyone gets the answers to their own.
+async fn renew(store: &dyn LineStore, room: &str, callers: Vec<(Vec<String>, oneshot::Sender<RenewReply>)>) {
+    let sessions: Vec<String> = callers.iter().flat_map(|(sessions, _)| sessions).cloned().collect();
+    if sessions.is_empty() {
+        return;
+    }
+    match store.sessions(room, &sessions, &[]).await {
+        Ok((answers, snapshot)) => {
+            let mut answers = answers.into_iter();
+            for (sessions, reply) in callers {
+                let mine = answers.by_ref().take(sessions.len()).collect();
+                // A caller that is gone by now asks again at its next request.
+                let _ = reply.send(Ok((mine, snapshot.clone())));
             }
         }
         Err(error) => callers.into_iter().for_each(|(_, reply)| drop(reply.send(Err(error.clone())))),

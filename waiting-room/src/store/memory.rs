@@ -4,11 +4,11 @@
 mod journal;
 
 use self::journal::Journal;
-use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_proved, check_size, check_who};
 use crate::{
     Clock,
     line::{
-        Audit, Claimed, Effect, Generations, Joined, Joiner, Line, Move, RoomChange, RoomInitial, Snapshot,
+        Audit, Claimed, Effect, Generations, Joined, Joiner, Line, Move, Renewal, RoomChange, RoomInitial, Snapshot,
         check_room_name, effect_of,
     },
 };
@@ -201,13 +201,18 @@ impl LineStore for MemoryStore {
         })
     }
 
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
         Box::pin(async move {
             check_batch("renew", renew.len())?;
             check_batch("end", end.len())?;
             self.with(room, |room| {
-                let effect = room.line.decide_sessions(renew, end);
-                room.commit(effect)
+                let sessions = room.line.decide_sessions(renew, end);
+                Ok((sessions.answers, room.commit(sessions.effect)?))
             })
         })
     }
@@ -217,6 +222,16 @@ impl LineStore for MemoryStore {
             self.begin(room, initial)?;
             self.settled(room, |room| {
                 let effect = room.line.decide_restore(highest);
+                room.commit(effect)
+            })
+        })
+    }
+
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            check_proved(numbers)?;
+            self.with(room, |room| {
+                let effect = room.line.decide_heal(epoch, numbers);
                 room.commit(effect)
             })
         })

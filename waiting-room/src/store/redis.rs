@@ -9,17 +9,17 @@ mod script;
 mod server;
 
 use self::{
-    answer::{ChangesAnswer, ClaimAnswer, Learn, MovesAnswer, Seen, SnapshotAnswer},
+    answer::{ChangesAnswer, ClaimAnswer, Learn, MovesAnswer, Seen, SessionsAnswer, SnapshotAnswer},
     connection::Connection,
     joining::JoinAnswer,
     key::keys,
     script::{Operation, Scripts},
     server::RESPONSE_TIMEOUT,
 };
-use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_size, check_who};
+use super::{Answer, LineStore, OpenError, StoreError, check_batch, check_proved, check_size, check_who};
 use crate::line::{
-    Audit, Claimed, Generations, Joined, Joiner, LANES_MAX, Move, RoomChange, RoomInitial, Snapshot, check_room_name,
-    no_such_lane,
+    Audit, Claimed, Generations, Joined, Joiner, LANES_MAX, Move, Renewal, RoomChange, RoomInitial, Snapshot,
+    check_room_name, no_such_lane,
 };
 use redis::FromRedisValue;
 use serde::Serialize;
@@ -133,6 +133,7 @@ impl RedisStore {
             Some("NOROOM" | "BEHIND") => Refused::Lost,
             Some("FULL") => Refused::Failed(StoreError::Full),
             Some("CLOSED") => Refused::Failed(StoreError::Closed),
+            Some("PROOF") => Refused::Failed(StoreError::Proof),
             Some("NOLANE") => Refused::Failed(StoreError::NoLane),
             Some("NOSUCHLANE") => Refused::Failed(no_such_lane(error.detail().unwrap_or_default()).into()),
             Some("LANES") => {
@@ -263,12 +264,12 @@ impl RedisStore {
         now_ms: i64,
         renew: &[String],
         end: &[String],
-    ) -> Result<Snapshot, StoreError> {
+    ) -> Result<(Vec<Renewal>, Snapshot), StoreError> {
         check_batch("renew", renew.len())?;
         check_batch("end", end.len())?;
         let arguments: Vec<_> = std::iter::once(text(renew.len())).chain(renew.iter().chain(end).map(text)).collect();
-        let answer: SnapshotAnswer = self.call(Operation::Sessions, room, now_ms, &arguments).await?;
-        Ok(answer.0.snapshot)
+        let answer: SessionsAnswer = self.call(Operation::Sessions, room, now_ms, &arguments).await?;
+        Ok(answer.of())
     }
 
     async fn moves_at(
@@ -286,6 +287,13 @@ impl RedisStore {
         }
         let answer: MovesAnswer = self.call(Operation::Moves, room, now_ms, &arguments).await?;
         Ok(answer.of())
+    }
+
+    async fn heal_at(&self, room: &str, now_ms: i64, epoch: u64, numbers: &[u64]) -> Result<Snapshot, StoreError> {
+        check_proved(numbers)?;
+        let arguments: Vec<_> = [epoch].iter().chain(numbers).map(text).collect();
+        let answer: SnapshotAnswer = self.call(Operation::Heal, room, now_ms, &arguments).await?;
+        Ok(answer.0.snapshot)
     }
 
     async fn leave_at(&self, room: &str, now_ms: i64, number: u64) -> Result<Snapshot, StoreError> {
@@ -327,12 +335,21 @@ impl LineStore for RedisStore {
         Box::pin(self.seen_at(room, SERVER_TIME, positions))
     }
 
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
         Box::pin(self.sessions_at(room, SERVER_TIME, renew, end))
     }
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
         Box::pin(self.restore_at(room, SERVER_TIME, initial, highest))
+    }
+
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        Box::pin(self.heal_at(room, SERVER_TIME, epoch, numbers))
     }
 
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {

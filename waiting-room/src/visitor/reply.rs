@@ -21,6 +21,7 @@ use crate::metrics;
 use crate::problem::{Code, Problem};
 
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// A ticket is worth nothing once its line has gone; no sale's line lives longer than this, in seconds.
 const TICKET_COOKIE_MAX_AGE_S: i64 = 7 * 24 * 3600;
@@ -132,6 +133,8 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response<Bod
     no_store(headers);
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // No search shows a queue in the place of what is behind it.
+    headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
     if let Ok(policy) = HeaderValue::from_str(content_security_policy()) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }

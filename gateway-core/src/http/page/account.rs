@@ -1,6 +1,6 @@
-//! Logging in and signing up. Passwords only ever travel to the server, so no field here holds one.
+//! Logging in, signing up, and one's own data. Passwords only ever travel to the server, so no field here holds one.
 
-use super::Layout;
+use super::{Layout, Moment, Price};
 use askama::Template;
 
 /// `GET /login`, and `POST /login` that failed.
@@ -27,4 +27,31 @@ pub(crate) struct RegisterPage {
     pub(crate) email: String,
     /// Why it failed, one sentence.
     pub(crate) error: Option<String>,
+}
+
+/// `GET /datapengguna`
+#[derive(Template)]
+#[template(path = "shop/account.html")]
+pub(crate) struct AccountPage {
+    pub(crate) layout: Layout,
+    pub(crate) email: String,
+    /// `cust_…`
+    pub(crate) customer_id: String,
+    /// Newest first.
+    pub(crate) payments: Vec<Payment>,
+    /// Same-origin path of the next page, if there is one.
+    pub(crate) older_path: Option<String>,
+}
+
+/// A transaction of the customer's.
+pub(crate) struct Payment {
+    /// `trans_…`
+    pub(crate) transaction_id: String,
+    /// `completed`, as in the JSON.
+    pub(crate) status: &'static str,
+    pub(crate) description: String,
+    /// `order_…`, if it is for one.
+    pub(crate) order_id: Option<String>,
+    pub(crate) amount: Price,
+    pub(crate) created_at: Moment,
 }

@@ -39,6 +39,10 @@ pub(crate) enum SaleState {
     /// Nothing free, but holds that lapse may bring some back.
     AllHeld,
     SoldOut,
+    /// The sale begins then.
+    NotStarted(Moment),
+    /// The sale is over.
+    Ended,
 }
 
 impl SaleState {
@@ -48,7 +52,14 @@ impl SaleState {
             Self::OnSale => "on_sale",
             Self::AllHeld => "all_held",
             Self::SoldOut => "sold_out",
+            Self::NotStarted(_) => "not_started",
+            Self::Ended => "ended",
         }
+    }
+
+    /// Whether the sale sells at all, or would if there were some.
+    pub(crate) const fn open(self) -> bool {
+        matches!(self, Self::OnSale | Self::AllHeld | Self::SoldOut)
     }
 }
 

@@ -14,6 +14,15 @@ pub(crate) struct Line {
     pub(crate) price: Price,
 }
 
+/// What a coupon took off.
+pub(crate) struct Discount {
+    pub(crate) code: String,
+    /// The lines together.
+    pub(crate) subtotal: Price,
+    /// Below zero.
+    pub(crate) off: Price,
+}
+
 /// What an order is for, above its lines.
 pub(crate) struct Occasion {
     /// The film's or the product's title.
@@ -49,6 +58,8 @@ pub(crate) struct HoldPage {
     pub(crate) hold_ms: i64,
     /// How long checkout then lasts, in milliseconds.
     pub(crate) pay_ms: i64,
+    /// By how much the hold can still be extended, in milliseconds; 0 is not at all.
+    pub(crate) extendable_ms: i64,
     /// Fresh for each rendering; makes a double click one order.
     pub(crate) idempotency_key: String,
 }
@@ -73,6 +84,8 @@ pub(crate) struct OrderPage {
     pub(crate) state: OrderState,
     pub(crate) occasion: Occasion,
     pub(crate) lines: Vec<Line>,
+    pub(crate) discount: Option<Discount>,
+    /// What is to pay.
     pub(crate) total: Price,
     /// Milliseconds left to pay at the time of rendering.
     pub(crate) pay_within_ms: i64,
@@ -86,6 +99,8 @@ pub(crate) struct OrderPage {
     pub(crate) reason: Option<String>,
     /// What the door staff scan, once booked.
     pub(crate) ticket_code: Option<String>,
+    /// Until when a booked order can be given back, if it can be.
+    pub(crate) cancel_until: Option<Moment>,
     pub(crate) created_at: Moment,
     /// Fresh for each rendering; makes a double click one payment.
     pub(crate) idempotency_key: String,
@@ -100,6 +115,8 @@ pub(crate) enum OrderState {
     Booked,
     Released,
     Review,
+    Cancelled,
+    Reversed,
 }
 
 impl OrderState {
@@ -112,6 +129,8 @@ impl OrderState {
             Self::Booked => "booked",
             Self::Released => "released",
             Self::Review => "review",
+            Self::Cancelled => "cancelled",
+            Self::Reversed => "reversed",
         }
     }
 
@@ -122,6 +141,8 @@ impl OrderState {
             Self::Paying | Self::Closing => "Checking the payment",
             Self::Booked => "Booked",
             Self::Released => "Cancelled",
+            Self::Cancelled => "Cancelled and paid back",
+            Self::Reversed => "Void: the payment was taken back",
             Self::Review => "We are looking into it",
         }
     }

@@ -1,7 +1,7 @@
 //! The seat map: a hall as rows of cells, which posts the chosen seats as a plain form.
 
-use super::films::Screening;
-use super::{Layout, Price, span};
+use super::films::{SaleState, Screening};
+use super::{Layout, Link, Price, span};
 use askama::Template;
 
 /// `GET /screenings/{id}/seats`
@@ -18,6 +18,8 @@ pub(crate) struct SeatsPage {
     pub(crate) hold_ms: i64,
     /// Names of seats that somebody else took while these were chosen (after a 409), else empty.
     pub(crate) lost: Vec<String>,
+    /// The same map with other seats chosen, in place of what was lost.
+    pub(crate) offers: Vec<Link>,
     /// Fresh for each rendering; makes a double click one hold.
     pub(crate) idempotency_key: String,
 }

@@ -167,6 +167,7 @@ fn the_seat_map_renders() {
         seats_max: 8,
         hold_ms: 120_000,
         lost: Vec::new(),
+        offers: Vec::new(),
         idempotency_key: "k".to_owned(),
     };
     let html = keep("shop/seats.html", &page);
@@ -174,7 +175,12 @@ fn the_seat_map_renders() {
     assert_eq!(html.matches("type=\"checkbox\"").count(), 208);
     assert_eq!(html.matches(" checked").count(), 2);
     page.lost = vec!["H9".to_owned(), "H10".to_owned()];
-    assert!(keep("shop/seats-lost.html", &page).contains("Seats H9, H10 have just been taken"));
+    page.offers = vec![Link { path: "/screenings/x/seats?pick=G9,G10".to_owned(), label: "G9, G10".to_owned() }];
+    let lost = keep("shop/seats-lost.html", &page);
+    assert!(lost.contains("Seats H9, H10 have just been taken"));
+    assert!(lost.contains("href=\"/screenings/x/seats?pick=G9,G10\""));
+    page.screening.state = SaleState::NotStarted(EVENING);
+    assert!(keep("shop/seats-early.html", &page).contains("The sale begins on"));
 }
 
 #[test]

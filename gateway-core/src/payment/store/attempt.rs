@@ -59,30 +59,21 @@ const DUE_ATTEMPTS: &str = "\
      order by due_at
      limit ?";
 
-/// Reservations that began to close since their try was last looked at.
-const CLOSING_ATTEMPTS: &str = "\
-    select a.id, a.due_at
-      from reservation r
-      join transactions t on t.reservation_id = r.id
+const LIVE_ATTEMPT: &str = "\
+    select a.id
+      from transactions t
       join attempt a on a.transaction_id = t.id
-     where r.state = 'closing'
-       and a.live = 1
-       and a.updated_at <= r.updated_at
-       and a.due_at is not null
-     limit ?";
+     where t.reservation_id = ?
+       and a.live = 1";
 
-/// Closing, and no try that could still bring money.
-const CLOSING_WITHOUT_ATTEMPT: &str = "\
-    select r.id
-      from reservation r
-     where r.state = 'closing'
-       and r.updated_at < ?
-       and not exists (select 1
-                         from transactions t
-                         join attempt a on a.transaction_id = t.id
-                        where t.reservation_id = r.id
-                          and (a.live = 1 or a.state = 'captured'))
-     limit ?";
+const CAPTURED: &str = "\
+    select 1
+      from transactions t
+      join attempt a on a.transaction_id = t.id
+     where t.reservation_id = ?
+       and a.state = 'captured'";
+
+const MAKE_DUE: &str = "update attempt set due_at = ? where id = ? and live = 1";
 
 /// Makes the try due at once, also one that was thought to be over: money may come late.
 const HINT: &str = "\
@@ -164,24 +155,9 @@ pub(in crate::payment) async fn attempt(db: &Db, id: AttemptId) -> Result<Option
     db.row(ATTEMPT, params![id]).await?.map(read_attempt).transpose()
 }
 
-pub(in crate::payment) async fn attempt_in(tx: &mut Tx, id: AttemptId) -> Result<Option<AttemptRow>, DbError> {
-    tx.row(ATTEMPT, params![id]).await?.map(read_attempt).transpose()
-}
-
 /// The try, locked until the transaction ends.
 pub(in crate::payment) async fn lock_attempt(tx: &mut Tx, id: AttemptId) -> Result<Option<AttemptRow>, DbError> {
     tx.row(ATTEMPT_LOCKED, params![id]).await?.map(read_attempt).transpose()
-}
-
-/// The last try of a transaction, if it had any.
-pub(in crate::payment) async fn latest_attempt_in(
-    tx: &mut Tx,
-    id: TransactionId,
-) -> Result<Option<AttemptRow>, DbError> {
-    match tx.row(LATEST_ATTEMPT, params![id]).await? {
-        Some(mut row) => attempt_in(tx, row.attempt_id()?).await,
-        None => Ok(None),
-    }
 }
 
 /// The last try of a transaction, if it had any.
@@ -210,11 +186,26 @@ pub(in crate::payment) async fn move_attempt(tx: &mut Tx, id: AttemptId, change:
     Ok(tx.execute(MOVE_ATTEMPT, values).await? == 1)
 }
 
-/// Tries to ask about, and when each was due: those of orders that began to close, then those whose time has come.
+/// Tries to ask about, and when each was due.
 pub(in crate::payment) async fn due_attempts(db: &Db, now: i64, max: i64) -> Result<Vec<(AttemptId, i64)>, DbError> {
-    let mut rows = db.rows(CLOSING_ATTEMPTS, params![max]).await?;
-    rows.extend(db.rows(DUE_ATTEMPTS, params![now, max]).await?);
+    let rows = db.rows(DUE_ATTEMPTS, params![now, max]).await?;
     rows.into_iter().map(|mut row| Ok((row.attempt_id()?, row.int()?))).collect()
+}
+
+/// The order's try that may still bring money.
+pub(in crate::payment) async fn live_attempt(tx: &mut Tx, order: ReservationId) -> Result<Option<AttemptId>, DbError> {
+    tx.row(LIVE_ATTEMPT, params![order]).await?.map(|mut row| row.attempt_id()).transpose()
+}
+
+/// Whether a try of the order brought money.
+pub(in crate::payment) async fn is_captured(tx: &mut Tx, order: ReservationId) -> Result<bool, DbError> {
+    Ok(tx.row(CAPTURED, params![order]).await?.is_some())
+}
+
+/// Makes a live try due now.
+pub(in crate::payment) async fn make_due(tx: &mut Tx, id: AttemptId) -> Result<(), DbError> {
+    let now = tx.now_ms();
+    tx.execute(MAKE_DUE, params![now, id]).await.map(|_| ())
 }
 
 /// Whether the caller has the try until `until`.
@@ -237,15 +228,6 @@ pub(in crate::payment) async fn claim_stale(
 ) -> Result<bool, DbError> {
     let now = tx.now_ms();
     Ok(tx.execute(CLAIM_STALE, params![now, until, id, before]).await? == 1)
-}
-
-pub(in crate::payment) async fn closing_without_attempt(
-    db: &Db,
-    before: i64,
-    max: i64,
-) -> Result<Vec<ReservationId>, DbError> {
-    let rows = db.rows(CLOSING_WITHOUT_ATTEMPT, params![before, max]).await?;
-    rows.into_iter().map(|mut row| row.reservation_id()).collect()
 }
 
 /// Makes the try with this reference due now; its id, if there is one.

@@ -9,7 +9,8 @@ const INSERT_REFUND: &str = "\
     insert into refund (id, attempt_id, cause, amount, state, tries, due_at, created_at, updated_at)
     values (?, ?, ?, ?, 'requested', 0, ?, ?, ?)";
 
-const HAS_REFUND: &str = "select 1 from refund where attempt_id = ? and cause = ?";
+/// Whatever the cause was: each refund is of all that the try took.
+const HAS_REFUND: &str = "select 1 from refund where attempt_id = ?";
 
 const DUE_REFUNDS: &str = "\
     select f.id, f.due_at, f.attempt_id, f.cause, f.amount, f.tries, a.reference, a.transaction_id, t.state
@@ -47,14 +48,14 @@ pub(in crate::payment) struct RefundRow {
     pub(in crate::payment) transaction_state: Transaction,
 }
 
-/// Asks for money to be given back, once for each cause.
+/// Asks for the money of a try to be given back, once.
 pub(in crate::payment) async fn insert_refund(
     tx: &mut Tx,
     attempt: AttemptId,
     cause: &str,
     amount: i64,
 ) -> Result<(), DbError> {
-    if tx.row(HAS_REFUND, params![attempt, cause]).await?.is_some() {
+    if tx.row(HAS_REFUND, params![attempt]).await?.is_some() {
         return Ok(());
     }
     let now = tx.now_ms();

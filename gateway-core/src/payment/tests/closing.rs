@@ -19,7 +19,7 @@ mod on {
 mod stories {
     use super::super::{Line, PRICE, World};
     use crate::base::{AttemptId, ReservationId};
-    use crate::payment::PayOutcome;
+    use crate::order::PayOutcome;
     use crate::payment::drive::Why;
     use crate::payment::processors::Heard;
     use crate::reservation::State;
@@ -29,7 +29,7 @@ mod stories {
         let attempt = world.pay_on_page(order).await;
         world.pay_window_ends(order).await;
         assert_eq!(world.state(order).await, State::Closing);
-        world.payments.reconcile().await.expect("answers");
+        world.round().await;
         assert_eq!(world.state(order).await, State::Released);
         assert_eq!(world.one_word("select state from transactions").await, "cancelled");
         world.decide(attempt, "approve").await;
@@ -42,7 +42,7 @@ mod stories {
         world.decide(attempt, "approve").await;
         world.pay_window_ends(order).await;
         assert_eq!(world.state(order).await, State::Closing);
-        world.payments.reconcile().await.expect("answers");
+        world.round().await;
         assert_eq!(world.state(order).await, State::Booked);
     }
 
@@ -54,7 +54,7 @@ mod stories {
                 world.decide(attempt, "approve"),
                 async {
                     world.pay_window_ends(order).await;
-                    world.payments.reconcile().await.expect("answers");
+                    world.round().await;
                 },
                 async { world.payments.look(order).await.expect("answers") },
             );
@@ -72,7 +72,7 @@ mod stories {
         world.line_is(Line::Broken);
         world.pay_window_ends(order).await;
         world.let_time_pass().await;
-        world.payments.reconcile().await.expect("answers");
+        world.round().await;
         assert_eq!(world.state(order).await, State::Closing);
         world.pay_window_ends(order).await;
         assert_eq!(world.state(order).await, State::Review, "only time has passed");
@@ -86,6 +86,7 @@ mod stories {
         let order = world.order(seats).await;
         let attempt = world.pay_on_page(order).await;
         world.payments.record(attempt, &Heard::Cancelled).await.expect("answers");
+        world.deliver().await;
         assert_eq!(world.state(order).await, State::Checkout);
         world.pay_window_ends(order).await;
         assert_eq!(world.state(order).await, State::Released);
@@ -96,6 +97,7 @@ mod stories {
     pub(super) async fn late_money_books_the_same_seats_if_they_are_free(world: &World) {
         let (order, attempt) = released_with_money(world, &["A1", "A2"]).await;
         world.payments.drive(attempt, Why::Again).await.expect("answers");
+        world.deliver().await;
         assert_eq!(world.state(order).await, State::Booked);
         assert_eq!(world.one_word("select state from transactions").await, "completed");
     }
@@ -105,6 +107,7 @@ mod stories {
         let other = world.order(&["A2"]).await;
         world.line_is(Line::Up);
         world.payments.drive(attempt, Why::Again).await.expect("answers");
+        world.deliver().await;
         assert_eq!(world.state(order).await, State::Released);
         // The refund's answer is lost, and the refund is sent again.
         world.line_is(Line::LosesAnswers);
@@ -122,9 +125,11 @@ mod stories {
         let order = world.order(&["A1"]).await;
         let first = world.pay_on_page(order).await;
         world.payments.record(first, &Heard::Cancelled).await.expect("answers");
+        world.deliver().await;
         assert!(matches!(world.pay(order, None).await, PayOutcome::Booked));
         world.decide(first, "approve").await;
         world.payments.drive(first, Why::Again).await.expect("answers");
+        world.deliver().await;
         world.settle().await;
         assert_eq!(world.state(order).await, State::Booked);
         assert_eq!(world.ledger().await, (2 * PRICE, PRICE, 2));

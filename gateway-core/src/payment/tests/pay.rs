@@ -22,11 +22,11 @@ mod on {
 mod stories {
     use super::super::{Line, PRICE, World, payments};
     use crate::base::{CustomerId, ReservationId};
-    use crate::db::{in_tx, params};
-    use crate::payment::PayOutcome;
+    use crate::db::params;
+    use crate::order::{Pay, PayOutcome};
+    use crate::outbox::Worker;
     use crate::payment::processors::Order;
     use crate::reservation::State;
-    use std::sync::Arc;
 
     pub(super) async fn twenty_calls_are_one_payment(world: &World) {
         let order = world.order(&["A1", "A2"]).await;
@@ -59,7 +59,7 @@ mod stories {
         let order = world.order(&["A1"]).await;
         let declined = world.try_with(order, Some("tok_declined"), None);
         for _ in 0..2 {
-            let outcome = world.payments.pay(&declined).await.expect("answers");
+            let outcome = world.pays(&declined).await;
             assert!(matches!(outcome, PayOutcome::Declined), "{outcome:?}");
         }
         assert_eq!(world.state(order).await, State::Checkout);
@@ -68,7 +68,7 @@ mod stories {
 
     pub(super) async fn a_slow_provider_is_asked_later(world: &World) {
         let order = world.order(&["A1"]).await;
-        let outcome = world.hasty().pay(&world.try_with(order, Some("tok_timeout"), None)).await.expect("answers");
+        let outcome = world.pays_through(&world.hasty(), &world.try_with(order, Some("tok_timeout"), None)).await;
         assert!(matches!(outcome, PayOutcome::Running { action_url: None }), "{outcome:?}");
         assert_eq!(world.state(order).await, State::Paying);
         assert_eq!(world.one_word("select state from transactions").await, "unknown");
@@ -80,11 +80,11 @@ mod stories {
     pub(super) async fn a_lost_answer_is_found_by_asking(world: &World) {
         let order = world.order(&["A1"]).await;
         world.line_is(Line::LosesAnswers);
-        let outcome = world.hasty().pay(&world.try_with(order, None, None)).await.expect("answers");
+        let outcome = world.pays_through(&world.hasty(), &world.try_with(order, None, None)).await;
         assert!(matches!(outcome, PayOutcome::Running { .. }), "{outcome:?}");
         world.line_is(Line::Broken);
         world.let_time_pass().await;
-        world.payments.reconcile().await.expect("answers");
+        world.round().await;
         assert_eq!(world.one_word("select state from attempt").await, "unknown", "silence is no verdict");
         world.line_is(Line::Up);
         world.settle().await;
@@ -95,7 +95,7 @@ mod stories {
     pub(super) async fn a_provider_that_is_gone_charges_once_when_it_is_back(world: &World) {
         let order = world.order(&["A1"]).await;
         let nobody = payments(&world.db, "http://127.0.0.1:9", 200);
-        let outcome = nobody.pay(&world.try_with(order, None, None)).await.expect("answers");
+        let outcome = world.pays_through(&nobody, &world.try_with(order, None, None)).await;
         assert!(matches!(outcome, PayOutcome::Running { .. }), "{outcome:?}");
         assert!(matches!(world.pay(order, None).await, PayOutcome::Running { .. }), "one live try");
         world.settle().await;
@@ -104,18 +104,25 @@ mod stories {
         assert_eq!(world.ledger().await, (PRICE, 0, 1));
     }
 
+    /// The payments have heard of the try, and die before they ask the provider.
+    async fn written_down(world: &World, pay: &Pay) {
+        world.ask(pay).await;
+        let dying = world.hasty();
+        dying.shared.queue.close();
+        let heard = Worker::new(world.db.clone(), dying).round().await.expect("answers");
+        assert_eq!(heard, 1);
+    }
+
     pub(super) async fn a_crash_after_the_charge_charges_once(world: &World) {
         let order = world.order(&["A1"]).await;
         let pay = world.try_with(order, None, None);
         let id = pay.attempt_id;
         // The process dies between the charge and its record: the row says SENDING, the provider has the money.
-        let db = world.db.clone();
-        let payments = Arc::new(world.payments.clone());
-        in_tx!(db, tx, { crate::payment::begin::begin(tx, &payments, &pay).await.map(|_| ()) }).expect("answers");
+        written_down(world, &pay).await;
         let money = crate::base::Money { amount: PRICE, currency: crate::base::Currency::parse("EUR").expect("EUR") };
         let charge =
             Order { reference: id.to_string(), money, method: "credit_card".to_owned(), token: None, return_url: None };
-        payments.shared.processor.charge(&charge).await;
+        world.payments.shared.processor.charge(&charge).await;
         assert_eq!(world.one_word("select state from attempt").await, "sending");
         world.settle().await;
         assert_eq!(world.state(order).await, State::Booked);
@@ -125,13 +132,13 @@ mod stories {
     pub(super) async fn a_crash_before_the_charge_charges_once(world: &World) {
         let order = world.order(&["A1"]).await;
         let pay = world.try_with(order, None, None);
-        let (db, payments) = (world.db.clone(), world.payments.clone());
-        in_tx!(db, tx, { crate::payment::begin::begin(tx, &payments, &pay).await.map(|_| ()) }).expect("answers");
+        written_down(world, &pay).await;
         // Two nodes find it at once.
         world.let_time_pass().await;
         let other = world.hasty();
         let (one, two) = tokio::join!(world.payments.reconcile(), other.reconcile());
         assert_eq!(one.expect("answers").asked + two.expect("answers").asked, 1, "each try is claimed once");
+        world.deliver().await;
         assert_eq!(world.state(order).await, State::Booked);
         assert_eq!(world.ledger().await, (PRICE, 0, 1));
     }
@@ -159,9 +166,9 @@ mod stories {
         let order = world.order(&["A1"]).await;
         let mut pay = world.try_with(order, None, None);
         pay.customer = CustomerId::new(2);
-        assert!(matches!(world.payments.pay(&pay).await.expect("answers"), PayOutcome::NotFound));
+        assert!(matches!(world.pays(&pay).await, PayOutcome::NotFound));
         pay = world.try_with(ReservationId::new(3), None, None);
-        assert!(matches!(world.payments.pay(&pay).await.expect("answers"), PayOutcome::NotFound));
+        assert!(matches!(world.pays(&pay).await, PayOutcome::NotFound));
         let row = world.db.row("select count(*) from attempt", params![]).await.expect("answers");
         assert_eq!(row.expect("one row").int().expect("a number"), 0);
     }

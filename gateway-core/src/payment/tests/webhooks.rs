@@ -43,6 +43,7 @@ mod stories {
 
     async fn becomes(world: &World, order: crate::base::ReservationId, wanted: State) {
         for _ in 0..200 {
+            world.deliver().await;
             if world.state(order).await == wanted {
                 return;
             }
@@ -122,7 +123,7 @@ mod stories {
         let pay = world.try_with(order, None, Some("http://shop.example/orders/1"));
         assert_eq!(receive(world, &event("evt_1", "charge.captured", pay.attempt_id)).await, Received::New);
         assert_eq!(world.one_word("select state from webhook_inbox").await, "parked");
-        world.payments.pay(&pay).await.expect("answers");
+        world.pays(&pay).await;
         world.decide(pay.attempt_id, "approve").await;
         world.sql("update webhook_inbox set due_at = 1").await;
         world.payments.reconcile().await.expect("answers");

@@ -1,14 +1,27 @@
 //! Statements on what reservations are about: seats and stock. The claim is one statement; its row count decides.
 
-use crate::base::{Currency, ReservationId};
+use crate::base::{Currency, CustomerId, ReservationId};
+use crate::catalogue::{Opening, OrphanRule};
 use crate::db::{DbError, Row, Sql, Tx, Value, params};
 use crate::reservation::{LINES_MAX, Line, Reservation};
 
 const WINDOWS: &str = "\
-    select s.sale_id, a.currency, a.hold_ms, a.pay_ms, a.seats_max
+    select s.sale_id, a.currency, a.hold_ms, a.pay_ms, a.seats_max, a.seats_per_customer_max, a.orphans, a.starts_at,
+           a.ends_at
       from screening s
       join sale a on a.id = s.sale_id
      where s.id = ?";
+
+/// What nothing but time keeps counts until its time is over, swept or not.
+const SEATS_HAD: &str = "\
+    select count(*)
+      from reservation r
+      join reservation_line l on l.reservation_id = r.id
+     where r.customer_id = ?
+       and r.sale_id = ?
+       and l.seat_no is not null
+       and (r.state in ('paying', 'closing', 'review', 'booked')
+            or (r.state in ('held', 'checkout') and r.due_at > ?))";
 
 const SEATS_LOCKED: Sql = Sql {
     sqlite: "\
@@ -67,6 +80,12 @@ const RETAKE_STOCK: &str = "\
      where product_id = ?
        and available >= ?";
 
+const RETURN_STOCK: &str = "\
+    update stock
+       set sold = sold - ?, available = available + ?
+     where product_id = ?
+       and sold >= ?";
+
 const STOCK_LOCKED: Sql = Sql {
     sqlite: "select available from stock where product_id = ?",
     mysql: "select available from stock where product_id = ? for update",
@@ -103,6 +122,9 @@ pub(in crate::reservation) struct Windows {
     pub(in crate::reservation) hold_ms: i64,
     pub(in crate::reservation) pay_ms: i64,
     pub(in crate::reservation) seats_max: i64,
+    pub(in crate::reservation) seats_per_customer_max: Option<i64>,
+    pub(in crate::reservation) orphans: OrphanRule,
+    pub(in crate::reservation) opening: Opening,
 }
 
 /// A product as an order sees it.
@@ -111,8 +133,10 @@ pub(in crate::reservation) struct ProductRow {
     pub(in crate::reservation) title: String,
     pub(in crate::reservation) price: i64,
     pub(in crate::reservation) per_order_max: i64,
+    pub(in crate::reservation) per_customer_max: Option<i64>,
     pub(in crate::reservation) currency: Currency,
     pub(in crate::reservation) pay_ms: i64,
+    pub(in crate::reservation) opening: Opening,
 }
 
 /// The numbers of a product; they add up to the capacity.
@@ -131,6 +155,7 @@ pub(in crate::reservation) enum StockMove {
     Sell,
     Release,
     Retake,
+    Return,
 }
 
 impl StockMove {
@@ -144,6 +169,7 @@ impl StockMove {
             Self::Sell => ("sell", SELL_STOCK),
             Self::Release => ("release", RELEASE_STOCK),
             Self::Retake => ("retake", RETAKE_STOCK),
+            Self::Return => ("return", RETURN_STOCK),
         }
     }
 }
@@ -156,7 +182,18 @@ pub(in crate::reservation) async fn windows(tx: &mut Tx, screening: &str) -> Res
         hold_ms: row.int()?,
         pay_ms: row.int()?,
         seats_max: row.int()?,
+        seats_per_customer_max: row.int_or_null()?,
+        orphans: OrphanRule::parse(&row.text()?).ok_or(DbError::Shape("a rule about single seats"))?,
+        opening: Opening::at(row.int_or_null()?, row.int_or_null()?, tx.now_ms()),
     }))
+}
+
+/// How many seats of a sale a customer holds or has.
+pub(in crate::reservation) async fn seats_had(tx: &mut Tx, customer: CustomerId, sale: &str) -> Result<i64, DbError> {
+    match tx.row(SEATS_HAD, params![customer, sale, tx.now_ms()]).await? {
+        Some(mut row) => row.int(),
+        None => Ok(0),
+    }
 }
 
 /// Fills the places of an `in (…)` by repeating the last seat.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::goods::{ProductRow, Stock, StockMove};
 use super::{SELECT_LINES, from_row, lines_from};
-use crate::base::ReservationId;
+use crate::base::{CustomerId, ReservationId};
+use crate::catalogue::Opening;
 use crate::db::{Bulk, DbError, Sql, Tx, Value, params};
 use crate::reservation::Reservation;
 
@@ -12,7 +13,8 @@ const CLOSED: Sql = Sql { sqlite: ")", mysql: ")" };
 
 static PRODUCTS: Bulk = Bulk::keys(
     "\
-    select p.id, p.sale_id, p.title, p.price, p.per_order_max, a.currency, a.pay_ms
+    select p.id, p.sale_id, p.title, p.price, p.per_order_max, p.per_customer_max, a.currency, a.pay_ms,
+           a.starts_at, a.ends_at
       from product p
       join sale a on a.id = p.sale_id
      where p.id in (",
@@ -27,10 +29,28 @@ static STOCKS_LOCKED: Bulk = Bulk::keys(
     Sql { sqlite: ") order by product_id", mysql: ") order by product_id for update" },
 );
 
+static CUSTOMERS_LOCKED: Bulk = Bulk::keys(
+    "select id from customer where id in (",
+    Sql { sqlite: ") order by id", mysql: ") order by id for update" },
+);
+
+/// What customers have of products: what nothing but time keeps counts until its time is over, swept or not.
+static HAD: Bulk = Bulk::keys(
+    "\
+    select r.customer_id, l.product_id, cast(sum(l.quantity) as signed)
+      from reservation r
+      join reservation_line l on l.reservation_id = r.id
+     where l.product_id is not null
+       and (r.state in ('paying', 'closing', 'review', 'booked')
+            or (r.state in ('held', 'checkout') and r.due_at > ?))
+       and r.customer_id in (",
+    Sql { sqlite: ") group by r.customer_id, l.product_id", mysql: ") group by r.customer_id, l.product_id" },
+);
+
 static STORED: Bulk = Bulk::keys(
     "\
     select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
-           ticket_code, version, created_at
+           ticket_code, version, created_at, coupon_code, discount
       from reservation
      where id in (",
     CLOSED,
@@ -41,13 +61,23 @@ static LOCKED: Bulk = Bulk::keys(
     Sql { sqlite: ") order by id", mysql: ") order by id for update" },
 );
 
+static LAPSED_AMONG: Bulk = Bulk::keys(
+    "\
+    select id
+      from reservation
+     where state in ('held', 'checkout')
+       and due_at <= ?
+       and id in (",
+    CLOSED,
+);
+
 static INSERT: Bulk = Bulk::rows(
     "\
     insert into reservation
            (id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, version,
-            created_at, updated_at)
+            created_at, updated_at, coupon_code, discount)
     values ",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
 );
 
 static INSERT_LINES: Bulk = Bulk::rows(
@@ -72,7 +102,7 @@ pub(in crate::reservation) async fn products(
     tx: &mut Tx,
     names: &[&str],
 ) -> Result<BTreeMap<String, ProductRow>, DbError> {
-    let mut found = BTreeMap::new();
+    let (mut found, now_ms) = (BTreeMap::new(), tx.now_ms());
     for mut row in tx.rows_of(&PRODUCTS, &[], &keys(names)).await? {
         let id = row.text()?;
         let product = ProductRow {
@@ -80,8 +110,10 @@ pub(in crate::reservation) async fn products(
             title: row.text()?,
             price: row.int()?,
             per_order_max: row.int()?,
+            per_customer_max: row.int_or_null()?,
             currency: row.currency()?,
             pay_ms: row.int()?,
+            opening: Opening::at(row.int_or_null()?, row.int_or_null()?, now_ms),
         };
         found.insert(id, product);
     }
@@ -100,6 +132,24 @@ pub(in crate::reservation) async fn lock_stocks(
         stocks.insert(product, stock);
     }
     Ok(stocks)
+}
+
+/// Locks these customers until the transaction ends: what they have is counted, and nobody adds to it meanwhile. `ids` is
+/// sorted.
+pub(in crate::reservation) async fn lock_customers(tx: &mut Tx, ids: &[CustomerId]) -> Result<(), DbError> {
+    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    tx.rows_of(&CUSTOMERS_LOCKED, &[], &ids).await.map(|_| ())
+}
+
+/// How many of which product these customers hold or have.
+pub(in crate::reservation) async fn had(
+    tx: &mut Tx,
+    ids: &[CustomerId],
+) -> Result<HashMap<(CustomerId, String), i64>, DbError> {
+    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    let now_ms = Value::from(tx.now_ms());
+    let rows = tx.rows_of(&HAD, &[now_ms], &ids).await?;
+    rows.into_iter().map(|mut row| Ok(((row.customer_id()?, row.text()?), row.int()?))).collect()
 }
 
 /// Those of `ids` that are stored.
@@ -122,6 +172,17 @@ pub(in crate::reservation) async fn stored(
 pub(in crate::reservation) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<(), DbError> {
     let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
     tx.rows_of(&LOCKED, &[], &ids).await.map(|_| ())
+}
+
+/// Those of `ids` that only time keeps, and whose time is over.
+pub(in crate::reservation) async fn lapsed_among(
+    tx: &mut Tx,
+    ids: &[ReservationId],
+) -> Result<Vec<ReservationId>, DbError> {
+    let now_ms = Value::from(tx.now_ms());
+    let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    let rows = tx.rows_of(&LAPSED_AMONG, &[now_ms], &ids).await?;
+    rows.into_iter().map(|mut row| row.reservation_id()).collect()
 }
 
 /// New reservations with their lines.

@@ -27,12 +27,19 @@ async fn stocked(world: &World, p: i64, q: i64) {
     let sale = &mut catalogue.sales[0];
     sale.products[0].stock = p;
     let text = String::from;
-    sale.products.push(ProductEntry { id: text("q"), title: text("Mug"), price: 900, per_order_max: 4, stock: q });
+    sale.products.push(ProductEntry {
+        id: text("q"),
+        title: text("Mug"),
+        price: 900,
+        per_order_max: 4,
+        stock: q,
+        ..ProductEntry::default()
+    });
     catalogue::seed(&world.db, &catalogue).await.expect("a catalogue");
 }
 
 fn one(customer: CustomerId) -> HoldStock {
-    HoldStock { id: id(), customer, lines: vec![(String::from("p"), 1)] }
+    HoldStock { id: id(), customer, lines: vec![(String::from("p"), 1)], coupon: None }
 }
 
 fn ordered(outcomes: &[Result<StockOutcome, Unserved>]) -> usize {

@@ -12,6 +12,8 @@ use super::*;
 
 const NOW_MS: i64 = 1_764_000_000_000;
 
+const LANES: [&str; 3] = ["general", "members", "x"];
+
 fn key() -> AccessKey {
     AccessKey::new(&[7; 32])
 }
@@ -19,7 +21,7 @@ fn key() -> AccessKey {
 #[test]
 fn a_code_is_known_however_it_is_typed_and_is_one_person() {
     let text = "# friends\n\n7KQM-2D4X-0RTB,members\n AAAA-BBBB \n";
-    let codes = Codes::read(text, "demo", &key()).expect("codes");
+    let codes = Codes::read(text, "demo", &LANES, &key()).expect("codes");
     let holder = |code: &str| codes.holder(code, "demo", &key());
     let member = holder("7KQM-2D4X-0RTB").expect("known");
     assert_eq!(member.lane.as_deref(), Some("members"));
@@ -29,16 +31,18 @@ fn a_code_is_known_however_it_is_typed_and_is_one_person() {
         assert_eq!(holder(wrong), None, "{wrong}");
     }
     // The same code is somebody else in another room, and on a door with other keys.
-    let other = Codes::read(text, "other", &key()).expect("codes").holder("7KQM-2D4X-0RTB", "other", &key());
+    let other = Codes::read(text, "other", &LANES, &key()).expect("codes").holder("7KQM-2D4X-0RTB", "other", &key());
     assert_ne!(other.expect("known").identity, member.identity);
     assert_eq!(codes.holder("7KQM-2D4X-0RTB", "demo", &AccessKey::new(&[8; 32])), None);
 }
 
 #[test]
 fn a_file_that_is_wrong_is_told_by_its_line() {
-    let read = |text: &str| Codes::read(text, "demo", &key()).map(|_| ()).expect_err("refused").to_string();
+    let read = |text: &str| Codes::read(text, "demo", &LANES, &key()).map(|_| ()).expect_err("refused").to_string();
     assert_eq!(read("AAAA-BBBB\nshort"), "line 2: a code has 8 to 64 letters and digits");
     assert_eq!(read("AAAA-BBBB\n\naaaabbbb,x"), "line 3: this code stands here twice");
+    let lane = "line 2: there is no lane \"member\" in this room; it has general, members, x";
+    assert_eq!(read("AAAA-BBBB,general\nAAAA-CCCC, member"), lane);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::harness::{Reply, World, settings};
 use crate::credential::proof::solve;
-use crate::{BypassRule, JoinLimit, ProofOfWork, RoomSettings, Settings};
+use crate::{BypassRule, CrawlersGet, JoinLimit, ProofOfWork, RoomSettings, Settings};
 
 const ROOM: &str = "/.waiting-room/rooms/demo";
 const SEATS: &str = "/screenings/lighthouse-1900/seats";
@@ -75,10 +75,55 @@ async fn where_work_is_asked_for_nobody_joins_without_it() {
 }
 
 #[tokio::test]
+async fn a_proof_is_used_once_at_whichever_node() {
+    let ask = |room: &mut RoomSettings| room.proof_of_work = ProofOfWork { number_max: 300 };
+    let world = world(ask).await;
+    let mut same = settings();
+    ask(same.rooms.get_mut("demo").unwrap());
+    let other = world.another_node(&same).await;
+    let join_there = async |proof: &str| {
+        let request = http::Request::post(format!("{ROOM}/tickets")).header("host", "door");
+        let request = request.header("accept", "application/json").header("x-waiting-room-proof", proof);
+        other.answer(request.body(axum::body::Body::empty()).unwrap(), "127.0.0.1:1".parse().unwrap()).await.status()
+    };
+    let (one, two) = (proof(&world).await, proof(&world).await);
+    assert_eq!(join(&world, "203.0.113.1", Some(&one)).await.status, StatusCode::CREATED);
+    assert_eq!(join_there(&one).await, StatusCode::FORBIDDEN);
+    assert_eq!(join_there(&two).await, StatusCode::CREATED);
+    assert_eq!(join(&world, "203.0.113.1", Some(&two)).await.code(), "proof_required");
+}
+
+#[tokio::test]
 async fn where_no_work_is_asked_for_there_is_no_challenge() {
     let world = World::new().await;
     let reply = world.json(Method::GET, &format!("{ROOM}/challenge"), "").await;
     assert_eq!((reply.status, reply.code()), (StatusCode::NOT_FOUND, "not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn a_crawler_from_its_own_addresses_gets_the_page_or_comes_later_and_no_queue_is_indexed() {
+    for (crawlers_get, status) in
+        [(CrawlersGet::Page, StatusCode::OK), (CrawlersGet::Later, StatusCode::SERVICE_UNAVAILABLE)]
+    {
+        let rule = BypassRule {
+            crawler: Some("googlebot".to_owned()),
+            addresses: vec!["192.0.2.0/24".to_owned()],
+            crawlers_get,
+            ..BypassRule::default()
+        };
+        let world = world(|room| room.bypass = vec![rule]).await;
+        world.busy().await;
+        let ask = async |address: &str| {
+            let agent = "Mozilla/5.0 (compatible; Googlebot/2.1)";
+            let headers = [("accept", "text/html"), ("user-agent", agent), ("x-forwarded-for", address)];
+            world.send(Method::GET, SEATS, &headers, "").await
+        };
+        let crawler = ask("192.0.2.7").await;
+        assert_eq!((crawler.status, crawler.cookies().len()), (status, 0));
+        assert_eq!(crawler.headers.contains_key("retry-after"), crawlers_get == CrawlersGet::Later);
+        let liar = ask("198.51.100.7").await;
+        assert_eq!((liar.status, &liar.headers["x-robots-tag"]), (StatusCode::ACCEPTED, &"noindex".parse().unwrap()));
+    }
 }
 
 #[tokio::test]
@@ -87,6 +132,7 @@ async fn who_need_not_wait_passes_with_a_token_for_what_stands_behind() {
         path: Some("GET /health".to_owned()),
         header: Some("x-monitor: s3cret".to_owned()),
         addresses: vec!["192.0.2.0/24".to_owned()],
+        ..BypassRule::default()
     };
     let world = world(|room| room.bypass = vec![rule]).await;
     world.busy().await;

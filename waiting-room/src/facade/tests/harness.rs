@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::line::{Audit, Claimed, Generations, Joined, Joiner, Move, RoomChange, RoomInitial, Snapshot};
+use crate::line::{Audit, Claimed, Generations, Joined, Joiner, Move, Renewal, RoomChange, RoomInitial, Snapshot};
 use crate::store::{Answer, GroupedStore, LineStore, MemoryStore, StoreError};
 use crate::{AccessFiles, Clock, Door, RoomSettings, Secrets, Settings, StrictWire, new_entry_key};
 
@@ -125,6 +125,15 @@ impl World {
         // A meter begins empty; after a minute it has its one entry to give.
         world.pass_ms(61_000).await;
         world
+    }
+
+    /// Another node on the same store, with the same keys.
+    pub(super) async fn another_node(&self, settings: &Settings) -> Door {
+        let door = self.door.clone();
+        let clock: Clock = Arc::new(move || door.gate().now_ms());
+        let secrets = Secrets { ticket_key: vec![7; 32], entry_key_pkcs8: new_entry_key(), access: BTreeMap::new() };
+        let store: Arc<dyn LineStore> = self.store.clone();
+        Door::with_store(settings, &secrets, clock, &store).await.unwrap()
     }
 
     /// Lets time pass in steps: a line does not believe in leaps of its clock.
@@ -271,7 +280,7 @@ pub(super) struct Switch {
     pub(super) calls: AtomicUsize,
     /// Changes what the line is seen as.
     pub(super) as_if: Mutex<Option<fn(&mut Snapshot)>>,
-    /// The positions that were claimed or given up.
+    /// The positions that were claimed, given up or said to be inside.
     pub(super) positions: Mutex<Vec<u64>>,
     pub(super) seen: Mutex<Vec<Vec<u64>>>,
     pub(super) renewed: Mutex<Vec<String>>,
@@ -356,16 +365,28 @@ impl LineStore for Switch {
         self.shape(self.inner.seen(room, positions), |snapshot| snapshot)
     }
 
-    fn sessions<'a>(&'a self, room: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
+    fn sessions<'a>(
+        &'a self,
+        room: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
         if !self.down.load(Ordering::Relaxed) {
             self.renewed.lock().unwrap().extend_from_slice(renew);
+            let number = |id: &String| u64::from_str_radix(id.split_once('-')?.1, 16).ok();
+            self.positions.lock().unwrap().extend(renew.iter().filter_map(number));
             self.ended.lock().unwrap().extend_from_slice(end);
         }
-        self.shape(self.inner.sessions(room, renew, end), |snapshot| snapshot)
+        self.shape(self.inner.sessions(room, renew, end), |(_, snapshot)| snapshot)
     }
 
     fn restore<'a>(&'a self, room: &'a str, initial: &'a RoomInitial, highest: &'a Snapshot) -> Answer<'a, Snapshot> {
         self.ask(self.inner.restore(room, initial, highest))
+    }
+
+    fn heal<'a>(&'a self, room: &'a str, epoch: u64, numbers: &'a [u64]) -> Answer<'a, Snapshot> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.shape(self.inner.heal(room, epoch, numbers), |snapshot| snapshot)
     }
 
     fn changes<'a>(&'a self, room: &'a str) -> Answer<'a, Vec<Audit>> {

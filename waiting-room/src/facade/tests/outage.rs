@@ -7,11 +7,14 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::harness::{World, settings};
+use crate::credential::{Arrival, Provisional, Ticket, TicketKeys};
 use crate::line::{RoomChange, RoomState};
 use crate::store::LineStore;
 use crate::{Door, OnStoreLoss, RoomSettings, Secrets, Settings, new_entry_key};
 
 const ROOM: &str = "/.waiting-room/rooms/demo";
+/// As long as a provisional ticket holds.
+const PROVISIONAL_MS: i64 = 12 * 60 * 60 * 1_000;
 const SEATS: &str = "/screenings/lighthouse-1900/seats";
 
 #[tokio::test]
@@ -176,6 +179,25 @@ async fn a_store_that_was_never_missed_is_not_made_a_fuss_of() {
 }
 
 #[tokio::test]
+async fn a_provisional_ticket_that_nobody_showed_for_half_a_day_is_none() {
+    let world = World::new().await;
+    world.busy().await;
+    let began_ms = world.door.gate().now_ms();
+    let ticket = |age_ms| {
+        let arrival = Arrival::new(began_ms - age_ms, 1, 1, 0);
+        let ticket = Provisional { room: "demo".to_owned(), arrival };
+        format!("vestibule_ticket_demo={}", TicketKeys::new(&[7; 32]).mint_provisional(&ticket))
+    };
+    let poll = async |cookie: &str| world.json(Method::GET, &format!("{ROOM}/ticket"), cookie).await;
+    assert_eq!(poll(&ticket(PROVISIONAL_MS - 60_000)).await.status, StatusCode::OK);
+    let late = poll(&ticket(PROVISIONAL_MS + 60_000)).await;
+    assert_eq!((late.status, late.code().as_str()), (StatusCode::UNAUTHORIZED, "ticket_invalid"));
+    // A browser joins anew by itself.
+    let page = world.get(SEATS, &ticket(PROVISIONAL_MS + 60_000)).await;
+    assert!(page.cookie().starts_with("vestibule_ticket_demo="), "{}", page.body);
+}
+
+#[tokio::test]
 async fn a_provisional_place_can_be_given_up() {
     let world = World::new().await;
     world.busy().await;
@@ -267,6 +289,48 @@ async fn a_room_that_goes_on_locally_lets_in_its_share_and_who_has_a_number_firs
     assert_eq!(enter(&world, &late).await, StatusCode::CONFLICT);
 }
 
+/// Of three places one is taken when the store goes: two nodes have one each, and one more for whoever is out again.
+#[tokio::test]
+async fn a_room_that_goes_on_locally_keeps_to_its_part_of_the_cap() {
+    let room = RoomSettings {
+        rate_per_minute: 6_000,
+        burst: 2,
+        max_active: 3,
+        on_store_loss: OnStoreLoss::Local,
+        local_nodes: 2,
+        ..RoomSettings::default()
+    };
+    let world = World::with(Settings { rooms: [("demo".to_owned(), room)].into(), ..settings() }).await;
+    let inside = world.entry().await;
+    go_away(&world).await;
+    pass_away_ms(&world, 6_000).await;
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(join(&world, "called").await);
+    }
+    let try_all = async || {
+        let mut entered = 0;
+        for _ in 0..3 {
+            for cookie in &waiting {
+                entered += usize::from(enter(&world, cookie).await == StatusCode::OK);
+            }
+            pass_away_ms(&world, 500).await;
+        }
+        entered
+    };
+    assert_eq!(try_all().await, 3, "one, whose answer may be lost twice");
+    let end = world.send(Method::POST, "/orders/1/the-end", &[("x-entry-token", &inside)], "").await;
+    assert_eq!(end.status, StatusCode::OK);
+    assert_eq!(try_all().await, 6, "and a second one");
+    let room = world.door.gate().rooms.get("demo").unwrap();
+    assert_eq!(room.let_in_without_store(), 2);
+    // The line counts them once it is back.
+    come_back(&world).await;
+    world.pass_ms(6_000).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_300)).await;
+    assert_eq!(room.tick().await.unwrap().active, 2);
+}
+
 #[tokio::test]
 async fn a_node_that_knows_less_shows_no_worse_place() {
     let world = World::with(Settings {
@@ -312,6 +376,53 @@ async fn a_node_that_knows_less_shows_no_worse_place() {
     for seen in ["1.1.0", "x", "", "9.9"] {
         assert_eq!(at_stale(&[("authorization", &bearer), ("x-waiting-room-seen", seen)]).await["ahead"], forgot);
     }
+}
+
+/// The store and all nodes were lost together: a room begins empty, and people come back with tickets of the one before.
+#[tokio::test]
+async fn tickets_of_a_line_that_nobody_knows_bring_it_back() {
+    let world = World::new().await;
+    let room = world.door.gate().rooms.get("demo").unwrap();
+    let began = room.snapshot().epoch;
+    let ticket = |epoch: u64, number: u64| {
+        let issued_at_ms = i64::try_from(epoch).unwrap() + 1_000;
+        let ticket = Ticket { room: "demo".to_owned(), epoch, lane: 0, number, issued_at_ms, generation: 0 };
+        format!("vestibule_ticket_demo={}", TicketKeys::new(&[7; 32]).mint(&ticket))
+    };
+    let poll = async |cookie: &str| world.json(Method::GET, &format!("{ROOM}/ticket"), cookie).await;
+    let (old, older) = (began - 60_000, began - 7 * 60 * 60_000);
+    let people = [40, 5].map(|number| ticket(old, number));
+    for cookie in &people {
+        let facts = poll(cookie).await;
+        assert_eq!(
+            (facts.status, facts.json()["state"].as_str()),
+            (StatusCode::OK, Some("one_moment")),
+            "{}",
+            facts.body
+        );
+    }
+    assert_ne!(poll(&ticket(older, 9_000)).await.status, StatusCode::OK, "of another day's sale");
+    world.pass_ms(3_000).await;
+    world.door.check().await.unwrap();
+    for (cookie, number) in people.iter().zip([40, 5]) {
+        let facts = poll(cookie).await.json();
+        assert_eq!((facts["state"].as_str(), facts["number"].as_u64()), (Some("waiting"), Some(number)), "{facts}");
+        assert_eq!(facts["ahead"], number - 1);
+    }
+    assert_eq!(room.snapshot().epoch, old);
+    let fresh = world.json(Method::POST, &format!("{ROOM}/tickets"), "").await.json();
+    assert_eq!(fresh["number"], 1_000_041, "nobody gets a number twice");
+    // A higher one that comes later stands where it stood.
+    let late = ticket(old, 60);
+    poll(&late).await;
+    world.door.check().await.unwrap();
+    assert_eq!(poll(&late).await.json()["ahead"], 59);
+    let calls = world.store.calls.load(std::sync::atomic::Ordering::Relaxed);
+    for cookie in people.iter().chain([&late]) {
+        poll(cookie).await;
+        world.door.check().await.unwrap();
+    }
+    assert_eq!(world.store.calls.load(std::sync::atomic::Ordering::Relaxed), calls, "told once");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use super::harness::{World, settings};
 use crate::Settings;
 use crate::line::{RoomChange, RoomState};
+use crate::store::LineStore;
 
 const ROOM: &str = "/.waiting-room/rooms/demo";
 const SEATS: &str = "/screenings/lighthouse-1900/seats";
@@ -126,6 +127,42 @@ async fn an_entry_that_is_used_goes_on_where_the_room_says_so() {
         assert_eq!(old.code(), "entry_expired");
         assert_eq!(world.send(Method::POST, SEATS, &[("x-entry-token", &fresh)], "").await.status, StatusCode::OK);
     }
+}
+
+/// The session ended at one node; another, which has its token, must not prolong it.
+#[tokio::test]
+async fn a_session_that_ended_at_another_node_is_not_renewed() {
+    let mut renewing = settings();
+    renewing.rooms.get_mut("demo").unwrap().session_renewal = true;
+    let world = World::with(renewing).await;
+    let entry = world.entry().await;
+    let line = world.door.gate().rooms.get("demo").unwrap();
+    world.send(Method::GET, SEATS, &[("x-entry-token", &entry)], "").await;
+    // As another node tells of it.
+    let other = format!("{:x}-1", line.snapshot().epoch);
+    world.store.sessions("demo", &[], &[other]).await.unwrap();
+    world.pass_ms(8 * 60 * 1_000).await;
+    for _ in 0..2 {
+        let late = world.send(Method::POST, SEATS, &[("x-entry-token", &entry)], "").await;
+        assert_eq!(late.code(), "entry_expired");
+        assert!(!late.headers.contains_key("x-entry-token"));
+    }
+}
+
+/// A page loads twenty things at once; the line is asked once.
+#[tokio::test]
+async fn one_of_many_requests_asks_for_the_renewal() {
+    let mut renewing = settings();
+    renewing.rooms.get_mut("demo").unwrap().session_renewal = true;
+    let world = World::with(renewing).await;
+    let entry = world.entry().await;
+    world.pass_ms(8 * 60 * 1_000).await;
+    let headers = [("x-entry-token", entry.as_str())];
+    let requests = (0..20).map(|_| world.send(Method::GET, SEATS, &headers, ""));
+    let answers = futures_util::future::join_all(requests).await;
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    assert_eq!(answers.iter().filter(|answer| answer.headers.contains_key("x-entry-token")).count(), 1);
+    assert_eq!(world.store.renewed.lock().unwrap().len(), 1);
 }
 
 /// An entry that goes on and of which the line does not know is inside without being counted.

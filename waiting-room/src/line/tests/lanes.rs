@@ -13,11 +13,11 @@ fn members(rate_per_minute: u32, weight: u32) -> RoomInitial {
 }
 
 fn group(lane: u8, count: usize) -> Vec<Joiner> {
-    vec![Joiner { lane, identity: None }; count]
+    vec![Joiner { lane, ..Joiner::default() }; count]
 }
 
 fn somebody(lane: u8, who: u8) -> Joiner {
-    Joiner { lane, identity: Some(Identity([who; 16])) }
+    Joiner { lane, identity: Some(Identity([who; 16])), ..Joiner::default() }
 }
 
 /// People of two lanes who ask once they are called, and again when they are told to.

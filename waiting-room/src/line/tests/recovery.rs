@@ -96,6 +96,36 @@ fn who_was_inside_counts_until_the_session_must_be_over() {
     assert_eq!(line.claim(now + 5_000, &[11, 12, 13]).1.active, 3);
 }
 
+/// Sessions that go on would otherwise be inside without being counted, once the time of a session is over.
+#[test]
+fn who_was_inside_and_goes_on_is_counted_anew_and_does_not_go_in_twice() {
+    let capped = RoomInitial { max_active: 10, session_ms: 5_000, session_renewal: true, ..initial(60_000, 100) };
+    let mut line = Model::begin(BEGIN_MS, &capped);
+    line.tick(BEGIN_MS + 1_000);
+    let seen = line.join(BEGIN_MS + 1_000, 30).snapshot;
+    let now = BEGIN_MS + 9_000;
+    let id = |number| vec![Session::derive(seen.epoch, number, 0, 0).id];
+    let mut line = Model::begin(now, &capped);
+    line.restore(now, &seen);
+    for at in (now..now + 8_000).step_by(2_000) {
+        let told = line.sessions(at, &[id(1), id(2)].concat(), &[]);
+        assert_eq!(told.0, [Renewal::GoesOn; 2], "{at}");
+    }
+    assert_eq!(line.tick(now + 8_000).active, 2, "those who go on, and nobody else");
+    assert_eq!(claim_one(&mut line, now + 8_000, 1), Claimed::Spent);
+    // One that ends before it was heard of makes room at once, and stays ended when all that began before are over.
+    let mut line = Model::begin(now, &capped);
+    line.restore(now, &seen);
+    assert_eq!(line.sessions(now, &[], &id(3)).1.active, 9);
+    assert_eq!(line.sessions(now, &[], &id(3)).1.active, 9, "once");
+    assert_eq!(line.sessions(now + 5_000, &id(3), &[]).0, [Renewal::GoesOn], "the line's time is behind");
+    let mut line = Model::begin(now, &capped);
+    line.restore(now, &seen);
+    line.sessions(now, &[], &id(3));
+    (1..=6).for_each(|second| drop(line.tick(now + second * 1_000)));
+    assert_eq!(line.sessions(now + 6_000, &id(3), &[]).0, [Renewal::Over]);
+}
+
 #[test]
 fn a_loss_before_the_opening_does_not_prevent_the_draw_and_an_opening_hides_no_loss() {
     let scheduled = RoomInitial { method: Method::Draw, opens_at_ms: Some(BEGIN_MS + 1_000), ..initial(600, 5) };

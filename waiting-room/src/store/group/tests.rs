@@ -66,10 +66,23 @@ impl LineStore for Slow {
     fn seen<'a>(&'a self, room: &'a str, _: &'a [u64]) -> Answer<'a, Snapshot> {
         self.tick(room)
     }
-    fn sessions<'a>(&'a self, _: &'a str, renew: &'a [String], end: &'a [String]) -> Answer<'a, Snapshot> {
-        Box::pin(async move { Ok(self.model.lock().expect("unpoisoned").sessions(1_000, renew, end)) })
+    fn sessions<'a>(
+        &'a self,
+        _: &'a str,
+        renew: &'a [String],
+        end: &'a [String],
+    ) -> Answer<'a, (Vec<Renewal>, Snapshot)> {
+        Box::pin(async move {
+            if !renew.is_empty() {
+                self.ask(format!("renew {renew:?}")).await?;
+            }
+            Ok(self.model.lock().expect("unpoisoned").sessions(1_000, renew, end))
+        })
     }
     fn restore<'a>(&'a self, room: &'a str, _: &'a RoomInitial, _: &'a Snapshot) -> Answer<'a, Snapshot> {
+        self.tick(room)
+    }
+    fn heal<'a>(&'a self, room: &'a str, _: u64, _: &'a [u64]) -> Answer<'a, Snapshot> {
         self.tick(room)
     }
     fn changes<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<Audit>> {
@@ -123,6 +136,26 @@ async fn a_lone_call_goes_out_at_once_and_the_queued_ones_together() {
     assert_eq!(claim[0], Claimed::Unknown);
     assert!(matches!(&claim[1], Claimed::Admitted(session) if session.number == 1));
     assert_eq!(claim[1], same[0]);
+}
+
+#[tokio::test]
+async fn renewals_that_queued_go_together_and_each_gets_its_own_answer() {
+    let slow = Slow::new(false);
+    slow.model.lock().expect("unpoisoned").join(1_000, 2);
+    let store = grouped(&slow).await;
+    let renew = |ids: &[&str]| {
+        let (store, ids) = (Arc::clone(&store), ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+        tokio::spawn(async move { store.sessions("demo", &ids, &[]).await.expect("renewed").0 })
+    };
+    let first = renew(&["1-1"]);
+    settle().await;
+    let (second, third) = (renew(&["x", "1-2"]), renew(&["1-1"]));
+    settle().await;
+    slow.permits.add_permits(2);
+    assert_eq!(first.await.expect("ran"), [Renewal::GoesOn]);
+    assert_eq!(second.await.expect("ran"), [Renewal::Unknown, Renewal::GoesOn]);
+    assert_eq!(third.await.expect("ran"), [Renewal::GoesOn]);
+    assert_eq!(slow.asked(), [r#"renew ["1-1"]"#, r#"renew ["x", "1-2", "1-1"]"#]);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The scripts' answers as the line's own values.
 
-use crate::line::{Audit, Claimed, Generations, LaneSnapshot, Method, Phase, Ramp, RoomState, Session, Snapshot};
+use crate::line::{
+    Audit, Claimed, Generations, LaneSnapshot, Method, Phase, Ramp, Renewal, RoomState, Session, Snapshot,
+};
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 
 /// What a snapshot looks like on the way: numbers, words and lanes, each in the order of `line.lua`.
@@ -41,6 +43,12 @@ pub(super) struct ChangesAnswer {
 pub(super) struct MovesAnswer {
     seen: Seen,
     generations: Generations,
+}
+
+/// The answer of `sessions`: of those that were used, in their order.
+pub(super) struct SessionsAnswer {
+    seen: Seen,
+    answers: Vec<u8>,
 }
 
 /// The answer of `claim`: verdicts in the order of the numbers.
@@ -104,6 +112,30 @@ impl MovesAnswer {
 }
 
 impl Learn for MovesAnswer {
+    fn seen(&self) -> &Seen {
+        &self.seen
+    }
+}
+
+impl FromRedisValue for SessionsAnswer {
+    fn from_redis_value(value: Value) -> Result<SessionsAnswer, ParsingError> {
+        let (SnapshotAnswer(seen), answers) = from_redis_value(value)?;
+        Ok(SessionsAnswer { seen, answers })
+    }
+}
+
+impl SessionsAnswer {
+    pub(super) fn of(self) -> (Vec<Renewal>, Snapshot) {
+        let renewal = |&answer: &u8| match answer {
+            0 => Renewal::GoesOn,
+            1 => Renewal::Over,
+            _ => Renewal::Unknown,
+        };
+        (self.answers.iter().map(renewal).collect(), self.seen.snapshot)
+    }
+}
+
+impl Learn for SessionsAnswer {
     fn seen(&self) -> &Seen {
         &self.seen
     }

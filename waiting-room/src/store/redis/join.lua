@@ -1,7 +1,7 @@
 -- Gives each joiner the next number of its lane; the first ones go in at once if the room is calm, or lets everybody
 -- pass. An identity that has a number gets that one again.
 -- ARGV: time and caller's state, nonce (16 hexadecimal digits), joiners...: `<lane>x<count>` for so many who follow each
--- other, or `<lane>i<16 bytes>` for one with an identity. Answers {snapshot, session_ms, {what, number, count, ...}}: `count`
+-- other, `<lane>i<16 bytes>` for one with an identity, or `<lane>p<16 bytes>` for one with a proof of work. Answers {snapshot, session_ms, {what, number, count, ...}}: `count`
 -- new numbers from `number` on, the first `admitted` of whom are in; or the number that an identity had.
 
 local NEW, KNOWN, USED, REFUSED = 0, 1, 2, 3
@@ -14,11 +14,13 @@ local nonce, known, total = ARGV[2], {}, 0
 
 local joiners, ids = {}, {}
 for index = 3, #ARGV do
-  local lane, kind = string.match(ARGV[index], '^(%d+)([xi])')
+  local lane, kind = string.match(ARGV[index], '^(%d+)([xip])')
   local rest = string.sub(ARGV[index], #lane + 2)
   local joiner = { lane = line.lanes[tonumber(lane) + 1], count = kind == 'x' and tonumber(rest) or 1 }
   if kind == 'i' then
     joiner.identity, ids[#ids + 1] = rest, rest
+  elseif kind == 'p' then
+    joiner.proof = rest
   end
   joiners[#joiners + 1], total = joiner, total + joiner.count
 end
@@ -61,14 +63,24 @@ local function why_not()
   return nil
 end
 
-local closed, refusals = why_not(), { FULL = 0, CLOSED = 1, NOLANE = 2 }
+local closed, refusals = why_not(), { FULL = 0, CLOSED = 1, NOLANE = 2, PROOF = 3 }
 local NO_LANE = 'NOLANE the room has no such lane'
+local USED_PROOF = 'PROOF this proof of work was used before'
 local answers, given, refused_first, at_once, fresh_ids = {}, 0, nil, {}, {}
 
 local function answer(what, number, count, admitted)
   for _, value in ipairs({ what, number, count, admitted }) do
     answers[#answers + 1] = value
   end
+end
+
+-- Whether this proof is used now for the first time. Refusing is safe, forgetting is not.
+local function first_use(proof)
+  local now, before = PROOFS[line.proof_window % 2], PROOFS[1 - line.proof_window % 2]
+  if redis.call('SISMEMBER', before, proof) == 1 or redis.call('SCARD', now) >= PROOFS_MAX then
+    return false
+  end
+  return redis.call('SADD', now, proof) == 1
 end
 
 local function give(joiner)
@@ -80,6 +92,9 @@ local function give(joiner)
   local lane, why = joiner.lane, closed
   if not lane then
     why = NO_LANE
+  end
+  if not why and joiner.proof and not first_use(joiner.proof) then
+    why = USED_PROOF
   end
   if why then
     refused_first = refused_first or why

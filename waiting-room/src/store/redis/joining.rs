@@ -7,11 +7,12 @@ use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 /// The arguments of a join.
 pub(super) fn arguments(joiners: &[Joiner], nonce: u64) -> Vec<Vec<u8>> {
     let mut words = vec![format!("{nonce:016x}").into_bytes()];
-    for run in joiners.chunk_by(|one, next| one.identity.is_none() && one == next) {
-        let Some(Joiner { lane, identity }) = run.first() else { continue };
-        words.push(match identity {
-            Some(identity) => [format!("{lane}i").as_bytes(), &identity.0].concat(),
-            None => format!("{lane}x{}", run.len()).into_bytes(),
+    for run in joiners.chunk_by(|one, next| one.identity.is_none() && one.proof.is_none() && one == next) {
+        let Some(Joiner { lane, identity, proof }) = run.first() else { continue };
+        words.push(match (identity, proof) {
+            (Some(identity), _) => [format!("{lane}i").as_bytes(), &identity.0].concat(),
+            (None, Some(proof)) => [format!("{lane}p").as_bytes(), &proof.0].concat(),
+            (None, None) => format!("{lane}x{}", run.len()).into_bytes(),
         });
     }
     words
@@ -47,7 +48,8 @@ impl JoinAnswer {
                 _ => Given::Refused(match number {
                     0 => Refused::Full,
                     1 => Refused::Closed,
-                    _ => Refused::NoLane,
+                    2 => Refused::NoLane,
+                    _ => Refused::Proof,
                 }),
             }));
         }
@@ -64,15 +66,16 @@ impl Learn for JoinAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::Identity;
+    use crate::line::{Identity, Proof};
 
     #[test]
     fn who_follow_each_other_are_one_word() {
-        let (one, other) = (Joiner::default(), Joiner { lane: 1, identity: None });
-        let known = Joiner { lane: 1, identity: Some(Identity([7; 16])) };
-        let words = arguments(&[one, one, one, other, known, known, one], 255);
-        let identity = [b"1i".as_slice(), &[7; 16]].concat();
-        let wanted: [&[u8]; 6] = [b"00000000000000ff", b"0x3", b"1x1", &identity, &identity, b"0x1"];
+        let (one, other) = (Joiner::default(), Joiner { lane: 1, ..Joiner::default() });
+        let known = Joiner { identity: Some(Identity([7; 16])), ..other };
+        let proved = Joiner { proof: Some(Proof([8; 16])), ..other };
+        let words = arguments(&[one, one, one, other, known, known, proved, proved, one], 255);
+        let [identity, proof] = [(b"1i", 7), (b"1p", 8)].map(|(kind, byte)| [kind.as_slice(), &[byte; 16]].concat());
+        let wanted: [&[u8]; 8] = [b"00000000000000ff", b"0x3", b"1x1", &identity, &identity, &proof, &proof, b"0x1"];
         assert_eq!(words, wanted);
     }
 }

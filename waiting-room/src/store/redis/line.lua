@@ -4,7 +4,8 @@ local NUMBERS = {
   'epoch', 'version', 'life', 'wall_ms', 'line_ms', 'day_ms', 'steady_at_ms', 'total', 'units', 'window', 'session_ms',
   'rate', 'burst', 'max_active', 'queue_max', 'renewal', 'prequeue_at_ms', 'opens_at_ms', 'closes_at_ms', 'opened',
   'ramp_from', 'ramp_to', 'ramp_begin_ms', 'ramp_over_ms', 'keen_window', 'seen_window', 'unknown', 'unknown_until_ms',
-  'held_since_ms', 'moves', 'raised_until_ms',
+  'held_since_ms', 'moves', 'raised_until_ms', 'gather_until_ms',
+  'proof_window',
 }
 local TEXTS = { 'state', 'message', 'method', 'seconds', 'lanes' }
 
@@ -220,7 +221,7 @@ local function begin(epoch, version)
   line.epoch, line.version, line.life = epoch, version, 1
   line.wall_ms, line.line_ms, line.day_ms, line.steady_at_ms = now, now, now, now
   line.window, line.keen_window = math.floor(now / REPEAT_MS), math.floor(now / KEEN_MS)
-  line.seen_window = math.floor(now / PRESENCE_MS)
+  line.seen_window, line.proof_window = math.floor(now / PRESENCE_MS), math.floor(now / PROOF_WINDOW_MS)
   for _, key in ipairs(KEYS) do
     if key ~= LINE and key ~= CHANGES then
       redis.call('UNLINK', key)

@@ -89,10 +89,8 @@ end
 
 -- Who was inside is not known any more, only how many: they count for as long as a session lasts.
 local function count_the_unknown()
-  local missing = highest.active - active(line)
-  if missing > 0 then
-    line.unknown, line.unknown_until_ms = line.unknown + missing, line.line_ms + line.session_ms
-  end
+  line.unknown = line.unknown + math.max(0, highest.active - active(line))
+  line.unknown_until_ms = line.line_ms + line.session_ms
 end
 
 local function begin_life()

@@ -35,7 +35,7 @@ end
 
 -- Whether people are called and go in now.
 local function admits(line)
-  return is_running(line) and phase(line) == 'running'
+  return is_running(line) and phase(line) == 'running' and line.line_ms >= line.gather_until_ms
 end
 
 -- Whether those who join take part in the opening.

@@ -18,6 +18,7 @@ const SHARED: &str = concat!(
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {
     Ensure,
+    Heal,
     Join,
     Claim,
     Tick,
@@ -34,6 +35,7 @@ impl Operation {
     const fn source(self) -> &'static str {
         match self {
             Operation::Ensure => include_str!("ensure.lua"),
+            Operation::Heal => include_str!("heal.lua"),
             Operation::Join => include_str!("join.lua"),
             Operation::Claim => include_str!("claim.lua"),
             Operation::Tick => include_str!("tick.lua"),
@@ -57,6 +59,7 @@ pub(super) struct Whole {
 /// All scripts, put together once.
 pub(super) struct Scripts {
     ensure: Whole,
+    heal: Whole,
     join: Whole,
     claim: Whole,
     tick: Whole,
@@ -79,6 +82,7 @@ impl Scripts {
         };
         Scripts {
             ensure: whole(Operation::Ensure),
+            heal: whole(Operation::Heal),
             join: whole(Operation::Join),
             claim: whole(Operation::Claim),
             tick: whole(Operation::Tick),
@@ -95,6 +99,7 @@ impl Scripts {
     pub(super) const fn of(&self, operation: Operation) -> &Whole {
         match operation {
             Operation::Ensure => &self.ensure,
+            Operation::Heal => &self.heal,
             Operation::Join => &self.join,
             Operation::Claim => &self.claim,
             Operation::Tick => &self.tick,
@@ -112,6 +117,9 @@ impl Scripts {
 /// The rules' numbers as Lua: they stand in the pure line only.
 fn constants() -> String {
     let table = [
+        ("HEAL_MS", rule::HEAL_MS.unsigned_abs()),
+        ("HEAL_GAP", rule::HEAL_GAP),
+        ("GATHER_MS", rule::GATHER_MS.unsigned_abs()),
         ("STEP_MS_MAX", rule::STEP_MS_MAX.unsigned_abs()),
         ("STEADY_MS", rule::STEADY_MS.unsigned_abs()),
         ("RESTORE_GAP", rule::RESTORE_GAP),
@@ -125,6 +133,8 @@ fn constants() -> String {
         ("RAISED_MS", rule::RAISED_MS.unsigned_abs()),
         ("CALL_SCAN_MAX", rule::CALL_SCAN_MAX),
         ("AHEAD_MS", rule::AHEAD_MS),
+        ("PROOF_WINDOW_MS", rule::PROOF_WINDOW_MS.unsigned_abs()),
+        ("PROOFS_MAX", rule::PROOFS_MAX as u64),
         ("KEEN_MS", rule::KEEN_MS.unsigned_abs()),
         ("PRESENCE_MS", rule::PRESENCE_MS.unsigned_abs()),
         ("RETRY_MS_MIN", rule::RETRY_MS_MIN),

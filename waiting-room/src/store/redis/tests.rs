@@ -134,6 +134,13 @@ impl Pair<'_> {
             let (renew, end) = ([id(index), id(index + 1), "0-1".to_owned()], [id(index / 4), "x".to_owned()]);
             let told = store.sessions_at(&room, now_ms, &renew, &end).await;
             prop_assert_eq!(told, Ok(self.model.sessions(now_ms, &renew, &end)));
+            if index % 7 == 6 {
+                // Of the same line, and now and then of one that was before it.
+                let epoch = self.model.0.snapshot().epoch - if index % 3 == 2 { 60_000 } else { 0 };
+                let proved = [index * 9, numbered(1, index * 5), numbered(2, 3)];
+                let healed = store.heal_at(&room, now_ms, epoch, &proved).await;
+                prop_assert_eq!(healed, Ok(self.model.heal(now_ms, epoch, &proved)));
+            }
             let epoch = self.model.0.snapshot().epoch - u64::from(index % 11 == 10);
             let moves = any_moves(index, &self.model.0.generations());
             let moved = store.moves_at(&room, now_ms, epoch, &moves).await;
@@ -261,7 +268,7 @@ fn the_scripts_share_the_rate_as_the_line_does() {
             store.ensure_at(&room, BEGIN_MS, &initial).await.expect("ensured");
             let mut now_ms = BEGIN_MS;
             for lane in 0..model.0.snapshot().lanes.len() {
-                let joiners = vec![Joiner { lane: lane as u8, identity: None }; 300];
+                let joiners = vec![Joiner { lane: lane as u8, ..Joiner::default() }; 300];
                 run(&store, &mut model, &room, now_ms, &Step::Join(joiners)).await?;
             }
             for (pause_ms, who, ticks) in story {

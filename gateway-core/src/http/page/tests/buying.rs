@@ -1,8 +1,9 @@
 //! Holds, orders, bookings and the flash sale in all their states.
 
+use super::super::account::{AccountPage, Payment};
 use super::super::films::SaleState;
 use super::super::orders::{
-    Booking, BookingsPage, HoldPage, HoldState, Line, Occasion, OrderPage, OrderState, Showing,
+    Booking, BookingsPage, Discount, HoldPage, HoldState, Line, Occasion, OrderPage, OrderState, Showing,
 };
 use super::super::sale::{FlashSalePage, Product, ProductPage};
 use super::{EVENING, euro, keep, layout};
@@ -29,6 +30,7 @@ fn order(state: OrderState) -> OrderPage {
         state,
         occasion: occasion(),
         lines: lines(),
+        discount: None,
         total: euro(3_200),
         pay_within_ms: 383_000,
         pay_ms: 420_000,
@@ -36,6 +38,7 @@ fn order(state: OrderState) -> OrderPage {
         action_url: None,
         reason: None,
         ticket_code: None,
+        cancel_until: None,
         created_at: EVENING,
         idempotency_key: "k".to_owned(),
     }
@@ -59,6 +62,7 @@ fn a_hold_renders() {
             expires_in_ms: left_ms,
             hold_ms: 120_000,
             pay_ms: 420_000,
+            extendable_ms: 60_000,
             idempotency_key: "k".to_owned(),
         };
         let html = keep(&format!("shop/hold-{name}.html"), &page);
@@ -76,10 +80,13 @@ fn an_order_renders_in_every_state() {
         OrderState::Booked,
         OrderState::Released,
         OrderState::Review,
+        OrderState::Cancelled,
+        OrderState::Reversed,
     ] {
         let mut page = order(state);
         if state == OrderState::Booked {
             page.ticket_code = Some("VB-7K2M-Q9XD".to_owned());
+            page.cancel_until = Some(EVENING);
             page.transaction_id = Some("trans_0193500000007000a000000000000002".to_owned());
         }
         if state == OrderState::Released {
@@ -87,6 +94,7 @@ fn an_order_renders_in_every_state() {
         }
         let html = keep(&format!("shop/order-{}.html", state.word()), &page);
         assert_eq!(html.contains("pay-button"), state == OrderState::Checkout);
+        assert_eq!(html.contains("call-off-button"), state == OrderState::Booked);
         assert_eq!(html.contains("<svg xmlns"), state == OrderState::Booked, "only a booked order has a code");
     }
 }
@@ -116,6 +124,42 @@ fn bookings_render() {
     let orders = [OrderState::Checkout, OrderState::Booked, OrderState::Released].map(booking).into();
     keep("shop/bookings.html", &BookingsPage { layout: layout("/bookings"), orders });
     keep("shop/bookings-none.html", &BookingsPage { layout: layout("/bookings"), orders: Vec::new() });
+}
+
+#[test]
+fn own_data_renders() {
+    let payment = |order_id: Option<&str>| Payment {
+        transaction_id: "trans_0193500000007000a000000000000001".to_owned(),
+        status: "completed",
+        description: "Payment <b>evil</b>".to_owned(),
+        order_id: order_id.map(str::to_owned),
+        amount: euro(3_200),
+        created_at: EVENING,
+    };
+    let mut page = AccountPage {
+        layout: layout("/datapengguna"),
+        email: "ada@example.org".to_owned(),
+        customer_id: "cust_0193500000007000a000000000000001".to_owned(),
+        payments: vec![payment(Some("order_1")), payment(None)],
+        older_path: Some("/datapengguna?after=trans_1".to_owned()),
+    };
+    let html = keep("shop/account.html", &page);
+    assert_eq!(html.matches("href=\"/orders/order_1\"").count(), 1);
+    assert!(html.contains("href=\"/datapengguna?after=trans_1\""));
+    (page.payments, page.older_path) = (Vec::new(), None);
+    assert!(keep("shop/account-none.html", &page).contains("None yet"));
+}
+
+#[test]
+fn a_coupon_stands_between_the_lines_and_the_total() {
+    let mut page = order(OrderState::Checkout);
+    let discount = |off| Discount { code: "7K2M9PQRST".to_owned(), subtotal: euro(3_200), off: euro(off) };
+    (page.discount, page.total) = (Some(discount(-500)), euro(2_700));
+    let html = keep("shop/order-coupon.html", &page);
+    assert!(html.contains("−€5.00") && html.contains("Pay €27.00") && html.contains("method-e_wallet"), "{html}");
+    (page.discount, page.total) = (Some(discount(-3_200)), euro(0));
+    let html = keep("shop/order-free.html", &page);
+    assert!(!html.contains("method-e_wallet") && html.contains("value=\"credit_card\""), "nothing to choose: {html}");
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! Coupons over HTTP: had, used at checkout from an app and from a page, and every way in which they are refused.
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{Shop, page_request};
+use crate::catalogue::{Campaign, Catalogue};
+use crate::testing::small;
+
+/// The small sale, with a campaign that gives everything, one that has not begun, and one that is over.
+async fn shop() -> Shop {
+    let shop = Shop::open().await;
+    let now_ms = shop.world.db.now_ms().await.expect("the time");
+    let campaign = |id: &str| Campaign { id: id.to_owned(), coupons: 9, amount_off: 700, ..Campaign::default() };
+    let campaigns = vec![
+        Campaign { percent_off_bp: 10_000, amount_off: 0, ..campaign("all") },
+        Campaign { minimum_amount: 501, ..campaign("large") },
+        Campaign { starts_at: Some(now_ms + 90_500), ..campaign("later") },
+        Campaign { ends_at: Some(now_ms), ..campaign("over") },
+    ];
+    let mut catalogue = Catalogue { sales: small(60_000, 60_000).sales, ..Catalogue::default() };
+    let sale = &mut catalogue.sales[0];
+    (sale.screenings, sale.products, sale.campaigns) = (Vec::new(), Vec::new(), campaigns);
+    assert_eq!(shop.core.seed(&catalogue).await.expect("seeded").campaigns, 4);
+    shop
+}
+
+async fn coupon(shop: &Shop, token: &str, campaign: &str) -> String {
+    let issued = shop.post("/api/coupons/issue", token, &json!({ "campaign": campaign })).await;
+    assert_eq!(issued.status, StatusCode::CREATED, "{}", issued.text());
+    issued.json()["code"].as_str().expect("a code").to_owned()
+}
+
+fn order(quantity: i64, coupon: &str) -> Value {
+    json!({ "lines": [{ "product_id": "p", "quantity": quantity }], "coupon": coupon })
+}
+
+#[tokio::test]
+async fn an_order_says_what_its_coupon_took_off() {
+    let shop = shop().await;
+    let token = shop.token().await;
+    let code = coupon(&shop, &token, "c").await;
+    let made = shop.post("/api/orders", &token, &order(3, &code)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    let made = made.json();
+    let euro = |amount: i64| json!({ "amount": amount, "currency": "EUR" });
+    assert_eq!((&made["subtotal"], &made["discount"], &made["total"]), (&euro(1_500), &euro(187), &euro(1_313)));
+    assert_eq!(made["coupon"], code);
+    let path = format!("/api/orders/{}", made["order_id"].as_str().expect("an id"));
+    let mut read = shop.get(&path, &token).await.json();
+    read["pay_within_ms"] = made["pay_within_ms"].clone();
+    assert_eq!(read, made);
+    let plain = shop.post("/checkout", &token, &json!({ "product_id": "p", "quantity": 1 })).await.json();
+    assert_eq!((&plain["subtotal"], &plain["discount"], plain.get("coupon")), (&euro(500), &euro(0), None));
+    let used = shop.post("/checkout", &token, &json!({ "product_id": "p", "quantity": 1, "coupon": code })).await;
+    used.is_problem("coupon_used", 409);
+    assert_eq!(shop.post(&format!("{path}/cancel"), &token, &json!({})).await.status, StatusCode::OK);
+    let again = shop.post("/checkout", &token, &json!({ "product_id": "p", "quantity": 1, "coupon": code })).await;
+    assert_eq!(again.status, StatusCode::CREATED, "it came back: {}", again.text());
+}
+
+#[tokio::test]
+async fn what_a_coupon_pays_wholly_is_booked_without_a_payment() {
+    let shop = shop().await;
+    let token = shop.token().await;
+    let code = coupon(&shop, &token, "all").await;
+    let made = shop.post("/api/orders", &token, &order(2, &code)).await.json();
+    assert_eq!(made["total"]["amount"], 0);
+    let path = format!("/api/orders/{}/pay", made["order_id"].as_str().expect("an id"));
+    // No provider is there in this test.
+    for _ in 0..2 {
+        let paid = shop.post(&path, &token, &json!({ "payment_method": "credit_card" })).await;
+        assert_eq!((paid.status, &paid.json()["state"]), (StatusCode::OK, &json!("booked")), "{}", paid.text());
+        assert!(paid.json()["ticket_code"].is_string());
+    }
+    assert_eq!(shop.world.count("select count(*) from transactions").await, 0);
+    assert_eq!(shop.world.count("select sold from stock").await, 2);
+}
+
+#[tokio::test]
+async fn a_refused_coupon_says_why_and_keeps_nothing() {
+    let shop = shop().await;
+    let (token, other) = (shop.token().await, shop.token().await);
+    let theirs = coupon(&shop, &other, "c").await;
+    let large = coupon(&shop, &token, "large").await;
+    for code in ["", "nonsense", "0000000000", &theirs] {
+        shop.post("/api/orders", &token, &order(1, code)).await.is_problem("no_such_coupon", 422);
+    }
+    let problem = shop.post("/api/orders", &token, &order(1, &large)).await.is_problem("coupon_unfit", 422);
+    assert_eq!(problem["minimum_amount"], 501);
+    let number = json!({ "lines": [{ "product_id": "p", "quantity": 1 }], "coupon": 1 });
+    shop.post("/api/orders", &token, &number).await.is_problem("invalid_body", 422);
+    assert_eq!(shop.world.count("select count(*) from reservation").await, 0);
+    assert_eq!(shop.world.count("select available from stock").await, 10);
+
+    let early = shop.post("/api/coupons/issue", &token, &json!({ "campaign": "later" })).await;
+    let problem = early.is_problem("campaign_not_started", 409);
+    assert!((80_000..=90_500).contains(&problem["starts_in_ms"].as_i64().expect("a number")), "{problem}");
+    assert!(matches!(early.header(header::RETRY_AFTER), "89" | "90" | "91"), "{:?}", early.headers);
+    let late = shop.post("/api/coupons/issue", &token, &json!({ "campaign": "over" })).await;
+    late.is_problem("campaign_ended", 409);
+    let none = shop.post("/api/coupons/issue", &token, &json!({ "campaign": "nowhere" })).await;
+    none.is_problem("no_such_campaign", 422);
+}
+
+#[tokio::test]
+async fn the_product_page_takes_a_coupon() {
+    let shop = shop().await;
+    let token = shop.token().await;
+    let code = coupon(&shop, &token, "large").await;
+    let page = shop.send(page_request("GET", "/products/p", &token).body(Body::empty()).expect("a request")).await;
+    assert!(page.text().contains("name=\"coupon\""), "{}", page.text());
+    let post = async |body: String| {
+        shop.send(page_request("POST", "/checkout", &token).body(Body::from(body)).expect("a request")).await
+    };
+    let refused = post(format!("product_id=p&quantity=1&coupon={code}")).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text().contains("href=\"/products/p\""), "back to the product: {}", refused.text());
+    let made = post(format!("product_id=p&quantity=2&coupon=+{}+", code.to_lowercase())).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text());
+    let order = made.header(header::LOCATION).to_owned();
+    let page = shop.send(page_request("GET", &order, &token).body(Body::empty()).expect("a request")).await.text();
+    assert!(
+        page.contains("−€7.00") && page.contains("€10.00") && page.contains("€3.00") && page.contains(&code),
+        "{page}"
+    );
+    let empty = post(String::from("product_id=p&quantity=1&coupon=")).await;
+    assert_eq!(empty.status, StatusCode::SEE_OTHER, "a field that was left empty is no coupon");
+}

@@ -1,0 +1,183 @@
+//! Has messages heard: takes what waits, in groups, and commits the effects of a group together with the note that they
+//! were heard. A member that spoils its group is found by halves and tried again by itself, later and later.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, Part};
+use super::state::{self, Fault, Next};
+use super::store::{self, Failed, Taken};
+use crate::base::ReservationId;
+use crate::db::{Db, DbError, Tx, in_tx};
+use crate::group::{self, Work};
+use crate::metrics::{self, Told};
+
+/// The most messages of one transaction. They end as many reservations, whose rows stay locked meanwhile.
+const GROUP_MAX: i64 = 64;
+
+/// How long a commit of unknown outcome is looked into; less than a lease.
+const LOOKING: Duration = Duration::from_secs(10);
+
+/// Characters of an error that are kept.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// Somebody who is told things.
+pub(crate) trait Consumer: Send + Sync + 'static {
+    /// Which part of the core it is.
+    const PART: Part;
+
+    /// Does what the messages ask for, each about another order. Everything in the transaction: if it fails, none of
+    /// it happened.
+    fn consume(&self, tx: &mut Tx, messages: &[Message]) -> impl Future<Output = Result<(), DbError>> + Send;
+}
+
+/// What a consumer is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) order: ReservationId,
+    pub(crate) event: Event,
+}
+
+/// One consumer's worker in this process. Any number of processes may have one.
+pub(crate) struct Worker<C: Consumer> {
+    pub(super) db: Db,
+    consumer: C,
+}
+
+impl<C: Consumer> Worker<C> {
+    pub(crate) fn new(db: Db, consumer: C) -> Self {
+        Self { db, consumer }
+    }
+
+    /// Has messages heard until cancelled: at once when a commit of this process rings, and every `interval` those that
+    /// other processes wrote or that failed before.
+    pub(crate) async fn run(&self, interval: Duration, stop: &CancellationToken) {
+        let mut bell = self.db.bell().listen();
+        while !stop.is_cancelled() {
+            let round = tokio::select! {
+                () = stop.cancelled() => return,
+                round = self.round() => round,
+            };
+            match round {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => tracing::error!(%error, consumer = C::PART.name(), "messages were not looked for"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                // The bell is the database's, which this holds.
+                _ = bell.changed() => {}
+                () = tokio::time::sleep(interval) => {}
+            }
+        }
+    }
+
+    /// Takes a group of what waits and has it heard. How many were taken.
+    pub(crate) async fn round(&self) -> Result<usize, DbError> {
+        let taken = self.take().await?;
+        self.deliver(&taken).await?;
+        Ok(taken.len())
+    }
+
+    /// Takes a group of what waits. It is ours until the lease ends.
+    pub(super) async fn take(&self) -> Result<Vec<Taken>, DbError> {
+        let now_ms = self.db.now_ms().await?;
+        // Most looks find nothing, and need no lock for it.
+        let waiting = store::waiting(&self.db, C::PART.name(), now_ms, GROUP_MAX).await?;
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let owner = format!("{:032x}", rand::random::<u128>());
+        in_tx!(self.db, tx, {
+            let until = tx.now_ms().saturating_add(state::LEASE_MS);
+            store::take(tx, &owner, until, &waiting).await
+        })
+    }
+
+    /// Has these heard, and writes down which could not be.
+    pub(super) async fn deliver(&self, taken: &[Taken]) -> Result<(), DbError> {
+        let (spent, taken): (Vec<_>, Vec<_>) = taken.iter().cloned().partition(|one| state::is_spent(one.tries));
+        for one in &spent {
+            self.write_down(one, Next::Dead { tries: one.tries }, "whoever had it vanished, each time").await?;
+        }
+        let outcomes = group::serve(self, LOOKING, &taken).await;
+        for (one, outcome) in taken.iter().zip(outcomes) {
+            if let Err(error) = outcome {
+                let fault = if error.may_be_one_members() { Fault::Message } else { Fault::Database };
+                let next = state::after_failure(fault, one.tries, rand::random());
+                self.write_down(one, next, &spelt(&error)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_down(&self, taken: &Taken, next: Next, error: &str) -> Result<(), DbError> {
+        let (to, tries, pause_ms) = match next {
+            Next::Again { tries, pause_ms } => ("ready", tries, pause_ms),
+            Next::Dead { tries } => ("dead", tries, 0),
+        };
+        let (id, kind) = (taken.id, &taken.kind);
+        match next {
+            Next::Again { .. } => tracing::warn!(message = %id, kind, error, tries, "a message took no effect"),
+            Next::Dead { .. } => tracing::error!(message = %id, kind, error, "a message is dead: somebody has to look"),
+        }
+        let counted = if to == "dead" { Told::Dead } else { Told::Again };
+        in_tx!(self.db, tx, {
+            let due_at = tx.now_ms().saturating_add(pause_ms);
+            // Not ours any more: then another worker has it, and what became of it is for that one to say.
+            if store::failed(tx, taken, &Failed { to, tries, due_at, error }).await? {
+                tx.when_kept(move || metrics::told(C::PART, counted, 1));
+            }
+            Ok(())
+        })
+    }
+
+    /// The effect, the note in the inbox and the end of the message: together or not at all.
+    async fn hear(&self, tx: &mut Tx, taken: &[Taken]) -> Result<Vec<()>, DbError> {
+        let outcomes = vec![(); taken.len()];
+        let messages = taken.iter().map(message).collect::<Result<Vec<_>, _>>()?;
+        if store::done(tx, taken).await? != u64::try_from(taken.len()).unwrap_or(u64::MAX) {
+            if taken.len() > 1 {
+                return Err(DbError::Shape("leases that all still hold"));
+            }
+            // Its lease ran out and somebody else took it, or it is done.
+            return Ok(tx.undo(outcomes));
+        }
+        match store::hear(tx, C::PART.name(), taken).await {
+            Ok(()) => {}
+            // Heard before: only its end was not written.
+            Err(DbError::Duplicate) if taken.len() == 1 => return Ok(outcomes),
+            Err(error) => return Err(error),
+        }
+        self.consumer.consume(tx, &messages).await?;
+        let heard = taken.len();
+        tx.when_kept(move || metrics::told(C::PART, Told::Heard, heard));
+        Ok(outcomes)
+    }
+}
+
+impl<C: Consumer> Work for Worker<C> {
+    type Member = Taken;
+    type Outcome = ();
+
+    async fn run(&self, taken: &[Taken]) -> Result<Vec<()>, DbError> {
+        in_tx!(self.db, tx, { self.hear(tx, taken).await })
+    }
+}
+
+fn message(taken: &Taken) -> Result<Message, DbError> {
+    let event = serde_json::from_str(&taken.payload).map_err(|_| DbError::Shape("an event that this version knows"))?;
+    Ok(Message { order: taken.order, event })
+}
+
+/// The error with its causes, for people.
+fn spelt(error: &DbError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    text.chars().take(ERROR_CHARS_MAX).collect()
+}
