@@ -56,6 +56,8 @@ pub(crate) enum Command {
     VerifyDraw(VerifyDrawArgs),
     /// Make access codes for a room, a line each; the file of `access_codes`
     Codes(CodesArgs),
+    /// Make customers for a load test, a line each: id and token. They have no password
+    Customers(CustomersArgs),
     /// Check this machine and what the settings point at
     Doctor,
     /// Ask a running process whether it is ready (for container health checks)
@@ -134,6 +136,17 @@ pub(crate) struct DecisionArgs {
     pub(crate) note: String,
 }
 
+/// How many customers, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct CustomersArgs {
+    /// How many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) count: u32,
+    /// The file for their tokens, readable for its owner alone; it must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
 /// A command to a room, and for whom.
 #[derive(Debug, Args)]
 pub(crate) struct RoomArgs {
@@ -172,8 +185,13 @@ pub(crate) enum RoomCommand {
         /// The room's name
         room: String,
     },
-    /// Take the latest change back
+    /// Take the latest change back that still stands; once more, and the one before it
     Undo {
+        /// The room's name
+        room: String,
+    },
+    /// Clear the line of a room that the settings no longer have, for good
+    Forget {
         /// The room's name
         room: String,
     },

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "printing is what a command is for")]
 
 pub(crate) mod codes;
+pub(crate) mod customers;
 pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 pub(crate) mod orders;

@@ -131,11 +131,15 @@ pub(crate) struct Demo {
     pub(crate) hold_ms: i64,
     /// From checkout to payment, milliseconds.
     pub(crate) pay_ms: i64,
+    /// Posters in the flash sale.
+    pub(crate) stock: i64,
+    /// Coupons of the campaign.
+    pub(crate) coupons: i64,
 }
 
 impl Default for Demo {
     fn default() -> Self {
-        Self { seed: true, hold_ms: 120_000, pay_ms: 420_000 }
+        Self { seed: true, hold_ms: 120_000, pay_ms: 420_000, stock: 100, coupons: 1_000 }
     }
 }
 

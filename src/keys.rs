@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gateway_core::Secrets;
 
 /// Length of a symmetric key: 256 bits.
 const KEY_BYTES: usize = 32;
@@ -55,6 +56,15 @@ impl KeyFolder {
     pub(crate) fn bearer(&self, name: &str) -> Result<Vec<u8>> {
         let make = || Ok(URL_SAFE_NO_PAD.encode(random::<KEY_BYTES>()?).into_bytes());
         Ok(self.file(name, make)?.0)
+    }
+
+    /// What the core has to know and nobody is shown.
+    pub(crate) fn of_the_core(&self) -> Result<Secrets> {
+        Ok(Secrets {
+            customer_key: self.symmetric("customer.key")?,
+            webhook_secret: self.symmetric("webhook.key")?,
+            processor_key: self.bearer("processor.key")?,
+        })
     }
 
     /// The private key that signs entry tokens (Ed25519, PKCS #8); made if it is not there yet.

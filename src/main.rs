@@ -64,6 +64,7 @@ async fn run(command: Option<Command>, mut config: Config) -> Result<()> {
         Some(Command::Simulate(arguments)) => commands::simulate::run(&arguments, &config).await,
         Some(Command::VerifyDraw(arguments)) => commands::verify_draw::run(&arguments, &config).await,
         Some(Command::Codes(arguments)) => commands::codes::run(&arguments),
+        Some(Command::Customers(arguments)) => commands::customers::run(&arguments, config).await,
         Some(Command::Doctor) => commands::doctor::run(&config).await,
         Some(Command::Healthcheck) => commands::healthcheck::run(&config).await,
         Some(Command::Completions { .. }) => Ok(()),

@@ -12,10 +12,14 @@ mod load;
 mod patience;
 mod sandbox;
 mod stop;
+mod workers;
+
+use std::sync::Arc;
 
 use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use waiting_room::Answer;
 
 use crate::clock::{self, Clock};
 use crate::config::Config;
@@ -25,6 +29,7 @@ use crate::telemetry::request::{Server, traced};
 use crate::telemetry::{self, metrics};
 
 use listeners::Listeners;
+use workers::{Threads, Workers};
 
 /// Which servers a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,17 +63,20 @@ struct Process {
     stop: CancellationToken,
     readiness: Readiness,
     tasks: JoinSet<()>,
+    /// Those of the door. They outlive all tasks: what the last of these wait for may be at work on them.
+    workers: Option<Arc<Workers>>,
 }
 
 impl Process {
     /// Serves a router until the stop.
     fn serve_router(&mut self, server: Server, listener: tokio::net::TcpListener, router: axum::Router) {
-        self.tasks.spawn(listener::serve(listener, self.stop.clone(), move |request, _peer| {
+        self.tasks.spawn(listener::serve(listener, self.stop.clone(), Threads::Shared, move |request, _peer| {
             let router = router.clone();
-            traced(server, request, |request| async move {
+            let answering = traced(server, request, |request| async move {
                 let Ok(response) = tower::ServiceExt::oneshot(router, request).await;
                 response
-            })
+            });
+            Answer::later(answering)
         }));
     }
 }
@@ -83,8 +91,15 @@ pub(crate) async fn run(role: Role, mut config: Config) -> Result<()> {
     config.place_databases();
     let keys = KeyFolder::open(config.data_dir())?;
     let metrics = metrics::start(stop.clone())?;
-    let mut process =
-        Process { config, keys, clock: clock::start(), stop, readiness: Readiness::default(), tasks: JoinSet::new() };
+    let mut process = Process {
+        config,
+        keys,
+        clock: clock::start(),
+        stop,
+        readiness: Readiness::default(),
+        tasks: JoinSet::new(),
+        workers: None,
+    };
 
     if let Some(listener) = listeners.take(Server::Sandbox) {
         sandbox::start(&mut process, listener).await?;
@@ -99,7 +114,7 @@ pub(crate) async fn run(role: Role, mut config: Config) -> Result<()> {
         let made = process.keys.operator_password()?;
         operator = door.operator(made.text.clone());
         password = made.is_new.then_some(made.text);
-        door::start(&mut process, listener, door);
+        door::start(&mut process, listener, door)?;
     }
     if let Some(listener) = listeners.take(Server::Operator) {
         let operator = operator.merge(health::router(process.readiness.clone(), metrics));

@@ -1,6 +1,7 @@
 //! The rows: what each promises, and which file measures it.
 
 mod claims;
+mod crowds;
 mod draws;
 mod faults;
 mod joins;
@@ -57,6 +58,10 @@ pub(crate) enum Row {
     Faults,
     Clones,
     Simulation,
+    Orders,
+    Coupons,
+    Rush,
+    Ramp,
     OrdersMariadb,
     OrdersSqlite,
     Seats,
@@ -91,7 +96,18 @@ impl Part {
 }
 
 impl Row {
-    const CORE: [Row; 6] = [Row::OrdersMariadb, Row::OrdersSqlite, Row::Seats, Row::Limited, Row::Kill, Row::Machines];
+    const CORE: [Row; 10] = [
+        Row::Orders,
+        Row::Coupons,
+        Row::Rush,
+        Row::Ramp,
+        Row::OrdersMariadb,
+        Row::OrdersSqlite,
+        Row::Seats,
+        Row::Limited,
+        Row::Kill,
+        Row::Machines,
+    ];
 
     const LINE: [Row; 12] = [
         Row::Window,
@@ -123,6 +139,10 @@ impl Row {
             Row::Faults => "faults",
             Row::Clones => "clones",
             Row::Simulation => "simulation",
+            Row::Orders => "orders",
+            Row::Coupons => "coupons",
+            Row::Rush => "rush",
+            Row::Ramp => "ramp",
             Row::OrdersMariadb => "orders-mariadb",
             Row::OrdersSqlite => "orders-sqlite",
             Row::Seats => "seats",
@@ -146,6 +166,12 @@ impl Row {
             Row::Faults => "doors and Redis killed, emptied, replaced, gone, stopped",
             Row::Clones => "1,000 clones of one ticket ask to go in at once",
             Row::Simulation => "random stories with faults in virtual time, all rules checked",
+            Row::Orders => "1,000 users at once, each an order with a coupon, through the door on SQLite",
+            Row::Coupons => "10,000 users at once on 1,000 coupons",
+            Row::Rush => "5,000 orders at once on 100 in stock",
+            Row::Ramp => {
+                "0 to 500/s in 30 s, to 1,000/s in 1 min, 1,000/s for 3 min, down in 30 s; 50 users; stock 3,000"
+            }
             Row::OrdersMariadb => "one hot item over HTTP on MariaDB, fully durable, 256 in flight",
             Row::OrdersSqlite => "one hot item over HTTP on SQLite (synchronous=FULL), 256 in flight",
             Row::Seats => "seat holds of 4 under contention, 64 clients on 24 moving seats, over HTTP",
@@ -169,6 +195,12 @@ impl Row {
             Row::Faults => "0 lost, 0 twice, 0 over, answered throughout, ≥ 99 % of the rate within 5 s",
             Row::Clones => "1 session",
             Row::Simulation => "≥ 1,000 seeds in ≤ 2 min, ≥ 1,000 times real time",
+            Row::Orders => "average < 1.5 s, failures < 1 %, books exact",
+            Row::Coupons => "exactly 1,000 issued, ≤ 1 per user; every request answered, none later than 10 s",
+            Row::Rush => "exactly 100 sold, the rest told so, never negative",
+            Row::Ramp => {
+                "p95 < 2 s, no dropped iterations, stock = 3,000 − orders, stock back for every failed payment, books exact"
+            }
             Row::OrdersMariadb => {
                 "≥ 3 times one transaction an order straight against the server; p95 < 150 ms; books exact"
             }
@@ -194,6 +226,7 @@ impl Row {
             Row::Draw => draws::measure(bench),
             Row::Clones => claims::clones(bench).await,
             Row::Simulation => simulation::measure(bench),
+            Row::Orders | Row::Coupons | Row::Rush | Row::Ramp => crowds::measure(bench, self.name()),
             Row::OrdersMariadb => orders::mariadb(bench).await,
             Row::OrdersSqlite => orders::sqlite(bench).await,
             Row::Seats => seats::measure(bench).await,

@@ -26,6 +26,12 @@ const EMAIL_CHARS_MAX: usize = 254;
 /// Length of a password in characters. The upper bound keeps hashing cheap to refuse.
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
 
+/// What no password makes.
+const NO_HASH: &str = "none";
+
+/// Customers who are made in one transaction: others write between two of them.
+const MADE_AT_ONCE: usize = 1_000;
+
 /// Registers customers and lets them in.
 pub(crate) struct Auth {
     db: Db,
@@ -104,6 +110,19 @@ impl Auth {
             Err(DbError::Duplicate) => self.known_address(&email, password).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// New customers for a load test: they have tokens and no password, so nobody can ever log in as one of them.
+    pub(crate) async fn make(&self, count: u32) -> Result<Vec<CustomerId>, DbError> {
+        let new = |_| {
+            let id = CustomerId::new((self.clock)());
+            (id, format!("{id}@load.invalid"))
+        };
+        let new: Vec<(CustomerId, String)> = (0..count).map(new).collect();
+        for some in new.chunks(MADE_AT_ONCE) {
+            in_tx!(self.db, tx, { store::insert_all(tx, some, NO_HASH).await })?;
+        }
+        Ok(new.into_iter().map(|(id, _)| id).collect())
     }
 
     async fn known_address(&self, email: &str, password: String) -> Result<Registered, DbError> {

@@ -33,8 +33,8 @@ const QUEUE_MAX: usize = 16_384;
 /// How long things may take. Waiting: half of the time that people give a page. Looking into a commit: a server's restart.
 const PATIENCE: Patience = Patience { waiting: Duration::from_secs(5), looking: Duration::from_secs(10) };
 
-/// The pause between two looks.
-const UNKNOWN_PAUSE: Duration = Duration::from_millis(100);
+/// The pause before a group is run again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a group is run again because a row of the same id appeared under it: then that row is found at the start.
 const OVERTAKEN_MAX: u32 = 3;
@@ -61,12 +61,13 @@ pub(crate) enum Unserved {
     Failed(DbError),
 }
 
+/// How long things may take.
 #[derive(Clone, Copy)]
-struct Patience {
+pub(crate) struct Patience {
     /// Who would wait longer than this is told to come again instead.
-    waiting: Duration,
+    pub(crate) waiting: Duration,
     /// After this, the callers of a commit of unknown outcome are told that nobody knows.
-    looking: Duration,
+    pub(crate) looking: Duration,
 }
 
 /// The writers of one kind of work: at most one at a time for each pool.
@@ -171,7 +172,7 @@ impl<W: Work> Writer<W> {
                 .map(|Queued { member, answer }| (member, answer))
                 .unzip();
             let began = Instant::now();
-            let outcomes = serve(&self.inner.work, self.inner.patience.looking, &members).await;
+            let outcomes = serve(&self.inner.work, self.inner.patience, &members).await;
             self.inner.meter.done(self.under_way, members.len(), began.elapsed());
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Who went away meanwhile finds what is stored by its id.
@@ -196,7 +197,7 @@ impl<W: Work> Drop for Writer<W> {
 /// themselves, in order, until whoever it was stands alone.
 pub(crate) async fn serve<W: Work>(
     work: &W,
-    looking: Duration,
+    patience: Patience,
     members: &[W::Member],
 ) -> Vec<Result<W::Outcome, DbError>> {
     let mut outcomes = Vec::with_capacity(members.len());
@@ -204,7 +205,7 @@ pub(crate) async fn serve<W: Work>(
     parts.push(0..members.len());
     while let Some(part) = parts.pop() {
         let Some(group) = members.get(part.clone()).filter(|group| !group.is_empty()) else { continue };
-        match settle(work, looking, group).await {
+        match settle(work, patience, group).await {
             Ok(done) if done.len() == group.len() => outcomes.extend(done.into_iter().map(Ok)),
             Ok(_) => outcomes.extend(group.iter().map(|_| Err(DbError::Shape("one outcome for each member")))),
             Err(error) if group.len() > 1 && error.may_be_one_members() => {
@@ -218,8 +219,10 @@ pub(crate) async fn serve<W: Work>(
 }
 
 /// Runs a group until it is known what became of it. A commit whose answer was lost is looked into by running the group
-/// again: what was stored is found by its ids, what was not is done now, and nobody has been told anything yet.
-async fn settle<W: Work>(work: &W, looking: Duration, group: &[W::Member]) -> Result<Vec<W::Outcome>, DbError> {
+/// again: what was stored is found by its ids, what was not is done now, and nobody has been told anything yet. A database
+/// that others keep busy is asked again as long as the members may wait: one time-out would send a whole group away.
+async fn settle<W: Work>(work: &W, patience: Patience, group: &[W::Member]) -> Result<Vec<W::Outcome>, DbError> {
+    let began = Instant::now();
     let mut unknown_since: Option<Instant> = None;
     let mut overtaken = 0;
     loop {
@@ -233,11 +236,12 @@ async fn settle<W: Work>(work: &W, looking: Duration, group: &[W::Member]) -> Re
                 tracing::warn!(%error, members = group.len(), "a commit was not answered; looking for what it stored");
                 unknown_since = Some(Instant::now());
             }
+            (DbError::Busy(_), None) if began.elapsed() < patience.waiting => tokio::time::sleep(PAUSE).await,
             (DbError::CommitUnknown(_) | DbError::Unreachable(_) | DbError::Busy(_), Some(since)) => {
-                if since.elapsed() > looking {
+                if since.elapsed() > patience.looking {
                     return Err(error);
                 }
-                tokio::time::sleep(UNKNOWN_PAUSE).await;
+                tokio::time::sleep(PAUSE).await;
             }
             _ => return Err(error),
         }

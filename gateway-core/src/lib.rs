@@ -11,6 +11,7 @@ mod db;
 mod group;
 pub mod grpc;
 mod http;
+mod live;
 pub mod metrics;
 mod office;
 mod order;
@@ -30,13 +31,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use auth::Auth;
+use auth::{Auth, TokenError};
 pub use base::Clock;
+use base::CustomerId;
 use catalogue::{Catalogue, SeedError, Seeded};
 use coupon::Coupons;
 use db::Db;
 pub use db::DbError;
 pub use group::Load;
+use live::Feeds;
 pub use office::{Office, OrderFacts, Wish, WishError};
 use order::{Orders, Verdicts};
 pub use outbox::letters;
@@ -52,6 +55,23 @@ pub struct Core {
     shared: Arc<Shared>,
 }
 
+/// Why there are no customers.
+#[derive(Debug, thiserror::Error)]
+pub enum MadeNone {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The key does not sign.
+    #[error("the tokens cannot be signed")]
+    Unsigned,
+}
+
+impl From<TokenError> for MadeNone {
+    fn from(_: TokenError) -> Self {
+        Self::Unsigned
+    }
+}
+
 /// What all parts of one core share.
 pub(crate) struct Shared {
     db: Db,
@@ -65,6 +85,8 @@ pub(crate) struct Shared {
     /// The one way to coupons.
     coupons: Coupons,
     replays: Replays,
+    /// Seat maps as they change.
+    live: Feeds,
     settings: Settings,
 }
 
@@ -103,6 +125,7 @@ impl Core {
                 stock: StockOrders::on(db.clone()),
                 coupons: Coupons::on(db.clone()),
                 replays: Replays::on(&db),
+                live: Feeds::on(db.clone()),
                 db,
                 auth,
                 payments,
@@ -119,6 +142,16 @@ impl Core {
         catalogue::seed(&self.shared.db, catalogue).await
     }
 
+    /// New customers for a load test, each with a token, as it is sent. Nobody can log in as one of them.
+    ///
+    /// # Errors
+    /// The database fails, or the tokens cannot be signed.
+    pub async fn make_customers(&self, count: u32) -> Result<Vec<(CustomerId, String)>, MadeNone> {
+        let customers = self.shared.auth.make(count).await?;
+        let with_token = |id| Ok((id, self.shared.auth.token(id)?.0));
+        customers.into_iter().map(with_token).collect()
+    }
+
     /// The JSON API and the pages.
     pub fn router(&self) -> axum::Router {
         http::router(self.shared.clone())
@@ -131,6 +164,7 @@ impl Core {
 
     /// Releases what has lapsed, finds out about payments and delivers what one part tells another, until cancelled.
     pub async fn run(&self, stop: CancellationToken) {
+        self.shared.live.end_with(stop.clone());
         let shared = &self.shared;
         let interval = Duration::from_millis(shared.settings.sweep_interval_ms);
         let orders = Worker::new(shared.db.clone(), Verdicts(shared.news.clone()));

@@ -138,6 +138,14 @@ impl World {
         id
     }
 
+    /// Ends a campaign now, by the database's clock.
+    pub(crate) async fn end_campaign(&self, campaign: &str) {
+        let done: Result<u64, DbError> = in_tx!(self.db, tx, {
+            tx.execute("update campaign set ends_at = ? where id = ?", params![tx.now_ms(), campaign]).await
+        });
+        assert_eq!(done.expect("a campaign"), 1);
+    }
+
     /// A number that a statement counts.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         self.db.row(sql, params![]).await.expect("a row").expect("one row").int().expect("a number")

@@ -1,7 +1,8 @@
 // A customer with an app, as k6 sees one: joins the line, enters, holds, checks out, pays.
 import http from 'k6/http';
 import { check, fail, sleep } from 'k6';
-import { Trend } from 'k6/metrics';
+import { SharedArray } from 'k6/data';
+import { Counter, Trend } from 'k6/metrics';
 import exec from 'k6/execution';
 
 const door = __ENV.DOOR;
@@ -9,12 +10,27 @@ const room = `${door}/.waiting-room/rooms/demo`;
 // A turn that does not come within this many polls is a failure of the line, not of patience.
 const POLLS_MAX = 200;
 
+// The numbers of a scenario in the profile of this run.
+export const plan = (scenario) => JSON.parse(open(import.meta.resolve('../profiles.json')))[__ENV.PROFILE || 'smoke'][scenario];
+
+// Customers who were made beforehand (`vestibule customers`), one copy for all users: an id and a token a line.
+const made = new SharedArray('customers', () => {
+  const lines = __ENV.CUSTOMERS ? open(__ENV.CUSTOMERS).trim().split('\n') : [];
+  return lines.map((line) => ({ id: line.split(' ')[0], token: line.split(' ')[1] }));
+});
+
 // From joining to being let in, and from the first hold to the ticket: what people wait for.
 export const lineWait = new Trend('line_wait_ms', true);
 export const purchase = new Trend('purchase_ms', true);
 
-// Taken seats, sold-out stock and a declined card are answers, not failures.
-http.setResponseCallback(http.expectedStatuses({ min: 200, max: 299 }, 402, 409));
+// Answers of 503 with a time to come again, which the client obeys.
+export const comeAgain = new Counter('told_to_come_again');
+const AGAIN_MAX = 5;
+
+// Taken seats, sold-out stock and a declined card are answers, not failures; where far too many come, so is "come again".
+const ANSWERS = [{ min: 200, max: 299 }, 402, 409];
+http.setResponseCallback(http.expectedStatuses(...ANSWERS));
+export const expectCrowd = () => http.setResponseCallback(http.expectedStatuses(...ANSWERS, 503));
 
 function headers(customer) {
   const sent = { 'content-type': 'application/json', accept: 'application/json' };
@@ -23,11 +39,19 @@ function headers(customer) {
   return { headers: sent, timeout: '30s' };
 }
 
-function post(customer, path, body, name) {
+export function post(customer, path, body, name) {
   const parameters = headers(customer);
   parameters.headers['idempotency-key'] = `${exec.scenario.name}-${exec.vu.idInTest}-${exec.vu.iterationInScenario}-${path}-${Math.random()}`;
   parameters.tags = { name: name || path };
-  return http.post(`${door}${path}`, JSON.stringify(body || {}), parameters);
+  const send = () => http.post(`${door}${path}`, JSON.stringify(body || {}), parameters);
+  let answer = send();
+  // With the same key, so that it is the same request.
+  for (let again = 0; again < AGAIN_MAX && answer.status === 503 && answer.headers['Retry-After']; again += 1) {
+    comeAgain.add(1);
+    sleep(Number(answer.headers['Retry-After']) + Math.random());
+    answer = send();
+  }
+  return answer;
 }
 
 export function get(customer, path, name) {
@@ -44,7 +68,25 @@ export function admitted() {
   return customer;
 }
 
-function enter() {
+// The customer of this user, let in.
+export function arrived() {
+  const customer = Object.assign({}, made[exec.vu.idInTest - 1]);
+  if (!customer.token) fail(`no customer for user ${exec.vu.idInTest}`);
+  customer.entry = enter();
+  return customer;
+}
+
+// What `setup` tells everybody: the instant at which all act. `together` waits for it.
+export const gathering = (seconds) => ({ at: Date.now() + seconds * 1000 });
+export const together = (gathered) => sleep(Math.max(0, gathered.at - Date.now()) / 1000);
+
+// Thresholds of a scenario in which every request is answered as it should be.
+export const exact = (more) => Object.assign({ checks: ['rate==1'], http_req_failed: ['rate==0'] }, more);
+
+// Times are held against a bound where the machine is there to be measured; elsewhere they are only shown.
+export const timed = (bounds) => (__ENV.PROFILE === 'seed' ? bounds : []);
+
+export function enter() {
   const started = Date.now();
   let answer = http.post(`${room}/tickets`, null, { tags: { name: 'join' } });
   if (!check(answer, { 'joined': (joined) => joined.status === 201 })) fail(`join: ${answer.status} ${answer.body}`);
@@ -69,7 +111,14 @@ export const hold = (customer, screening, seats) =>
 export const checkout = (customer, holdId) => post(customer, `/holds/${holdId}/checkout`, {}, 'checkout');
 export const buyStock = (customer, product, quantity) =>
   post(customer, '/checkout', { product_id: product, quantity }, 'checkout stock');
+export const order = (customer, product, quantity, code) =>
+  post(customer, '/api/orders', { lines: [{ product_id: product, quantity }], coupon: code }, 'order');
+export const cancel = (customer, orderId) => post(customer, `/api/orders/${orderId}/cancel`, {}, 'cancel');
 export const coupon = (customer) => post(customer, '/api/coupons/issue', { campaign: 'demo' }, 'coupon');
+
+// Whether somebody was told that there is nothing left, now or for good.
+export const toldGone = (answer) => answer.status === 409 && ['sold_out', 'all_held'].includes(answer.json('code'));
+export const booked = (answer) => answer.status === 200 && answer.json('state') === 'booked';
 
 // Pays an order; the answer of the payment.
 export function pay(customer, orderId, paymentToken) {

@@ -1,9 +1,9 @@
 // More people than stock, all at once, and a coupon for each: nobody gets what is not there.
 import { check } from 'k6';
 import { Counter } from 'k6/metrics';
-import { admitted, buyStock, coupon, pay } from '../lib/client.js';
+import { admitted, buyStock, coupon, pay, plan } from '../lib/client.js';
 
-const profile = JSON.parse(open('../profiles.json'))[__ENV.PROFILE || 'smoke'].flash_sale;
+const profile = plan('flash-sale');
 
 export const sold = new Counter('units_sold');
 export const refused = new Counter('orders_refused');

@@ -1,8 +1,8 @@
 // The whole way, many times at once: line, seats that others want too, a declined card now and then, the ticket.
 import { check } from 'k6';
-import { admitted, checkout, get, hold, lineWait, pay, purchase } from '../lib/client.js';
+import { admitted, checkout, get, hold, lineWait, pay, plan, purchase } from '../lib/client.js';
 
-const profile = JSON.parse(open('../profiles.json'))[__ENV.PROFILE || 'smoke'].journey;
+const profile = plan('journey');
 
 export const options = {
   scenarios: {

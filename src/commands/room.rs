@@ -1,6 +1,6 @@
 //! `vestibule room …`: the admin API from the terminal.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -14,6 +14,9 @@ const COLUMNS: [&str; 6] = ["room", "state", "rate_per_minute", "waiting", "admi
 
 /// Asks the running front door, and prints what it says.
 pub(crate) async fn run(args: RoomArgs, config: &Config) -> Result<()> {
+    if let RoomCommand::Forget { room } = &args.command {
+        return forget(room, config).await;
+    }
     let api = Api {
         base: format!("http://{}/api/rooms", config.settings.listen.operator),
         password: read_operator_password(config.data_dir())?,
@@ -34,6 +37,21 @@ pub(crate) async fn run(args: RoomArgs, config: &Config) -> Result<()> {
         RoomCommand::SoldOut(to) => api.go("sold_out", to).await?,
         RoomCommand::Changes { room } => history(&api.call(Method::GET, &format!("{room}/changes"), None).await?),
         RoomCommand::Undo { room } => show(&api.call(Method::POST, &format!("{room}/undo"), None).await?),
+        RoomCommand::Forget { .. } => {}
+    }
+    Ok(())
+}
+
+/// Asks the store itself: no running door knows the room any more.
+async fn forget(room: &str, config: &Config) -> Result<()> {
+    let settings = &config.settings.waiting_room;
+    if settings.rooms.contains_key(room) {
+        bail!("the room {room} is in the settings: take it out, and restart the doors that have it");
+    }
+    if waiting_room::store::forget(&settings.store, &config.journal_dir(), room).await? {
+        println!("The room {room} is forgotten.");
+    } else {
+        println!("The store has no room {room}.");
     }
     Ok(())
 }

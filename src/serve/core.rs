@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gateway_core::catalogue::Catalogue;
-use gateway_core::{Core, OpenError, Secrets};
+use gateway_core::{Core, OpenError};
 use tokio::net::TcpListener;
 use waiting_room::{Door, EntryLayer, EntryVerifier};
 
@@ -26,6 +26,8 @@ pub(super) async fn start(
         let mut catalogue = Catalogue::demo((process.clock)());
         for sale in &mut catalogue.sales {
             (sale.hold_ms, sale.pay_ms) = (demo.hold_ms, demo.pay_ms);
+            sale.products.iter_mut().for_each(|product| product.stock = demo.stock);
+            sale.campaigns.iter_mut().for_each(|campaign| campaign.coupons = demo.coupons);
         }
         core.seed(&catalogue).await?;
     }
@@ -49,16 +51,9 @@ pub(super) async fn start(
 
 async fn open(process: &Process) -> Result<Core> {
     let settings = &process.config.settings;
-    let secrets = || -> Result<Secrets> {
-        Ok(Secrets {
-            customer_key: process.keys.symmetric("customer.key")?,
-            webhook_secret: process.keys.symmetric("webhook.key")?,
-            processor_key: process.keys.bearer("processor.key")?,
-        })
-    };
     let patience = Duration::from_millis(settings.start.patience_ms);
     until_open("core.database_url", patience, &process.stop, || async {
-        let secrets = match secrets() {
+        let secrets = match process.keys.of_the_core() {
             Ok(secrets) => secrets,
             Err(error) => return Tried::Refused(error),
         };

@@ -1,16 +1,19 @@
 //! The front door as a role: the line's store, its ticks, the listener, and what is left to sell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use waiting_room::{Door, OpenError, Remaining, Secrets};
+use tracing::Instrument;
+use waiting_room::{Answer, Door, OpenError, Remaining, Secrets};
 
 use super::patience::{Tried, until_open};
+use super::workers::{Threads, Workers};
 use super::{Process, listener};
 use crate::config::{SettingsError, without_password};
-use crate::telemetry::request::{Server, traced};
+use crate::telemetry::request::{Server, Trace};
 
 /// After the core's stream of what is left breaks off, this long until it is asked for again.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
@@ -52,7 +55,7 @@ pub(super) async fn open(process: &mut Process) -> Result<Door> {
 }
 
 /// Lets visitors in.
-pub(super) fn start(process: &mut Process, listener: TcpListener, door: Door) {
+pub(super) fn start(process: &mut Process, listener: TcpListener, door: Door) -> Result<()> {
     let (remaining, heard) = watch::channel(Default::default());
     door.watch_remaining(heard);
     process.tasks.spawn(hear_remaining(
@@ -64,11 +67,21 @@ pub(super) fn start(process: &mut Process, listener: TcpListener, door: Door) {
     let ticking = door.clone();
     let stop = process.stop.clone();
     process.tasks.spawn(async move { ticking.run(stop).await });
-    process.tasks.spawn(listener::serve(listener, process.stop.clone(), move |request, peer| {
-        let door = door.clone();
-        // Boxed: the answer is several kilobytes of state, which every layer around it would copy for every request.
-        traced(Server::Door, request, move |request| async move { Box::pin(door.answer(request, peer)).await })
+    let workers = Arc::new(Workers::start().context("the threads that answer visitors cannot be started")?);
+    let threads = Threads::Own(Arc::clone(&workers));
+    process.workers = Some(workers);
+    process.tasks.spawn(listener::serve(listener, process.stop.clone(), threads, move |request, peer| {
+        let mut request: http::Request<axum::body::Body> = request;
+        let trace = Trace::begin(Server::Door, &mut request);
+        match trace.span().in_scope(|| door.answer(request, peer)).now() {
+            Ok(response) => Answer::at_once(trace.end(response)),
+            Err(answer) => Answer::later(async move {
+                let span = trace.span().clone();
+                trace.end(answer.instrument(span).await)
+            }),
+        }
     }));
+    Ok(())
 }
 
 type Heard = std::collections::BTreeMap<String, Remaining>;

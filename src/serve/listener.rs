@@ -2,29 +2,33 @@
 //!
 //! `axum::serve` is deliberately not used: it sets no header timeout and no cap on connections.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use waiting_room::StrictWire;
+use waiting_room::{Answer, StrictWire};
 
 use super::endless;
+use super::workers::Threads;
 
-/// Open connections of one server. Two descriptors a visitor must fit under the usual limit of 20,000 open files.
-const CONNECTIONS_MAX: usize = 8_000;
+/// Open connections of one server. With everything in one process a visitor has one descriptor, and a request on its way
+/// to the core two more (the door sends on 4,096 at most): together they fit under the usual limit of 20,000 open files.
+const CONNECTIONS_MAX: usize = 11_000;
 /// A client has this long for all of its request's headers; who sends them drop by drop is cut off.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 /// A connection has this long until its first request, which covers the time before hyper knows the protocol.
@@ -43,21 +47,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_WITHIN: Duration = Duration::from_secs(4);
 
 /// Serves `answer` on `listener` until `stop`, then lets what is under way finish.
-pub(crate) async fn serve<A, F>(listener: TcpListener, stop: CancellationToken, answer: A)
+pub(super) async fn serve<A>(listener: TcpListener, stop: CancellationToken, threads: Threads, answer: A)
 where
-    A: Fn(Request<Body>, SocketAddr) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    A: Fn(Request<Body>, SocketAddr) -> Answer + Clone + Send + Sync + 'static,
 {
-    serve_at_most(CONNECTIONS_MAX, listener, stop, answer).await;
+    serve_at_most(CONNECTIONS_MAX, listener, stop, threads, answer).await;
 }
 
-async fn serve_at_most<A, F>(connections_max: usize, listener: TcpListener, stop: CancellationToken, answer: A)
-where
-    A: Fn(Request<Body>, SocketAddr) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+async fn serve_at_most<A>(
+    connections_max: usize,
+    listener: TcpListener,
+    stop: CancellationToken,
+    threads: Threads,
+    answer: A,
+) where
+    A: Fn(Request<Body>, SocketAddr) -> Answer + Clone + Send + Sync + 'static,
 {
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(connections_max));
+    // Behind an `Arc`, as cloning the token itself takes a lock, for every request.
+    let stopped = Arc::new(stop.clone());
     loop {
         let next = async {
             // The semaphore is never closed; without a permit nobody could be served anyway.
@@ -70,16 +79,15 @@ where
         };
         match accepted {
             Ok((permit, (stream, peer))) => {
-                let (answer, stop) = (answer.clone(), stop.clone());
-                let answer = move |request, peer| {
-                    let (answering, stop) = (answer(request, peer), stop.clone());
-                    async move { endless::ended_by(&stop, answering.await) }
-                };
-                let connection = connection(stream, peer, answer, graceful.watcher());
-                tokio::spawn(async move {
-                    connection.await;
+                let (answer, stop, watcher) = (answer.clone(), Arc::clone(&stopped), graceful.watcher());
+                let answer = move |request| Serving { answer: answer(request, peer), stop: Arc::clone(&stop) };
+                let served = threads.serve(stream, move |stream| async move {
+                    connection(stream, answer, watcher).await;
                     drop(permit);
                 });
+                if let Err(error) = served {
+                    tracing::warn!(%error, "a connection could not be served");
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -93,14 +101,24 @@ where
     }
 }
 
-async fn connection<A, F>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    answer: A,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
-    A: Fn(Request<Body>, SocketAddr) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+/// An answer that the stop ends, if it has no end of its own.
+struct Serving {
+    answer: Answer,
+    stop: Arc<CancellationToken>,
+}
+
+impl Future for Serving {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(Pin::new(&mut self.answer).poll(context));
+        Poll::Ready(Ok(endless::ended_by(&self.stop, response)))
+    }
+}
+
+async fn connection<A>(stream: TcpStream, answer: A, watcher: Watcher)
+where
+    A: Fn(Request<Body>) -> Serving + Send + Sync + 'static,
 {
     // Answers are small and often the last thing on their connection: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
@@ -108,13 +126,14 @@ async fn connection<A, F>(
     let heard = Arc::clone(&spoken);
     let service = service_fn(move |request: Request<Incoming>| {
         heard.store(true, Ordering::Relaxed);
-        let answering = answer(request.map(Body::new), peer);
-        async move { Ok::<_, std::convert::Infallible>(answering.await) }
+        // Nothing is allocated for a body that is none.
+        answer(request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) }))
     });
     let builder = builder();
     let serving = watcher.watch(builder.serve_connection(TokioIo::new(StrictWire::new(stream)), service).into_owned());
     let mut serving = pin!(serving);
     let ended = tokio::select! {
+        biased;
         ended = &mut serving => ended,
         () = tokio::time::sleep(FIRST_REQUEST_WITHIN) => {
             if !spoken.load(Ordering::Relaxed) {
@@ -135,6 +154,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
+        // Head and body as one piece: copying what is small costs less than telling the kernel of two.
+        .writev(false)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX);
     builder
@@ -152,15 +173,25 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use super::super::workers::Workers;
     use super::*;
 
     async fn start(delay: Duration) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        start_on(Threads::Shared, delay).await
+    }
+
+    async fn start_on(
+        threads: Threads,
+        delay: Duration,
+    ) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, stop.clone(), move |_request, _peer| async move {
-            tokio::time::sleep(delay).await;
-            Response::new(Body::from("here"))
+        let server = tokio::spawn(serve(listener, stop.clone(), threads, move |_request, _peer| {
+            Answer::later(async move {
+                tokio::time::sleep(delay).await;
+                Response::new(Body::from("here"))
+            })
         }));
         (address, stop, server)
     }
@@ -175,14 +206,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_under_way_is_finished_after_the_stop() {
-        let (address, stop, server) = start(Duration::from_millis(300)).await;
-        let client =
-            tokio::spawn(async move { talk(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await });
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        stop.cancel();
-        assert!(client.await.unwrap().ends_with("here"));
-        server.await.unwrap();
-        assert!(TcpStream::connect(address).await.is_err(), "nobody new gets in after the stop");
+        let own = Threads::Own(Arc::new(Workers::start().unwrap()));
+        for threads in [Threads::Shared, own] {
+            let (address, stop, server) = start_on(threads, Duration::from_millis(300)).await;
+            let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            let client = tokio::spawn(async move { talk(address, request).await });
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stop.cancel();
+            assert!(client.await.unwrap().ends_with("here"));
+            server.await.unwrap();
+            assert!(TcpStream::connect(address).await.is_err(), "nobody new gets in after the stop");
+        }
     }
 
     #[tokio::test]
@@ -190,8 +224,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let answer = |_request, _peer| async { Response::new(Body::from("here")) };
-        let server = tokio::spawn(serve_at_most(1, listener, stop.clone(), answer));
+        let answer = |_request, _peer| Answer::at_once(Response::new(Body::from("here")));
+        let server = tokio::spawn(serve_at_most(1, listener, stop.clone(), Threads::Shared, answer));
         let mut guest = TcpStream::connect(address).await.unwrap();
         guest.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         assert!(guest.read(&mut [0; 512]).await.unwrap() > 0, "answered, and the connection stays open");

@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::Role;
 use crate::config::{Listen, SettingsError};
 use crate::telemetry::request::Server;
+
+/// Connections that wait to be accepted: a crowd that comes at once is not told to knock again a second later. The kernel
+/// lowers it to its own limit (`net.core.somaxconn`).
+const BACKLOG: u32 = 4_096;
 
 const SERVERS: [Server; 5] = [Server::Door, Server::Core, Server::CoreGrpc, Server::Sandbox, Server::Operator];
 
@@ -22,7 +26,7 @@ impl Listeners {
         for server in SERVERS.into_iter().filter(|server| role.runs(*server)) {
             let mut listen = listen.clone();
             let address = *address(&mut listen, server);
-            let listener = TcpListener::bind(address).await.map_err(|error| taken(server, address, &error))?;
+            let listener = listen_on(address).map_err(|error| taken(server, address, &error))?;
             bound.insert(server.name(), listener);
         }
         Ok(Self(bound))
@@ -43,6 +47,14 @@ impl Listeners {
     pub(super) fn take(&mut self, server: Server) -> Option<TcpListener> {
         self.0.remove(server.name())
     }
+}
+
+fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As `TcpListener::bind` does: a restart does not wait for the last run's connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn address(listen: &mut Listen, server: Server) -> &mut SocketAddr {

@@ -1,13 +1,14 @@
 //! One id for a request through both servers, and one log line when it is answered.
 
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use axum::body::Body;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
-use metrics::histogram;
-use tracing::Instrument;
-use uuid::Uuid;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use metrics::{Histogram, histogram};
+use tracing::{Instrument, Span};
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::metrics::REQUEST_SECONDS;
 
@@ -26,6 +27,9 @@ pub(crate) enum Server {
     Operator,
 }
 
+/// How many there are.
+const SERVERS: usize = Server::Operator as usize + 1;
+
 impl Server {
     /// The name in logs and metrics.
     pub(crate) const fn name(self) -> &'static str {
@@ -39,8 +43,51 @@ impl Server {
     }
 }
 
-/// Answers within a span that names the request, and logs the outcome. The query is left out: it may hold what
-/// a customer typed.
+/// A request that is being answered: its id, its span and its time.
+pub(crate) struct Trace {
+    server: Server,
+    id: HeaderValue,
+    span: Span,
+    started: Instant,
+}
+
+impl Trace {
+    /// Gives the request its id, and a span that names it. The query is left out: it may hold what a customer typed.
+    pub(crate) fn begin(server: Server, request: &mut Request<Body>) -> Trace {
+        let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(new_id);
+        request.headers_mut().insert(REQUEST_ID, id.clone());
+        let span = if is_poll(request) && !tracing::enabled!(target: "vestibule::request", tracing::Level::INFO) {
+            Span::none()
+        } else {
+            tracing::info_span!(
+                "request",
+                server = server.name(),
+                request_id = id.to_str().unwrap_or_default(),
+                method = %request.method(),
+                path = request.uri().path(),
+            )
+        };
+        Trace { server, id, span, started: Instant::now() }
+    }
+
+    /// What is logged on the way to the answer names the request.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Counts and logs the answer, and gives it the id.
+    pub(crate) fn end(self, mut response: Response<Body>) -> Response<Body> {
+        let took = self.started.elapsed();
+        seconds(self.server, response.status()).record(took.as_secs_f64());
+        self.span.in_scope(|| {
+            tracing::info!(target: "vestibule::request", status = response.status().as_u16(), took_us = took.as_micros() as u64, "answered");
+        });
+        response.headers_mut().insert(REQUEST_ID, self.id);
+        response
+    }
+}
+
+/// Answers within a [`Trace`].
 pub(crate) async fn traced<F>(
     server: Server,
     mut request: Request<Body>,
@@ -49,31 +96,9 @@ pub(crate) async fn traced<F>(
 where
     F: Future<Output = Response<Body>>,
 {
-    let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(new_id);
-    request.headers_mut().insert(REQUEST_ID, id.clone());
-    let span = if is_poll(&request) && !tracing::enabled!(target: "vestibule::request", tracing::Level::INFO) {
-        tracing::Span::none()
-    } else {
-        tracing::info_span!(
-            "request",
-            server = server.name(),
-            request_id = id.to_str().unwrap_or_default(),
-            method = %request.method(),
-            path = request.uri().path(),
-        )
-    };
-    let started = Instant::now();
-    async move {
-        let mut response = answer(request).await;
-        let took = started.elapsed();
-        histogram!(REQUEST_SECONDS, "server" => server.name(), "status" => class(response.status()))
-            .record(took.as_secs_f64());
-        tracing::info!(target: "vestibule::request", status = response.status().as_u16(), took_us = took.as_micros() as u64, "answered");
-        response.headers_mut().insert(REQUEST_ID, id);
-        response
-    }
-    .instrument(span)
-    .await
+    let trace = Trace::begin(server, &mut request);
+    let span = trace.span().clone();
+    trace.end(answer(request).instrument(span).await)
 }
 
 /// A poll is answered from memory and logs nothing on its way, so it needs no span unless requests are logged: naming it
@@ -91,18 +116,22 @@ fn is_sane(id: &HeaderValue) -> bool {
 
 fn new_id() -> HeaderValue {
     let mut text = [0_u8; uuid::fmt::Simple::LENGTH];
-    let text = Uuid::now_v7().simple().encode_lower(&mut text);
+    // Without the counter that orders ids of one millisecond: all threads would wait for its lock.
+    let text = Uuid::new_v7(Timestamp::now(NoContext)).simple().encode_lower(&mut text);
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
-const fn class(status: http::StatusCode) -> &'static str {
-    match status.as_u16() / 100 {
-        1 => "1xx",
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
-    }
+/// The classes of status, from 100 on.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The durations of each server by class of status: looked up once, as a look-up costs more than most of a poll does.
+static SECONDS: [[OnceLock<Histogram>; CLASSES.len()]; SERVERS] =
+    [const { [const { OnceLock::new() }; CLASSES.len()] }; SERVERS];
+
+fn seconds(server: Server, status: StatusCode) -> &'static Histogram {
+    let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
+    let of_class = || histogram!(REQUEST_SECONDS, "server" => server.name(), "status" => CLASSES[class]);
+    SECONDS[server as usize][class].get_or_init(of_class)
 }
 
 #[cfg(test)]

@@ -46,4 +46,5 @@ async function join() {
   setTimeout(join, wait);
 }
 
+document.getElementById("working").hidden = false;
 join();

@@ -97,7 +97,16 @@ hall.addEventListener("keydown", (event) => {
 });
 hall.addEventListener("focusin", (event) => { if (event.target.matches("input")) rove(event.target, false); });
 
-// The best: together, near the middle, two thirds back. Wheelchair spaces are left to those who need them.
+// Whether taking these would leave a single seat alone beside them.
+function lonely(row, run) {
+  const free = (column) => open(row).find((seat) => seat.column === column);
+  const alone = (beside, beyond) => free(beside)?.classList.contains("standard") && !free(beyond);
+  const [first, last] = [run[0].column, run.at(-1).column];
+  return alone(first - 1, first - 2) || alone(last + 1, last + 2);
+}
+
+// The best: together, leaving no single seat alone if that can be, near the middle, two thirds back. Wheelchair spaces
+// are left to those who need them.
 function best(n) {
   const back = rows.length * 0.62;
   const middle = (hall.querySelector(".row").children.length - 3) / 2;    // two of them are the row's letters
@@ -107,7 +116,7 @@ function best(n) {
     for (let i = 0; i + n <= free.length; i += 1) {
       const run = free.slice(i, i + n);
       if (run.at(-1).column - run[0].column !== n - 1) continue;
-      const cost = Math.abs((run[0].column + run.at(-1).column) / 2 - middle) + 1.4 * Math.abs(run[0].r - back);
+      const cost = Math.abs((run[0].column + run.at(-1).column) / 2 - middle) + 1.4 * Math.abs(run[0].r - back) + (lonely(row, run) ? 1_000 : 0);
       if (!found || cost < found.cost) found = { run, cost };
     }
   }
@@ -152,6 +161,36 @@ function refresh(list) {
 let misses = 0;
 let timer = 0;
 let sent = false;
+let stream = null;
+
+// Changes as they happen. A stream that cannot be had, or is refused, leaves the map to polling.
+function listen() {
+  stream = new EventSource(location.pathname);
+  hall.dataset.live = "waiting";
+  stream.addEventListener("seats", (event) => {
+    hall.dataset.live = "stream";
+    misses = 0;
+    // The stream is everybody's: a seat in a basket stays mine if it was.
+    const told = JSON.parse(event.data).seats.map(([seat, state]) => ({ seat, state, mine: byName.get(seat)?.dataset.state === "mine" }));
+    if (!sent) refresh(told);
+  });
+  stream.addEventListener("error", () => {
+    // The browser tries again by itself, unless it was refused.
+    if (stream?.readyState === EventSource.CLOSED) poll();
+  });
+}
+
+function hush() {
+  stream?.close();
+  stream = null;
+  clearTimeout(timer);
+}
+
+function poll() {
+  hush();
+  hall.dataset.live = "poll";
+  look();
+}
 
 async function look() {
   clearTimeout(timer);
@@ -169,7 +208,16 @@ async function look() {
   }
   timer = setTimeout(look, Math.min(FRESH_MS_MAX, FRESH_MS * 2 ** misses) * (0.9 + Math.random() / 5));
 }
-document.addEventListener("visibilitychange", look);
+
+// Nobody looks at a hidden page, so it asks for nothing.
+function begin() {
+  hush();
+  if (document.hidden || sent) return;
+  if (hall.dataset.live === "poll" || !("EventSource" in window)) poll(); else listen();
+}
+document.addEventListener("visibilitychange", begin);
+addEventListener("pagehide", hush);
+addEventListener("pageshow", (event) => { if (event.persisted) begin(); });
 
 form.addEventListener("submit", (event) => {
   if (sent) return event.preventDefault();
@@ -178,10 +226,11 @@ form.addEventListener("submit", (event) => {
     return tell("Choose at least one seat first.");
   }
   sent = true;
+  hush();
   at("hold").setAttribute("aria-disabled", "true");
 });
 
 summary();
 rove(chosen()[0] ?? seats.find((seat) => !seat.disabled), false);
 hall.querySelector(".rows").scrollIntoView({ block: "nearest", inline: "center" });
-timer = setTimeout(look, FRESH_MS);
+begin();

@@ -28,6 +28,7 @@ describe('where work is asked for', () => {
       await page.goto(`${running.door}${SEATS}`);
       await at(page, 'check').waitFor();
       assert.match(await page.locator('#lead').innerText(), /small sum/);
+      assert.equal(await page.locator('progress').isVisible(), true);
       await picture(page, phone ? 'phone-check' : 'check');
       assert.deepEqual(await barriers(page), [], 'no barriers on the check');
       const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -44,7 +45,8 @@ describe('where work is asked for', () => {
     const { page, context } = await visitor(chrome, { javaScriptEnabled: false });
     await page.goto(`${running.door}${SEATS}`);
     await at(page, 'check').waitFor();
-    assert.match(await page.locator('noscript p').innerText(), /needs JavaScript/);
+    assert.match(await page.locator('noscript p').innerText(), /no JavaScript here.*not in line/);
+    assert.equal(await page.locator('progress').isVisible(), false, 'nothing is under way');
     await picture(page, 'nojs-check');
     assert.deepEqual(await context.cookies(), []);
     await context.close();

@@ -1,6 +1,6 @@
 //! Visitors who queue, ask when they are told to, and go through. A door that does not answer is left for the next one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -64,11 +64,12 @@ impl Crowd {
         Crowd { seen, manners, _tasks: tasks }
     }
 
-    /// Everybody has a ticket.
+    /// Everybody has a number.
     pub(crate) async fn is_here(&self) {
         let end = Instant::now() + Duration::from_secs(60);
-        while self.seen.lock().expect("seen").ticketed < self.manners.visitors {
-            assert!(Instant::now() < end, "not everybody got a ticket");
+        let numbered = |seen: &Seen| seen.numbers.values().collect::<BTreeSet<_>>().len();
+        while numbered(&self.seen.lock().expect("seen")) < self.manners.visitors {
+            assert!(Instant::now() < end, "not everybody got a number");
             sleep(Duration::from_millis(100)).await;
         }
     }
@@ -128,7 +129,10 @@ impl Visitor {
             seen.lost.push(format!("visitor {}: {call}: {status} {facts}", self.index));
         }
         if let Some(token) = facts["entry_token"].as_str() {
-            seen.asked.insert(subject_of(token), self.unanswered.unwrap_or(asked));
+            let subject = subject_of(token);
+            if seen.asked.insert(subject.clone(), self.unanswered.unwrap_or(asked)).is_some() {
+                seen.twice.push(format!("{subject} went in twice"));
+            }
         }
         if let Some(ticket) = facts["ticket"].as_str() {
             seen.ticketed += usize::from(self.ticket.is_none());

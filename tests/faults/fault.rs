@@ -13,6 +13,8 @@ use crate::watch::Watch;
 
 /// A replica that is promoted is so much behind.
 const BEHIND: Duration = Duration::from_secs(1);
+/// A line that only tickets know of is whole again.
+const GATHERED_WITHIN: Duration = Duration::from_secs(12);
 /// Where Debian has the library that lies about the time.
 const FAKETIME: &str = "faketime/libfaketimeMT.so.1";
 
@@ -60,6 +62,25 @@ async fn redis_emptied() {
         world.redis.kill();
         sleep(Duration::from_millis(500)).await;
         world.redis.start_empty();
+    })
+    .await;
+}
+
+/// Every door and Redis at once: nobody knows of the line any more but those who wait in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_lost() {
+    let Some((_alone, name)) = begin("everything_lost").await else { return };
+    tell(name, World::open(RedisProcess::start(&[])).await, async |world: &mut World| {
+        for index in 0..DOORS {
+            world.doors.kill(index).await;
+        }
+        world.redis.kill();
+        world.redis.start_empty();
+        for index in 0..DOORS {
+            world.doors.start(index).await;
+        }
+        // Tickets are gathered for two seconds, nobody is called for five, and those who went in before are passed over.
+        sleep(GATHERED_WITHIN).await;
     })
     .await;
 }

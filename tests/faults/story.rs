@@ -64,7 +64,7 @@ impl World {
 }
 
 impl World {
-    /// Until everybody has a ticket.
+    /// Until everybody has a number.
     pub(crate) async fn gather(&self) {
         self.crowd.is_here().await;
     }

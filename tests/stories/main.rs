@@ -7,14 +7,20 @@ mod draw;
 mod harness;
 mod journey;
 mod lanes;
-mod line_faults;
+mod office;
 mod operator;
 mod outbox;
 mod readme;
 mod restart;
 mod resume;
 mod roles;
+mod shop;
 mod simulate;
 mod start;
 mod store_away;
+#[expect(dead_code, reason = "the faults use the rest of it")]
 mod wire;
+
+#[path = "../../waiting-room/tests/redis_faults/server.rs"]
+#[expect(dead_code, reason = "the faults use the rest of it")]
+mod server;

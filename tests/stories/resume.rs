@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::harness::{App, House, id, read, until};
-use crate::line_faults::server::{RedisProcess, redis_is_here};
+use crate::server::{RedisProcess, redis_is_here};
 
 const ROOM: &str = "/.waiting-room/rooms/demo";
 

@@ -75,6 +75,23 @@ fn settings_can_be_checked_without_starting() {
 }
 
 #[test]
+fn a_room_that_the_settings_have_is_not_forgotten() {
+    let house = House::new();
+    let refused = vestibule(house.path(), &["room", "forget", "demo"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("is in the settings"), "{}", said(&refused));
+    let journal = house.path().join("data/line/old-sale.journal");
+    fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    fs::write(&journal, "").unwrap();
+    for told in ["is forgotten", "has no room"] {
+        let done = vestibule(house.path(), &["room", "forget", "old-sale"]);
+        assert!(done.status.success(), "{}", said(&done));
+        assert!(String::from_utf8_lossy(&done.stdout).contains(told));
+    }
+    assert!(!journal.exists());
+}
+
+#[test]
 fn secrets_are_made_private_and_the_password_is_shown_once() {
     let house = House::new();
     let running = house.start(&[]);

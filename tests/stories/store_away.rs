@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::harness::{House, Running, read, until};
-use crate::line_faults::server::{RedisProcess, redis_is_here};
+use crate::server::{RedisProcess, redis_is_here};
 use crate::wire::{subject_of, upstream};
 
 /// An answer that costs no call to Redis comes at once; a loaded machine may need longer.

@@ -1,6 +1,8 @@
 //! The front door as the binary uses it: everything put together, and the one `match` that a request goes through.
 //! Owns no listener and no clock.
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,14 +12,15 @@ use std::time::Duration;
 use axum::body::Body;
 use http::header::HeaderName;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use self::answer::Answer;
 use crate::credential::{AccessKey, BadAccess, EntrySigner, EntryVerifier, ProofKey, TicketKeys};
 use crate::door::{Access, AccessFiles, Arrival, Gate, Rooms, Verdict};
 use crate::line::{Health, Orders};
-use crate::metrics::{self, Seen};
+use crate::metrics::{Seen, Verdicts};
 use crate::operator;
 use crate::path::{CanonicalPath, PathRefused, Rules};
 use crate::problem::{Code, Problem};
@@ -53,6 +56,7 @@ struct House {
     stock: Stock,
     page_status: StatusCode,
     store_kind: &'static str,
+    verdicts: Verdicts,
 }
 
 impl Door {
@@ -112,36 +116,33 @@ impl Door {
             stock: Stock::default(),
             page_status: settings.status()?,
             store_kind: if settings.store == "memory" { "memory" } else { "redis" },
+            verdicts: Verdicts::new(),
         })))
     }
 
     /// Answers one request of a visitor. Always answers; `peer` is the other end of the connection.
-    pub async fn answer(&self, request: Request<Body>, peer: SocketAddr) -> Response<Body> {
-        let door = &*self.0;
+    pub fn answer(&self, request: Request<Body>, peer: SocketAddr) -> Answer {
         let (parts, body) = request.into_parts();
-        let origin = Origin::of(&parts, peer, &door.trust);
-        let (method, headers) = (parts.method.clone(), parts.headers.clone());
-        let visit = Visit {
-            gate: &door.gate,
-            stock: &door.stock,
-            origin: &origin,
-            method: &method,
-            headers: &headers,
-            path: None,
-            page_status: door.page_status,
-        };
-        let mut response = match inspect(&parts).and_then(|()| canonical(&parts)) {
-            Ok(path) => door.decide(Visit { path: Some(&path), ..visit }, &path, parts, body).await,
-            Err(problem) => {
-                metrics::verdict(Seen::Refuse);
-                visitor::refusal(visit, problem)
-            }
-        };
-        // The same id in the visitor's hands, in our logs and in the upstream's.
-        if let Ok(id) = HeaderValue::from_str(origin.request_id()) {
-            response.headers_mut().insert(REQUEST_ID, id);
+        let origin = Origin::of(&parts, peer, &self.0.trust);
+        let path = inspect(&parts).and_then(|()| canonical(&parts));
+        if let Ok(path) = &path
+            && let Some(response) = visitor::at_once(self.0.visit(&parts, &origin, Some(path)))
+        {
+            self.0.verdicts.count(Seen::Own);
+            return Answer::at_once(marked(response, &origin));
         }
-        response
+        let house = Arc::clone(&self.0);
+        Answer::later(async move {
+            let visit = house.visit(&parts, &origin, path.as_ref().ok());
+            let response = match &path {
+                Ok(path) => house.decide(visit, path, &parts, body).await,
+                Err(problem) => {
+                    house.verdicts.count(Seen::Refuse);
+                    visitor::refusal(visit, problem.clone())
+                }
+            };
+            marked(response, &origin)
+        })
     }
 
     /// The operator's side: admin API, dashboard and live events. To be served on a listener of its own.
@@ -226,9 +227,27 @@ fn read_access(
     settings.rooms.iter().map(of_room).collect()
 }
 
+/// The same id in the visitor's hands, in our logs and in the upstream's.
+fn marked(mut response: Response<Body>, origin: &Origin) -> Response<Body> {
+    response.headers_mut().insert(REQUEST_ID, origin.request_id().clone());
+    response
+}
+
 impl House {
+    fn visit<'a>(&'a self, parts: &'a Parts, origin: &'a Origin, path: Option<&'a CanonicalPath>) -> Visit<'a> {
+        Visit {
+            gate: &self.gate,
+            stock: &self.stock,
+            origin,
+            method: &parts.method,
+            headers: &parts.headers,
+            path,
+            page_status: self.page_status,
+        }
+    }
+
     /// The whole front door on one screen.
-    async fn decide(&self, visit: Visit<'_>, path: &CanonicalPath, parts: Parts, body: Body) -> Response<Body> {
+    async fn decide(&self, visit: Visit<'_>, path: &CanonicalPath, parts: &Parts, body: Body) -> Response<Body> {
         let arrival = Arrival {
             method: visit.method,
             host: visit.origin.host(),
@@ -238,11 +257,11 @@ impl House {
         };
         match self.gate.verdict(&arrival).await {
             Verdict::Own => {
-                metrics::verdict(Seen::Own);
+                self.verdicts.count(Seen::Own);
                 visitor::own(visit, path.own().unwrap_or_default(), body).await
             }
             Verdict::Pass(admitted, room, grant) => {
-                metrics::verdict(Seen::Pass);
+                self.verdicts.count(Seen::Pass);
                 let passage = Passage { path, origin: visit.origin };
                 let entry = admitted.entry().cloned();
                 let response = match self.upstream.forward(admitted, passage, parts, body).await {
@@ -257,19 +276,19 @@ impl House {
                 visitor::keep(response, visit, room, &grant)
             }
             Verdict::Wait(room, standing, grant) => {
-                metrics::verdict(Seen::Wait);
+                self.verdicts.count(Seen::Wait);
                 visitor::waiting(visit, room, *standing, &grant)
             }
             Verdict::Prove(room) => {
-                metrics::verdict(Seen::Wait);
+                self.verdicts.count(Seen::Wait);
                 visitor::check(visit, room)
             }
             Verdict::Ask(room) => {
-                metrics::verdict(Seen::Wait);
+                self.verdicts.count(Seen::Wait);
                 visitor::ask_for_code(visit, room)
             }
             Verdict::Refuse(problem) => {
-                metrics::verdict(Seen::Refuse);
+                self.verdicts.count(Seen::Refuse);
                 visitor::refusal(visit, problem)
             }
         }

@@ -20,7 +20,7 @@ pub use credential::{
     BadAccess, BadKeys, EntryGate, EntryLayer, EntryVerifier, TicketClaims, new_access_code, new_entry_key,
 };
 pub use door::AccessFiles;
-pub use facade::{Door, Secrets, check_settings};
+pub use facade::{Answer, Door, Secrets, check_settings};
 pub use line::Orders;
 pub use proxy::StrictWire;
 pub use settings::{

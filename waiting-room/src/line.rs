@@ -14,6 +14,7 @@ mod effect;
 mod heal;
 mod identity;
 mod lane;
+mod late;
 mod live;
 mod machine;
 mod meter;
@@ -59,6 +60,7 @@ pub(crate) mod rule {
         },
         heal::{GATHER_MS, HEAL_GAP, HEAL_MS},
         lane::LANES_MAX,
+        late::LATE_WINDOW_MS,
         meter::{AHEAD_MS, UNITS_PER_PERSON},
         moved::MOVED_MAX,
         number::NUMBER_MAX,

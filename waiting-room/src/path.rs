@@ -60,13 +60,16 @@ impl CanonicalPath {
         if bytes.first() != Some(&b'/') {
             return Err(PathRefused::NotAbsolute);
         }
+        let query = raw.query().map(str::to_owned);
+        // Most paths are spelled as they should be: nothing is taken away, and nothing would be put back.
+        if bytes.iter().all(is_plain) {
+            check_segments(raw.path())?;
+            return Ok(CanonicalPath { path: raw.path().to_owned(), query, plain: true });
+        }
         let decoded = decode(bytes)?;
         let text = std::str::from_utf8(&decoded).map_err(|_| PathRefused::NotText)?;
-        let inner = text.strip_prefix('/').unwrap_or(text);
-        if !inner.is_empty() {
-            check_segments(inner)?;
-        }
-        Ok(CanonicalPath { path: encode(text), query: raw.query().map(str::to_owned), plain: text.is_ascii() })
+        check_segments(text)?;
+        Ok(CanonicalPath { path: encode(text), query, plain: text.is_ascii() })
     }
 
     /// The path alone, as it is sent on.
@@ -99,7 +102,11 @@ impl CanonicalPath {
 }
 
 /// Only the last segment may be empty (a trailing slash): `a//b` means `a/b` to some servers and not to others.
-fn check_segments(inner: &str) -> Result<(), PathRefused> {
+fn check_segments(path: &str) -> Result<(), PathRefused> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    if inner.is_empty() {
+        return Ok(());
+    }
     let mut segments = inner.split('/').peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
@@ -138,12 +145,17 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Writes what RFC 3986 calls `pchar` as it is, and everything else as an upper-case escape.
+/// What RFC 3986 calls `pchar`, and the separator; but for `;`, which some servers cut paths at.
+fn is_plain(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,=:@".contains(byte)
+}
+
+/// Writes what is plain as it is, and everything else as an upper-case escape.
 fn encode(text: &str) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut path = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,=:@".contains(&byte) {
+        if is_plain(&byte) {
             path.push(char::from(byte));
         } else {
             path.push('%');

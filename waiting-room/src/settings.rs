@@ -149,7 +149,7 @@ impl Default for Settings {
 }
 
 /// What anybody may see of the demo shop without having waited: the programme, one's own account and bookings.
-const OPEN_BY_DEFAULT: [&str; 18] = [
+const OPEN_BY_DEFAULT: [&str; 20] = [
     "GET /",
     "GET /films",
     "GET /films/*",
@@ -161,6 +161,9 @@ const OPEN_BY_DEFAULT: [&str; 18] = [
     "GET /static/**",
     "GET /orders/*",
     "GET /api/orders/*",
+    // Giving back is never kept waiting, and who has bought is not inside any more.
+    "POST /orders/*/cancel",
+    "POST /api/orders/*/cancel",
     "GET /bookings",
     "POST /webhooks/*",
     "GET /favicon.ico",
@@ -386,6 +389,13 @@ mod tests {
         );
         let required = with(|s| s.rooms.entry("demo".to_owned()).or_default().access = Access::Required);
         assert_eq!(required, "rooms.demo.access");
+        let lane = with(|s| {
+            let lanes = BTreeMap::from([("gold".to_owned(), "membres".to_owned())]);
+            let (issuer, audience) = ("shop".to_owned(), "demo".to_owned());
+            let tokens = AccessTokens { keys: "keys".into(), issuer, audience, lane_claim: "tier".to_owned(), lanes };
+            s.rooms.entry("demo".to_owned()).or_default().access_tokens = Some(tokens);
+        });
+        assert_eq!(lane, "rooms.demo.access_tokens.lanes.gold");
         let bounds = with(|s| {
             let autopilot = Some(Autopilot { floor: 9, ceiling: 8, p95_ms: 300 });
             s.rooms.entry("demo".to_owned()).or_default().autopilot = autopilot;

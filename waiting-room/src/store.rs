@@ -10,7 +10,7 @@ use crate::{
     Clock,
     line::{
         Audit, Claimed, Generations, Invalid, Joined, Joiner, LANES_MAX, Move, Refused, Renewal, RoomChange,
-        RoomInitial, Snapshot,
+        RoomInitial, Snapshot, check_room_name,
     },
 };
 use futures_util::future::BoxFuture;
@@ -182,6 +182,19 @@ pub async fn open(address: &str, journal_dir: &Path, clock: Clock) -> Result<Arc
         _ => Arc::new(RedisStore::open(address).await?),
     };
     Ok(Arc::new(GroupedStore::new(store)))
+}
+
+/// Clears the line of a room for good, from the store at `address`; whether there was one. No door may have the room in
+/// its settings: it would bring the line back, from what it knows.
+///
+/// # Errors
+/// As [`open`]; [`OpenError::InUse`] where a door has the journals open.
+pub async fn forget(address: &str, journal_dir: &Path, room: &str) -> Result<bool, OpenError> {
+    check_room_name(room).map_err(|invalid| OpenError::Address(invalid.to_string()))?;
+    match address {
+        "memory" => memory::forget(journal_dir, room),
+        _ => RedisStore::open(address).await?.forget(room).await,
+    }
 }
 
 /// Whether a call's size is allowed.

@@ -11,7 +11,7 @@ mod reply;
 mod seen;
 
 pub(crate) use access::ask_for_code;
-pub(crate) use api::own;
+pub(crate) use api::{at_once, own};
 pub(crate) use reply::{check, farewell, keep, refusal, waiting};
 
 use http::{HeaderMap, Method, StatusCode};

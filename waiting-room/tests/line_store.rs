@@ -1,12 +1,29 @@
 //! The contract of `LineStore`, run on every store: memory, one Redis, a Redis cluster, Redis behind Sentinel. A store without a server to
 //! run on says so, and fails in CI.
 
-#[path = "line_store/story.rs"]
-mod story;
+#[path = "line_store/begin.rs"]
+mod begin;
+#[path = "line_store/claims.rs"]
+mod claims;
+#[path = "line_store/lanes.rs"]
+mod lanes;
+#[path = "line_store/loss.rs"]
+mod loss;
+#[path = "line_store/moves.rs"]
+mod moves;
+#[path = "line_store/schedule.rs"]
+mod schedule;
+#[path = "line_store/shared.rs"]
+mod shared;
 #[path = "line_store/world.rs"]
 mod world;
 
 use world::{Leg, World};
+
+/// All stories under one name.
+mod story {
+    pub(super) use super::{begin::*, claims::*, lanes::*, loss::*, moves::*, schedule::*};
+}
 
 /// One test per story and store.
 macro_rules! contract {
@@ -45,6 +62,7 @@ contract!(
     a_lost_room_comes_back_above_what_was_seen,
     who_was_inside_before_a_loss_is_counted_again,
     tickets_bring_a_line_back_that_was_lost_everywhere,
+    copies_of_a_promise_get_one_number,
     a_proof_of_work_is_used_once_at_whichever_node,
     changes_are_kept_with_what_was_before,
     a_draw_gathers_people_and_opens_on_time,

@@ -86,6 +86,19 @@ async fn an_unknown_commit_is_looked_into_before_anybody_is_told() {
 }
 
 #[tokio::test]
+async fn a_busy_database_is_asked_again_while_there_is_patience() {
+    let patience = Patience { waiting: Duration::from_millis(250), ..PATIENCE };
+    let errors = vec![DbError::Busy(lost()), DbError::Busy(lost())];
+    let writers = Writers::with(Echo { first: Mutex::new(errors), ..Echo::default() }, patience);
+    assert!(all(&writers, 0..3).await.iter().all(Result::is_ok));
+    *writers.work().first.lock().unwrap() = (0..1_000).map(|_| DbError::Busy(lost())).collect();
+    let began = Instant::now();
+    let outcomes = all(&writers, 0..3).await;
+    assert!(outcomes.iter().all(|one| matches!(one, Err(Unserved::Failed(DbError::Busy(_))))));
+    assert!((250..2_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn who_would_wait_too_long_is_told_when_to_come_again() {
     let patience = Patience { waiting: Duration::from_millis(300), ..PATIENCE };
     let writers = Writers::with(Echo { takes: Duration::from_millis(1), ..Echo::default() }, patience);

@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::body::Body;
 use super::page::orders::{HoldPage, HoldState};
+use super::page::seats::Why;
 use super::people::{html, layout_of};
 use super::picking::{self, Picked};
 use super::problem::{Code, Problem};
 use super::replay::Effect;
-use super::screenings::{Lost, no_such_screening, seats_page};
+use super::screenings::{Refused, no_such_screening, seats_page};
 use super::visitor::{Customer, Form};
 use super::{App, fill, view};
 use crate::base::ReservationId;
@@ -77,11 +78,13 @@ async fn refuse(app: &App, form: Form, asked: Asked<'_>, refused: SeatsOutcome) 
     let Asked { screening, named, customer, headers } = asked;
     let lost_some = matches!(refused, SeatsOutcome::Taken(_) | SeatsOutcome::LeavesAlone(_));
     let offers = if lost_some { reservation::near(&app.db, screening, &named).await? } else { Vec::new() };
-    if let (SeatsOutcome::Taken(lost), Form::Page) = (&refused, form) {
-        let kept = named.into_iter().filter(|seat| !lost.contains(seat)).collect();
-        let lost = Lost { seats: lost.clone(), offers };
-        let page = seats_page(app, headers, screening, Some(customer), kept, lost).await?;
-        return Ok((Code::SeatsTaken.status(), page).into_response());
+    if let (SeatsOutcome::Taken(seats) | SeatsOutcome::LeavesAlone(seats), Form::Page) = (&refused, form) {
+        let kept = named.into_iter().filter(|seat| !seats.contains(seat)).collect();
+        let taken = matches!(refused, SeatsOutcome::Taken(_));
+        let why = if taken { Why::Taken(seats.clone()) } else { Why::LeavesAlone(seats.clone()) };
+        let page = seats_page(app, headers, screening, Some(customer), kept, Refused { why, offers }).await?;
+        let code = if taken { Code::SeatsTaken } else { Code::SeatsLeftAlone };
+        return Ok((code.status(), page).into_response());
     }
     let mut problem = picking::problem(refused);
     if lost_some {

@@ -1,21 +1,27 @@
 //! One screening and its seat map.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::page::films::ScreeningPage;
-use super::page::seats::{SeatsPage, rows};
+use super::page::seats::{SeatsPage, Why, rows};
 use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
 use super::visitor::{Customer, Form};
 use super::{App, fill, view};
-use crate::catalogue::{self, Screening};
+use crate::catalogue::{self, Screening, Seat};
+use crate::live;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/screenings/{id}", get(screening)).route("/screenings/{id}/seats", get(seats))
@@ -68,28 +74,69 @@ async fn seats(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let screening = found(&app, &id).await?;
+    if wants_stream(&headers) {
+        return stream(&app, &id, &headers);
+    }
     if form == Form::Page {
         let picked = picks.map(|Query(picks)| picks.pick).unwrap_or_default();
         let picked: Vec<String> = picked.split(',').filter(|seat| !seat.is_empty()).map(str::to_owned).collect();
-        return seats_page(&app, &headers, &id, viewer, picked, Lost::default()).await;
+        return seats_page(&app, &headers, &id, viewer, picked, Refused::NO).await;
     }
     let seats = catalogue::seats(&app.db, &id, viewer.map(|viewer| viewer.0)).await?;
+    let etag = etag_of(&screening, &seats);
+    let kept = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, "private, no-cache")];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
+    }
     let currency = screening.sale.currency;
-    Ok(Json(json!({
+    let body = Json(json!({
         "screening": view::screening(&screening),
         "seats_max": screening.sale.seats_max,
         "hold_ms": screening.sale.hold_ms,
         "server_now_ms": app.db.now_ms().await?,
+        "version": live::version_of(&seats),
         "seats": seats.iter().map(|seat| view::seat(seat, currency)).collect::<Vec<_>>(),
-    }))
-    .into_response())
+    }));
+    Ok((kept, body).into_response())
 }
 
-/// What somebody else took first, and what there is instead.
-#[derive(Default)]
-pub(super) struct Lost {
-    pub(super) seats: Vec<String>,
+/// Weak, as it leaves the time out: the map, whose seats are the viewer's own, and whether the sale sells.
+fn etag_of(screening: &Screening, seats: &[Seat]) -> String {
+    let mine: String = seats.iter().filter(|seat| seat.mine).map(|seat| format!("-{}", seat.name)).collect();
+    format!("W/\"{}-{}{mine}\"", live::version_of(seats), screening.state().as_str())
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.trim_start().starts_with("text/event-stream")
+}
+
+/// When a listener for whom there is no place should try again, in milliseconds.
+const STREAM_RETRY_MS: i64 = 5_000;
+
+/// What changes on the map, as it changes.
+fn stream(app: &App, id: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let full = || {
+        let problem =
+            Problem::new(Code::Busy).detail("Too many people watch this map. Ask for it now and then instead.");
+        problem.retry_after_ms(STREAM_RETRY_MS)
+    };
+    let messages = app.live.listen(id, last).ok_or_else(full)?;
+    let body = Body::from_stream(ReceiverStream::new(messages).map(Ok::<_, Infallible>));
+    let kept = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    Ok((kept, body).into_response())
+}
+
+/// Why a pick was refused, and what there is instead.
+pub(super) struct Refused {
+    pub(super) why: Why,
     pub(super) offers: Vec<Vec<String>>,
+}
+
+impl Refused {
+    /// Nothing was.
+    const NO: Self = Self { why: Why::Not, offers: Vec::new() };
 }
 
 /// The seat map with these seats chosen.
@@ -99,7 +146,7 @@ pub(super) async fn seats_page(
     id: &str,
     viewer: Option<Customer>,
     picked: Vec<String>,
-    lost: Lost,
+    refused: Refused,
 ) -> Result<Response, Problem> {
     let screening = found(app, id).await?;
     let seats = catalogue::seats(&app.db, id, viewer.map(|viewer| viewer.0)).await?;
@@ -111,8 +158,8 @@ pub(super) async fn seats_page(
         rows: rows(cells),
         seats_max: screening.sale.seats_max,
         hold_ms: screening.sale.hold_ms,
-        lost: lost.seats,
-        offers: lost.offers.into_iter().map(|seats| fill::offer(id, &seats)).collect(),
+        refused: refused.why,
+        offers: refused.offers.into_iter().map(|seats| fill::offer(id, &seats)).collect(),
         idempotency_key: fill::fresh_key(),
     }))
 }

@@ -4,6 +4,7 @@ mod browsers;
 mod contract;
 mod coupons;
 mod keys;
+mod live;
 mod sales;
 mod wrong;
 

@@ -10,14 +10,14 @@ use super::state::{self, Fault, Next};
 use super::store::{self, Failed, Taken};
 use crate::base::ReservationId;
 use crate::db::{Db, DbError, Tx, in_tx};
-use crate::group::{self, Work};
+use crate::group::{self, Patience, Work};
 use crate::metrics::{self, Told};
 
 /// The most messages of one transaction. They end as many reservations, whose rows stay locked meanwhile.
 const GROUP_MAX: i64 = 64;
 
-/// How long a commit of unknown outcome is looked into; less than a lease.
-const LOOKING: Duration = Duration::from_secs(10);
+/// A commit of unknown outcome is looked into for less than a lease. A busy database is asked again at the next look.
+const PATIENCE: Patience = Patience { waiting: Duration::ZERO, looking: Duration::from_secs(10) };
 
 /// Characters of an error that are kept.
 const ERROR_CHARS_MAX: usize = 500;
@@ -101,7 +101,7 @@ impl<C: Consumer> Worker<C> {
         for one in &spent {
             self.write_down(one, Next::Dead { tries: one.tries }, "whoever had it vanished, each time").await?;
         }
-        let outcomes = group::serve(self, LOOKING, &taken).await;
+        let outcomes = group::serve(self, PATIENCE, &taken).await;
         for (one, outcome) in taken.iter().zip(outcomes) {
             if let Err(error) = outcome {
                 let fault = if error.may_be_one_members() { Fault::Message } else { Fault::Database };

@@ -135,7 +135,7 @@ impl Gate {
     /// brought back by it.
     pub(crate) fn ticket(&self, text: &str, room: &Room) -> Option<Ticket> {
         let ticket = self.tickets.verify(text, room.name())?;
-        let line = room.snapshot();
+        let line = room.look();
         let may_come = || !room.store_ok() || self.now_ms().saturating_sub(ticket.issued_at_ms) <= YOUNGER_MS;
         let may_heal = room.may_heal(&ticket, &line);
         let holds = ticket.epoch == line.epoch || may_heal || ticket.epoch > line.epoch && may_come();

@@ -45,7 +45,7 @@ impl Room {
         if self.settings().one_place_per_identity && identity.is_none() {
             return Err(NotJoined::NoIdentity);
         }
-        Ok(Joiner { lane, identity, proof: None })
+        Ok(Joiner { lane, identity, ..Joiner::default() })
     }
 
     /// The index of a lane that whoever asks for it may use.
@@ -74,8 +74,13 @@ impl Room {
     /// Draws numbers for people who came while the store was away, oldest first, each under the name of its ticket.
     /// A copy of a ticket gets the number that the first one got, at whichever node.
     pub(super) async fn join_as(&self, arrivals: &[Arrival]) -> Result<Vec<Result<Placed, StoreError>>, StoreError> {
-        let joiner =
-            |arrival: &Arrival| Joiner { lane: arrival.lane, identity: Some(Identity(arrival.name)), proof: None };
+        // Whoever has one place joins by who they are, and everybody else by the name of their promise.
+        let has_one_place = self.settings().one_place_per_identity;
+        let joiner = |arrival: &Arrival| {
+            let name = Some(Identity(arrival.name));
+            let identity = name.filter(|_| has_one_place);
+            Joiner { lane: arrival.lane, identity, late: name.filter(|_| !has_one_place), proof: None }
+        };
         let joiners: Vec<Joiner> = arrivals.iter().map(joiner).collect();
         let joined = self.keep(in_time(self.store.join(self.name(), &joiners)).await, |joined| &joined.snapshot)?;
         let (at_ms, epoch) = (self.now_ms(), joined.snapshot.epoch);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
@@ -158,6 +158,11 @@ impl Room {
     /// The line as this node last saw it. Costs no call.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The same for a moment: no count of users is written, which the threads would fight for.
+    pub(super) fn look(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
     }
 
     /// Whether the last call to the store was answered.

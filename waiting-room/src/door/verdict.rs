@@ -51,11 +51,14 @@ pub(crate) enum Reads {
 impl Reads {
     /// JSON for who names it and does not want a page, a page for everybody else.
     pub(crate) fn of(headers: &HeaderMap) -> Reads {
-        let accept: Vec<&str> =
-            headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-        let names = |kind: &str| accept.iter().any(|value| value.contains(kind));
-        let json = names("application/json") || names("application/problem+json");
-        if json && !names("text/html") { Reads::Json } else { Reads::Page }
+        let (mut json, mut page) = (false, false);
+        for value in headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok()) {
+            // What scripts and apps send is not searched.
+            let plain = value == "application/json";
+            json |= plain || value.contains("application/json") || value.contains("application/problem+json");
+            page |= !plain && value.contains("text/html");
+        }
+        if json && !page { Reads::Json } else { Reads::Page }
     }
 }
 

@@ -214,6 +214,8 @@ pub struct Joiner {
     pub lane: u8,
     /// In rooms with one place per identity: whose place it is.
     pub identity: Option<Identity>,
+    /// Whose promise of a number this is: all copies of one get the same number, for as long as promises hold.
+    pub late: Option<Identity>,
     /// In rooms that ask for a proof of work: the one that this joiner has shown, if it has shown no identity.
     pub proof: Option<Proof>,
 }
@@ -262,6 +264,11 @@ pub struct Joined {
 }
 
 impl Joiner {
+    /// Whether nothing is known of this joiner but the lane.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.identity.is_none() && self.late.is_none() && self.proof.is_none()
+    }
+
     /// So many people of the first lane, without an identity.
     pub fn many(count: usize) -> Vec<Joiner> {
         vec![Joiner::default(); count]

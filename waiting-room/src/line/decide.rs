@@ -65,18 +65,20 @@ impl Line {
     /// The limit of people in line is looked at once for the whole group.
     pub(crate) fn decide_join(&self, joiners: &[Joiner], nonce: u64) -> Joining {
         let (mut lanes, mut known, mut fresh) = (vec![LaneJoined::default(); self.lanes.len()], BTreeMap::new(), 0);
-        let mut proofs: Vec<Proof> = Vec::new();
+        let (mut proofs, mut late) = (Vec::<Proof>::new(), BTreeMap::new());
         let refused = self.refuses(joiners.len() as u64);
         let mut places = self.places_at_once();
         let mut join_one = |joiner: &Joiner| {
             let had = joiner.identity.and_then(|identity| self.identities.number_of(identity));
-            if let Some(number) = had.or_else(|| known.get(&joiner.identity?).copied()) {
+            let had = had.or_else(|| known.get(&joiner.identity?).copied());
+            let was_late = || self.late.number_of(joiner.late?).or_else(|| late.get(&joiner.late?).copied());
+            if let Some(number) = had.or_else(was_late) {
                 return Ok((number, false));
             }
             let lane = usize::from(joiner.lane);
             let joined = lanes.get_mut(lane).ok_or(Refused::NoLane)?;
             refused.map_or(Ok(()), Err)?;
-            if let Some(proof) = joiner.proof.filter(|_| joiner.identity.is_none()) {
+            if let Some(proof) = joiner.proof.filter(|_| joiner.identity.is_none() && joiner.late.is_none()) {
                 if self.proofs.refuses(proof, proofs.len()) || proofs.contains(&proof) {
                     return Err(Refused::Proof);
                 }
@@ -89,12 +91,20 @@ impl Line {
             }
             if let Some(identity) = joiner.identity {
                 known.insert(identity, number);
+            } else if let Some(name) = joiner.late {
+                late.insert(name, number);
             }
             fresh += 1;
             Ok((number, true))
         };
         let given = joiners.iter().map(&mut join_one).collect();
-        let effect = Effect::JoinedLanes { lanes, nonce, identities: known.into_iter().collect(), proofs };
+        let effect = Effect::JoinedLanes {
+            lanes,
+            nonce,
+            identities: known.into_iter().collect(),
+            late: late.into_iter().collect(),
+            proofs,
+        };
         Joining { given, effect: (fresh > 0).then_some(effect) }
     }
 

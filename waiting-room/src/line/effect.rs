@@ -34,6 +34,8 @@ pub(crate) enum Effect {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         identities: Vec<(Identity, u64)>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        late: Vec<(Identity, u64)>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         proofs: Vec<Proof>,
     },
     /// The time of opening was reached; the first `drawn` numbers of each lane have their positions by lot.
@@ -107,8 +109,9 @@ impl Line {
             Effect::Joined { count, admitted, nonce } => {
                 self.apply_joined(&[LaneJoined { count: *count, admitted: *admitted }], *nonce);
             }
-            Effect::JoinedLanes { lanes, nonce, identities, proofs } => {
+            Effect::JoinedLanes { lanes, nonce, identities, late, proofs } => {
                 self.apply_joined(lanes, *nonce);
+                late.iter().for_each(|&(name, number)| self.late.keep(name, number));
                 proofs.iter().for_each(|&proof| self.proofs.keep(proof));
                 identities.iter().for_each(|&(identity, number)| self.identities.keep(identity, number));
             }

@@ -6,6 +6,7 @@ use super::{
     effect::{Effect, Entry},
     identity::Identities,
     lane::{self, Lane},
+    late::LateComers,
     live::{Live, Unknown},
     meter::Meter,
     moved::Moved,
@@ -33,6 +34,8 @@ pub(crate) struct Line {
     pub(super) held_since_ms: Option<i64>,
     #[serde(default)]
     pub(super) identities: Identities,
+    #[serde(default)]
+    pub(super) late: LateComers,
     #[serde(default)]
     pub(super) proofs: UsedProofs,
     pub(super) rate_per_minute: u32,
@@ -82,6 +85,7 @@ impl Line {
             lanes: lane::begin(&initial.lanes),
             held_since_ms: None,
             identities: Identities::default(),
+            late: LateComers::default(),
             proofs: UsedProofs::default(),
             rate_per_minute: initial.rate_per_minute,
             burst: initial.burst,
@@ -132,6 +136,7 @@ impl Line {
         self.meter.reprice(before, self.rate_per_minute);
         self.lanes.iter_mut().for_each(|lane| lane.forget(line_ms));
         self.recent.rotate(line_ms);
+        self.late.rotate(line_ms);
         self.proofs.rotate(line_ms);
         self.live.forget(line_ms);
         self.unknown.forget(line_ms);

@@ -338,7 +338,8 @@ fn any_joiners() -> impl Strategy<Value = Vec<Joiner>> {
         let count = if identity.is_some() { 1 } else { count };
         // Some of a few proofs of work, so that many are shown again.
         let proof = (count % 4 == 3 && identity.is_none()).then(|| Proof([count as u8 + lane; 16]));
-        vec![Joiner { lane, identity, proof }; count]
+        let late = (count == 1 && identity.is_none()).then_some(Identity([200 + lane; 16]));
+        vec![Joiner { lane, identity, late, proof }; count]
     });
     prop::collection::vec(one, 1..5).prop_map(|groups| groups.concat())
 }

@@ -258,3 +258,16 @@ fn rooms_have_no_methods_and_hosts_no_ports() {
     );
     assert!(!refused(&["shop", "*.shop"], &["/", "/buy/**"]));
 }
+
+#[test]
+fn what_is_plain_is_spelled_as_it_is() {
+    for byte in 0x21..0x7f_u8 {
+        let text = format!("/a{}b", char::from(byte));
+        if is_plain(&byte) {
+            assert_eq!(encode(&text), text);
+            assert_eq!(decode(text.as_bytes()), Ok(text.clone().into_bytes()));
+        } else {
+            assert!(decode(text.as_bytes()).is_err() || encode(&text) != text, "{text}");
+        }
+    }
+}

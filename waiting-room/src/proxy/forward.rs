@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
@@ -13,6 +13,7 @@ use http_body_util::{LengthLimitError, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Origin;
@@ -24,6 +25,9 @@ use crate::metrics;
 use crate::path::CanonicalPath;
 use crate::problem::{Code, Problem};
 
+/// Requests that are on their way to the upstream at once; more wait for their turn within their time. Each costs a
+/// connection, and a crowd of ten thousand must not need one for each of them.
+const IN_FLIGHT_MAX: usize = 4_096;
 /// Idle connections that are kept; more are opened as needed and closed afterwards.
 const IDLE_CONNECTIONS_MAX: usize = 512;
 /// An upstream usually closes idle connections after a minute or more; closing first avoids losing the race.
@@ -40,6 +44,7 @@ pub(crate) struct Upstream {
     timeout: Duration,
     body_bytes_max: u64,
     pulse: Pulse,
+    turns: Semaphore,
 }
 
 /// A request that has been looked at: everything forwarding needs besides permission.
@@ -61,7 +66,14 @@ impl Upstream {
             .http1_max_headers(RESPONSE_HEADERS_MAX)
             .set_host(false)
             .build(connector);
-        Upstream { client, authority, timeout, body_bytes_max, pulse: Pulse::default() }
+        Upstream {
+            client,
+            authority,
+            timeout,
+            body_bytes_max,
+            pulse: Pulse::default(),
+            turns: Semaphore::new(IN_FLIGHT_MAX),
+        }
     }
 
     /// How the upstream answered lately.
@@ -78,15 +90,20 @@ impl Upstream {
         &self,
         admitted: Admitted,
         passage: Passage<'_>,
-        parts: Parts,
+        parts: &Parts,
         body: Body,
     ) -> Result<Response<Body>, Problem> {
-        if declared_bytes(&parts) > self.body_bytes_max {
+        if declared_bytes(parts) > self.body_bytes_max {
             return Err(self.too_large());
         }
         let request = self.dress(admitted, passage, parts, body)?;
         let beat = self.pulse.begin(Instant::now());
-        match tokio::time::timeout(self.timeout, self.client.request(request)).await {
+        let answer = async {
+            // Never closed. Given back when the answer begins: what is streamed after that may last for hours.
+            let _turn = self.turns.acquire().await;
+            self.client.request(request).await
+        };
+        match tokio::time::timeout(self.timeout, answer).await {
             Ok(Ok(response)) => {
                 metrics::forwarded(beat.end(Instant::now(), response.status().is_server_error()));
                 Ok(undress(response))
@@ -110,7 +127,7 @@ impl Upstream {
         &self,
         admitted: Admitted,
         passage: Passage<'_>,
-        parts: Parts,
+        parts: &Parts,
         body: Body,
     ) -> Result<Request<Body>, Problem> {
         let uri = Uri::builder()
@@ -121,15 +138,15 @@ impl Upstream {
             .map_err(|_| Problem::new(Code::PathRefused, "The path cannot be sent on."))?;
         let limit = usize::try_from(self.body_bytes_max).unwrap_or(usize::MAX);
         let mut request = Request::new(Body::new(Limited::new(body, limit)));
-        *request.method_mut() = parts.method;
+        *request.method_mut() = parts.method.clone();
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = parts.headers;
+        *request.headers_mut() = parts.headers.clone();
         let headers = request.headers_mut();
         cleanse_request(headers);
         passage.origin.tell(headers);
         if let Some(Ok(token)) = admitted.into_token().map(|token| HeaderValue::from_str(&token)) {
-            headers.insert(HeaderName::from_static(ENTRY_HEADER), token);
+            headers.insert(ENTRY_HEADER, token);
         }
         Ok(request)
     }

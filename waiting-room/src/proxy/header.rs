@@ -5,7 +5,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use crate::problem::{Code, Problem};
 
@@ -75,35 +75,38 @@ fn check_size(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What a header says, and what it says the second time: two are too many of each that is asked for here.
+fn first_two<'a>(headers: &'a HeaderMap, name: &HeaderName) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+    let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    (values.next(), values.next())
+}
+
 fn check_framing(parts: &Parts) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::new(Code::RequestRefused, detail));
-    let codings: Vec<_> = parts.headers.get_all(TRANSFER_ENCODING).iter().collect();
-    let lengths: Vec<_> = parts.headers.get_all(CONTENT_LENGTH).iter().collect();
-    match codings.as_slice() {
-        [] => {}
-        [one] if one.as_bytes().eq_ignore_ascii_case(b"chunked") && parts.version == Version::HTTP_11 => {}
-        _ => return refuse("`Transfer-Encoding` may only be `chunked`, once, in HTTP/1.1."),
+    let codings = first_two(&parts.headers, &TRANSFER_ENCODING);
+    let lengths = first_two(&parts.headers, &CONTENT_LENGTH);
+    match codings {
+        (None, _) => {}
+        (Some(one), None) if one.eq_ignore_ascii_case(b"chunked") && parts.version == Version::HTTP_11 => {}
+        (Some(_), _) => return refuse("`Transfer-Encoding` may only be `chunked`, once, in HTTP/1.1."),
     }
-    if !codings.is_empty() && !lengths.is_empty() {
+    if codings.0.is_some() && lengths.0.is_some() {
         return refuse("The request has both `Content-Length` and `Transfer-Encoding`.");
     }
-    match lengths.as_slice() {
-        [] => Ok(()),
-        [one] if !one.is_empty() && one.as_bytes().iter().all(u8::is_ascii_digit) => Ok(()),
-        _ => refuse("`Content-Length` must be one number, once."),
+    match lengths {
+        (None, _) => Ok(()),
+        (Some(one), None) if !one.is_empty() && one.iter().all(u8::is_ascii_digit) => Ok(()),
+        (Some(_), _) => refuse("`Content-Length` must be one number, once."),
     }
 }
 
 fn check_host(parts: &Parts) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::new(Code::RequestRefused, detail));
-    let hosts: Vec<_> = parts.headers.get_all(HOST).iter().collect();
-    let host = match (hosts.as_slice(), parts.uri.authority()) {
-        ([one], None) => one.as_bytes(),
-        ([], Some(authority)) if parts.version == Version::HTTP_2 => authority.as_str().as_bytes(),
-        ([one], Some(authority)) if one.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
-            one.as_bytes()
-        }
-        ([_], Some(_)) => return refuse("The address and `Host` name two different hosts."),
+    let host = match (first_two(&parts.headers, &HOST), parts.uri.authority()) {
+        ((Some(one), None), None) => one,
+        ((None, _), Some(authority)) if parts.version == Version::HTTP_2 => authority.as_str().as_bytes(),
+        ((Some(one), None), Some(authority)) if one.eq_ignore_ascii_case(authority.as_str().as_bytes()) => one,
+        ((Some(_), None), Some(_)) => return refuse("The address and `Host` name two different hosts."),
         _ => return refuse("The request needs exactly one `Host`."),
     };
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte);

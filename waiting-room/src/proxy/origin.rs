@@ -37,10 +37,12 @@ impl Trust {
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     address: IpAddr,
-    chain: String,
+    peer: IpAddr,
+    /// What a trusted peer says of the way to it.
+    before: Option<String>,
     host: HeaderValue,
     https: bool,
-    request_id: String,
+    request_id: HeaderValue,
 }
 
 impl Origin {
@@ -49,14 +51,12 @@ impl Origin {
         let headers = &parts.headers;
         let trusted = trust.believes(peer.ip());
         let peer = peer.ip().to_canonical();
-        let (address, chain) = match trusted.then(|| chain(headers)).flatten() {
-            Some(before) => (visitor(&before, peer, trust), format!("{before}, {peer}")),
-            None => (peer, peer.to_string()),
-        };
+        let before = trusted.then(|| chain(headers)).flatten();
+        let address = before.as_deref().map_or(peer, |before| visitor(before, peer, trust));
         let authority = || parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
         let host = headers.get(HOST).cloned().or_else(authority).unwrap_or(HeaderValue::from_static(""));
         let https = trusted && headers.get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
-        Origin { address, chain, host, https, request_id: request_id(headers) }
+        Origin { address, peer, before, host, https, request_id: request_id(headers) }
     }
 
     /// Whether the visitor's own connection is encrypted, so that cookies may be marked `Secure`.
@@ -74,21 +74,24 @@ impl Origin {
         self.host.to_str().unwrap_or_default()
     }
 
-    pub(crate) fn request_id(&self) -> &str {
+    /// Harmless in logs and headers.
+    pub(crate) fn request_id(&self) -> &HeaderValue {
         &self.request_id
     }
 
     /// Tells the upstream, in place of what was said from outside.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
-        if let Ok(chain) = HeaderValue::from_str(&self.chain) {
+        let chain = match &self.before {
+            Some(before) => format!("{before}, {}", self.peer),
+            None => self.peer.to_string(),
+        };
+        if let Ok(chain) = HeaderValue::try_from(chain) {
             headers.insert(FORWARDED_FOR, chain);
         }
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if self.https { "https" } else { "http" }));
         headers.insert(FORWARDED_HOST, self.host.clone());
         headers.insert(HOST, self.host.clone());
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
-            headers.insert(REQUEST_ID, id);
-        }
+        headers.insert(REQUEST_ID, self.request_id.clone());
     }
 }
 
@@ -108,14 +111,14 @@ fn chain(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The id from outside if it is harmless in logs and headers, otherwise one of our own.
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap) -> HeaderValue {
     let mut given = headers.get_all(REQUEST_ID).iter();
-    let sane = |id: &&str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.bytes().all(plain)
+    let sane = |id: &&HeaderValue| {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.as_bytes().iter().all(plain)
     };
-    match (given.next().and_then(|value| value.to_str().ok()).filter(sane), given.next()) {
-        (Some(id), None) => id.to_owned(),
-        _ => Uuid::now_v7().to_string(),
+    match (given.next().filter(sane), given.next()) {
+        (Some(id), None) => id.clone(),
+        _ => HeaderValue::try_from(Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("none")),
     }
 }

@@ -242,6 +242,15 @@ impl LineStore for MemoryStore {
     }
 }
 
+/// Removes the journal of a room that no process has open; whether there was one.
+pub(super) fn forget(dir: &Path, room: &str) -> Result<bool, OpenError> {
+    if !dir.is_dir() {
+        return Ok(false);
+    }
+    let _lock = lock(&dir.join(LOCK_FILE))?;
+    journal::remove(dir, room)
+}
+
 fn lock(path: &Path) -> Result<File, OpenError> {
     let file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(file_error(path))?;

@@ -77,6 +77,13 @@ impl RedisStore {
         Ok(RedisStore { connection, scripts: Scripts::new(), known: Mutex::default() })
     }
 
+    /// Clears the room; whether there was one.
+    pub(super) async fn forget(&self, room: &str) -> Result<bool, OpenError> {
+        let keys = keys(room, LANES_MAX);
+        let cleared = self.connection.run(&script::forget(), &keys, &state_of(SERVER_TIME, None), &[]).await;
+        cleared.map(|cleared: u64| cleared > 0).map_err(|error| OpenError::Unreachable(error.to_string()))
+    }
+
     /// Runs one operation. A room that the server has lost, or holds an older state of, is restored from what this node
     /// knows before anything else happens to it.
     async fn call<T: FromRedisValue + Learn>(

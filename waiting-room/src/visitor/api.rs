@@ -38,21 +38,29 @@ enum Route<'a> {
 
 impl Route<'_> {
     fn parse(rest: &str) -> Option<Route<'_>> {
-        let segments: Vec<&str> = rest.split('/').collect();
-        match segments.as_slice() {
-            ["jwks.json"] => Some(Route::Keys),
-            ["assets", name] => Some(Route::Asset(name)),
-            ["rooms", room] => Some(Route::Room(room)),
-            ["rooms", room, "challenge"] => Some(Route::Challenge(room)),
-            ["rooms", room, "tickets"] => Some(Route::Tickets(room)),
-            ["rooms", room, "ticket"] => Some(Route::Ticket(room)),
-            ["rooms", room, "entry"] => Some(Route::Entry(room)),
-            ["rooms", room, "leave"] => Some(Route::Leave(room)),
-            ["rooms", room, "draw"] => Some(Route::Draw(room)),
-            ["rooms", room, "device"] => Some(Route::Device(room)),
-            ["rooms", room, "resume"] => Some(Route::Resume(room)),
-            ["rooms", room, "line"] => Some(Route::Line(room)),
-            ["rooms", room, "access"] => Some(Route::Access(room)),
+        let mut segments = rest.split('/');
+        let first_three = [segments.next(), segments.next(), segments.next()];
+        match (first_three, segments.next()) {
+            ([Some("jwks.json"), None, _], _) => Some(Route::Keys),
+            ([Some("assets"), Some(name), None], _) => Some(Route::Asset(name)),
+            ([Some("rooms"), Some(room), None], _) => Some(Route::Room(room)),
+            ([Some("rooms"), Some(room), Some(what)], None) => Route::of_room(room, what),
+            _ => None,
+        }
+    }
+
+    fn of_room<'a>(room: &'a str, what: &str) -> Option<Route<'a>> {
+        match what {
+            "challenge" => Some(Route::Challenge(room)),
+            "tickets" => Some(Route::Tickets(room)),
+            "ticket" => Some(Route::Ticket(room)),
+            "entry" => Some(Route::Entry(room)),
+            "leave" => Some(Route::Leave(room)),
+            "draw" => Some(Route::Draw(room)),
+            "device" => Some(Route::Device(room)),
+            "resume" => Some(Route::Resume(room)),
+            "line" => Some(Route::Line(room)),
+            "access" => Some(Route::Access(room)),
             _ => None,
         }
     }
@@ -69,6 +77,23 @@ impl Route<'_> {
 
     fn allows(&self, method: &Method) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// Answers a poll that waits for nothing: somebody with a number asks where it stands. Nearly all requests are that, and
+/// what the others may have to wait with would cost it more than its own work. `None` leaves the request to [`own`].
+pub(crate) fn at_once(visit: Visit<'_>) -> Option<Response<Body>> {
+    let Route::Ticket(name) = Route::parse(visit.path?.own()?)? else { return None };
+    if visit.method != Method::GET {
+        return None;
+    }
+    let room = visit.gate.rooms.get(name)?;
+    match ticket(visit, room) {
+        Ok(Held::Number(ticket)) => {
+            let standing = visit.gate.standing(room, Some(ticket));
+            Some(polled(visit, room, standing, &Grant::default()))
+        }
+        Ok(Held::Provisional(_)) | Err(_) => None,
     }
 }
 
@@ -136,10 +161,9 @@ pub(super) fn ticket(visit: Visit<'_>, room: &Room) -> Result<Held, Problem> {
     let bearer = visit.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     // The shop's tokens say who somebody is; a ticket has no dot.
     let bearer = bearer.filter(|value| !value.contains('.'));
-    let name = ticket_cookie(room.name());
     let text = match bearer {
         Some(value) => value.strip_prefix("Bearer ").unwrap_or_default(),
-        None => cookie(visit.headers, &name)
+        None => cookie(visit.headers, &ticket_cookie(room.name()))
             .ok_or_else(|| Problem::new(Code::TicketRequired, "Join the line first, then send the ticket along."))?,
     };
     visit.gate.held(text, room).ok_or_else(invalid)
@@ -212,22 +236,26 @@ async fn stand(visit: Visit<'_>, room: &Room, ticket: Held) -> Result<(Standing,
 
 async fn poll(visit: Visit<'_>, room: &Room) -> Result<Response<Body>, Problem> {
     let (standing, grant) = stand(visit, room, ticket(visit, room)?).await?;
+    Ok(polled(visit, room, standing, &grant))
+}
+
+fn polled(visit: Visit<'_>, room: &Room, standing: Standing, grant: &Grant) -> Response<Body> {
     let (standing, seen) = seen::no_worse(visit, room, standing);
-    let facts = Facts::of(visit, room, &standing, &grant).seen(seen.as_deref());
+    let facts = Facts::of(visit, room, &standing, grant).seen(seen.as_deref());
     let inside = visit.gate.holds_entry(visit.headers, room);
     let facts = if inside { facts.admitted() } else { facts };
     let etag = facts.etag();
     let same = visit.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
     // Whoever gets something to keep gets it said.
     let mut response =
-        if same && grant == Grant::default() { not_modified() } else { reply::json(StatusCode::OK, &facts) };
+        if same && *grant == Grant::default() { not_modified() } else { reply::json(StatusCode::OK, &facts) };
     come_back(&mut response, standing.poll_after_ms);
-    set_cookies(&mut response, visit, room, &grant);
+    set_cookies(&mut response, visit, room, grant);
     seen::keep(&mut response, visit, room, seen.as_deref());
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
+    if let Ok(etag) = HeaderValue::try_from(etag) {
         response.headers_mut().insert(ETAG, etag);
     }
-    Ok(response)
+    response
 }
 
 fn not_modified() -> Response<Body> {

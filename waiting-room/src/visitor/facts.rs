@@ -264,7 +264,7 @@ fn lot(standing: &Standing) -> Option<Lot> {
 
 /// The name of a ticket's lane, in rooms that have more than one.
 fn lane_name(ticket: &Ticket, line: &Snapshot) -> Option<String> {
-    line.lane(ticket.lane.into()).map(|lane| lane.name.clone()).filter(|_| line.lanes.len() > 1)
+    line.lane(ticket.lane.into()).filter(|_| line.lanes.len() > 1).map(|lane| lane.name.clone())
 }
 
 /// Fills the page before the opening, if the room has not opened.

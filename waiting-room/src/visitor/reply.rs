@@ -15,11 +15,13 @@ use super::asset::content_security_policy;
 use super::facts::{Facts, countdown_page, queue_page};
 use super::page::{CheckPage, NoticePage};
 use super::seen;
-use crate::credential::{ENTRY_HEADER, entry_cookie, seen_cookie, ticket_cookie};
+use crate::credential::{CookieName, ENTRY_HEADER, entry_cookie, seen_cookie, ticket_cookie};
 use crate::door::{Grant, Reads, Room, Standing, Status};
 use crate::metrics;
 use crate::problem::{Code, Problem};
 
+/// Room for the facts of a place; longer ones grow.
+const JSON_BYTES: usize = 512;
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
@@ -71,7 +73,7 @@ pub(crate) fn keep(
         // An app sends its token in a header and keeps no cookies.
         let token = grant.entry.as_ref().and_then(|entry| HeaderValue::from_str(&entry.token).ok());
         if let Some(token) = token.filter(|_| visit.headers.contains_key(ENTRY_HEADER)) {
-            response.headers_mut().insert(HeaderName::from_static(ENTRY_HEADER), token);
+            response.headers_mut().insert(ENTRY_HEADER, token);
         }
     }
     response
@@ -88,7 +90,7 @@ pub(crate) fn farewell(mut response: Response<Body>, visit: Visit<'_>, room: &Ro
 /// A refusal: a notice for who wants a page, problem JSON for everybody else.
 pub(crate) fn refusal(visit: Visit<'_>, problem: Problem) -> Response<Body> {
     metrics::problem(problem.code());
-    let id = visit.origin.request_id();
+    let id = visit.origin.request_id().to_str().unwrap_or_default();
     let wants_page = visit.headers.get(http::header::ACCEPT).and_then(|value| value.to_str().ok());
     if !wants_page.is_some_and(|accept| accept.contains("text/html")) {
         return problem.respond(Some(id));
@@ -143,12 +145,15 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response<Bod
 
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     // Plain structs of numbers and strings: their serialization has no way to fail.
-    let text = serde_json::to_string(body).unwrap_or_default();
+    let mut text = Vec::with_capacity(JSON_BYTES);
+    if serde_json::to_writer(&mut text, body).is_err() {
+        text.clear();
+    }
     json_text(status, text)
 }
 
-pub(super) fn json_text(status: StatusCode, text: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
+pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -191,7 +196,7 @@ pub(super) fn forget_ticket(response: &mut Response<Body>, visit: Visit<'_>, roo
     set_cookie(response, visit, &ticket_cookie(room.name()), "", 0);
 }
 
-fn set_cookie(response: &mut Response<Body>, visit: Visit<'_>, name: &str, value: &str, max_age_s: i64) {
+fn set_cookie(response: &mut Response<Body>, visit: Visit<'_>, name: &CookieName<'_>, value: &str, max_age_s: i64) {
     let secure = if visit.origin.https() { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&text) {

@@ -4,6 +4,7 @@
 
 use axum::body::Body;
 use http::Response;
+use http::header::HeaderName;
 
 use super::Visit;
 use super::reply::keep_seen;
@@ -11,17 +12,17 @@ use crate::credential::{cookie, seen_cookie, ticket_cookie};
 use crate::door::{Reads, Room, Standing};
 
 /// Header in which an app, which keeps no cookies, sends `seen` of the last answer.
-const SEEN_HEADER: &str = "x-waiting-room-seen";
+const SEEN_HEADER: HeaderName = HeaderName::from_static("x-waiting-room-seen");
 
 /// A standing that is no worse than what this visitor has seen; and `seen` of the answer.
 pub(super) fn no_worse(visit: Visit<'_>, room: &Room, standing: Standing) -> (Standing, Option<String>) {
     let (Some(place), Some(ticket)) = (standing.place, standing.ticket.as_ref()) else {
         return (standing, None);
     };
-    let whose = format!("{}.{}.", ticket.epoch, ticket.number);
-    let before = told(visit, room).and_then(|told| told.strip_prefix(&whose)?.parse().ok());
+    let mut seen = format!("{}.{}.", ticket.epoch, ticket.number);
+    let before = told(visit, room).and_then(|told| told.strip_prefix(&*seen)?.parse().ok());
     let place = place.no_worse_than(before);
-    let seen = format!("{whose}{}", place.ahead);
+    seen.push_str(&place.ahead.to_string());
     (Standing { place: Some(place), ..standing }, Some(seen))
 }
 
@@ -34,9 +35,9 @@ fn told<'a>(visit: Visit<'a>, room: &Room) -> Option<&'a str> {
 
 /// Has a browser keep it, if it is news. An app has it in the answer.
 pub(super) fn keep(response: &mut Response<Body>, visit: Visit<'_>, room: &Room, seen: Option<&str>) {
-    let has_cookies = cookie(visit.headers, &ticket_cookie(room.name())).is_some();
-    let browser = has_cookies || Reads::of(visit.headers) == Reads::Page;
-    if let Some(seen) = seen.filter(|seen| browser && told(visit, room) != Some(*seen)) {
+    let has_cookies = || cookie(visit.headers, &ticket_cookie(room.name())).is_some();
+    let browser = || Reads::of(visit.headers) == Reads::Page || has_cookies();
+    if let Some(seen) = seen.filter(|seen| told(visit, room) != Some(*seen) && browser()) {
         keep_seen(response, visit, room, seen);
     }
 }

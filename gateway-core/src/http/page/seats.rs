@@ -16,12 +16,21 @@ pub(crate) struct SeatsPage {
     pub(crate) seats_max: i64,
     /// How long a hold lasts, in milliseconds.
     pub(crate) hold_ms: i64,
-    /// Names of seats that somebody else took while these were chosen (after a 409), else empty.
-    pub(crate) lost: Vec<String>,
-    /// The same map with other seats chosen, in place of what was lost.
+    pub(crate) refused: Why,
+    /// The same map with other seats chosen, in place of what was refused.
     pub(crate) offers: Vec<Link>,
     /// Fresh for each rendering; makes a double click one hold.
     pub(crate) idempotency_key: String,
+}
+
+/// Why the pick before this one was refused (after a 409).
+pub(crate) enum Why {
+    /// There was none, or it was not.
+    Not,
+    /// Somebody else took these first.
+    Taken(Vec<String>),
+    /// These would stay alone between others.
+    LeavesAlone(Vec<String>),
 }
 
 /// One row of the hall.

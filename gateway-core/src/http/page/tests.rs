@@ -2,7 +2,7 @@
 //! page may contain.
 
 use super::films::{Film, FilmPage, FilmsPage, SaleState, Screening, ScreeningPage};
-use super::seats::{Cell, Seat, SeatState, SeatsPage, rows};
+use super::seats::{Cell, Seat, SeatState, SeatsPage, Why, rows};
 use super::*;
 use crate::http::asset;
 use std::path::PathBuf;
@@ -166,7 +166,7 @@ fn the_seat_map_renders() {
         rows: rows(hall()),
         seats_max: 8,
         hold_ms: 120_000,
-        lost: Vec::new(),
+        refused: Why::Not,
         offers: Vec::new(),
         idempotency_key: "k".to_owned(),
     };
@@ -174,7 +174,9 @@ fn the_seat_map_renders() {
     assert!(html.contains("aria-label=\"Row A, seat 1, Stalls, €12.00, "));
     assert_eq!(html.matches("type=\"checkbox\"").count(), 208);
     assert_eq!(html.matches(" checked").count(), 2);
-    page.lost = vec!["H9".to_owned(), "H10".to_owned()];
+    page.refused = Why::LeavesAlone(vec!["H8".to_owned()]);
+    assert!(keep("shop/seats-alone.html", &page).contains("Seat H8 would stay alone"));
+    page.refused = Why::Taken(vec!["H9".to_owned(), "H10".to_owned()]);
     page.offers = vec![Link { path: "/screenings/x/seats?pick=G9,G10".to_owned(), label: "G9, G10".to_owned() }];
     let lost = keep("shop/seats-lost.html", &page);
     assert!(lost.contains("Seats H9, H10 have just been taken"));

@@ -110,6 +110,10 @@ async fn limits_rules_and_the_extension() {
     let alone = post("/screenings/t/holds", json!({ "seats": ["A2"] })).await.is_problem("seats_left_alone", 409);
     assert_eq!(alone["seats"], json!(["A1"]));
     assert!(!alone["alternatives"].as_array().expect("offers").is_empty());
+    let form = page_request("POST", "/screenings/t/holds", &token).body(Body::from("seats=A2&idempotency_key=k"));
+    let page = shop.send(form.expect("a request")).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    assert!(page.text().contains("Seat A1 would stay alone"), "{}", page.text());
     let hold = post("/screenings/t/holds", json!({ "seats": ["A1"] })).await.json();
     assert_eq!(hold["extendable_ms"], 30_000);
     let path = format!("/holds/{}/extend", hold["hold_id"].as_str().expect("an id"));

@@ -34,6 +34,8 @@ async fn nobody_gets_in_and_everybody_is_answered() {
         let page = world.get(SEATS, cookie).await;
         assert_eq!(page.status, StatusCode::ACCEPTED);
         assert!(page.body.contains(&format!("data-state=\"{state}\"")), "{}", page.body);
+        // Without a number there is nothing that another device could take over.
+        assert_eq!(page.body.contains("id=\"elsewhere\" hidden"), state == "provisional", "{}", page.body);
         assert_eq!(page.cookies().len(), usize::from(cookie.is_empty()));
         let facts = world.json(Method::GET, SEATS, cookie).await;
         assert_eq!((facts.status, facts.json()["state"].as_str()), (StatusCode::ACCEPTED, Some(state)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::harness::{World, settings};
+use super::harness::{Reply, World, settings};
 use crate::Settings;
 use crate::line::{RoomChange, RoomState};
 use crate::store::LineStore;
@@ -58,6 +58,34 @@ async fn a_poll_that_has_nothing_new_says_so() {
     assert!(again.headers.contains_key("retry-after"));
     changed(&world, RoomChange { message: Some("News".to_owned()), ..RoomChange::default() }).await;
     assert_eq!(world.send(Method::GET, &path, &headers, "").await.status, StatusCode::OK);
+}
+
+/// HEAD goes the way of all requests, GET the short one.
+#[tokio::test]
+async fn a_poll_is_answered_at_once_as_it_would_be_otherwise() {
+    let world = World::new().await;
+    world.busy().await;
+    let (path, ticket) = (format!("{ROOM}/ticket"), world.get(SEATS, "").await.cookie());
+    let text = ticket.split(';').next().and_then(|cookie| cookie.split_once('=')).expect("a cookie").1;
+    let bearer = format!("Bearer {text}");
+    for way in [("cookie", ticket.as_str()), ("authorization", bearer.as_str())] {
+        let headers = [way, ("accept", "application/json"), ("x-request-id", "r-1")];
+        let get = world.send(Method::GET, &path, &headers, "").await;
+        let head = world.send(Method::HEAD, &path, &headers, "").await;
+        assert_eq!((get.status, head.status), (StatusCode::OK, StatusCode::OK));
+        let told = |reply: &Reply| {
+            let mut told: Vec<String> = reply.headers.iter().map(|header| format!("{header:?}")).collect();
+            // Spread at random.
+            told.retain(|header| !header.contains("retry-after") && !header.contains("\"date\""));
+            told
+        };
+        assert_eq!(told(&get), told(&head));
+        assert!(get.headers.contains_key("retry-after") && get.headers.contains_key("etag"));
+        assert_eq!(get.json()["state"], "waiting");
+    }
+    for (bad, status) in [("Bearer x", StatusCode::UNAUTHORIZED), ("Bearer ", StatusCode::UNAUTHORIZED)] {
+        assert_eq!(world.send(Method::GET, &path, &[("authorization", bad)], "").await.status, status);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The pure part: follows the framing of HTTP/1 requests byte by byte and says where it stops being unambiguous.
+//! The pure part: follows the framing of HTTP/1 requests line by line and says where it stops being unambiguous.
 //!
 //! ```text
 //! Head ──empty line──▶ Head | Body(n) ──n bytes──▶ Head | ChunkSize ──▶ ChunkData ──▶ ChunkEnd ──▶ ChunkSize
@@ -61,13 +61,16 @@ impl Scanner {
                 State::Refused => return Some(position),
                 State::Body(left) => self.skip(left, rest, State::Body, State::Head),
                 State::ChunkData(left) => self.skip(left, rest, State::ChunkData, State::ChunkEnd),
-                State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => {
-                    self.step(rest.first().copied().unwrap_or_default());
-                    if self.state == State::Refused {
-                        return Some(position);
+                State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => match self.run(rest) {
+                    0 => {
+                        self.step(rest.first().copied().unwrap_or_default());
+                        if self.state == State::Refused {
+                            return Some(position);
+                        }
+                        1
                     }
-                    1
-                }
+                    run => run,
+                },
             };
         }
         None
@@ -80,18 +83,25 @@ impl Scanner {
         step
     }
 
-    /// One byte of a line. Lines end with CRLF, and neither half stands alone.
+    /// Takes what lies before the next end of a line, all at once; its length.
+    fn run(&mut self, rest: &[u8]) -> usize {
+        if self.after_cr {
+            return 0;
+        }
+        let run = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+        let kept = run.min(LINE_BYTES_KEPT.saturating_sub(self.line.len()));
+        self.line.extend_from_slice(rest.get(..kept).unwrap_or_default());
+        self.line_bytes = self.line_bytes.saturating_add(run);
+        run
+    }
+
+    /// One byte that ends a line, or follows one that does. Lines end with CRLF, and neither half stands alone.
     fn step(&mut self, byte: u8) {
         match (self.after_cr, byte) {
             (true, b'\n') => self.end_of_line(),
             (true, _) | (false, b'\n') => self.state = State::Refused,
-            (false, b'\r') => self.after_cr = true,
-            (false, _) => {
-                self.line_bytes = self.line_bytes.saturating_add(1);
-                if self.line.len() < LINE_BYTES_KEPT {
-                    self.line.push(byte);
-                }
-            }
+            // What begins the end of a line: anything else is part of a run.
+            (false, _) => self.after_cr = true,
         }
     }
 
@@ -133,6 +143,10 @@ impl Scanner {
                 (false, Some(length)) if length > 0 => self.body(State::Body(length)),
                 (false, Some(_) | None) => self.next_request(),
             };
+        }
+        // Neither of the two that matter begins with another letter.
+        if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
+            return State::Head;
         }
         let mut halves = line.splitn(2, |byte| *byte == b':');
         let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default().trim_ascii());

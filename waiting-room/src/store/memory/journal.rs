@@ -115,6 +115,16 @@ pub(super) fn read_all(dir: &Path) -> Result<Vec<(String, Line)>, OpenError> {
     Ok(rooms)
 }
 
+/// Removes the journal of a room; whether there was one.
+pub(super) fn remove(dir: &Path, room: &str) -> Result<bool, OpenError> {
+    let path = dir.join(format!("{room}{SUFFIX}"));
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(file_error(&path)(error)),
+    }
+}
+
 fn read(path: &Path, room: &str) -> Result<Line, OpenError> {
     let text = fs::read(path).map_err(file_error(path))?;
     let mut records = Records { path, rest: &text, offset: 0 };

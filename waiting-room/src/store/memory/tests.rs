@@ -141,6 +141,18 @@ fn a_journal_that_cannot_be_written_changes_nothing_and_recovers() {
     assert_eq!(world.open().join_now("demo", &Joiner::many(1)).expect("after a restart").first(), 6);
 }
 
+#[tokio::test]
+async fn a_room_is_forgotten_only_where_no_door_has_it_open() {
+    let world = World::new();
+    let store = filled(&world);
+    let dir = world.journal().parent().expect("a folder").to_owned();
+    let forget = async || crate::store::forget("memory", &dir, "demo").await;
+    assert!(matches!(forget().await, Err(OpenError::InUse(_))));
+    drop(store);
+    assert!(matches!(forget().await, Ok(true)) && matches!(forget().await, Ok(false)));
+    assert!(matches!(world.open().join_now("demo", &Joiner::many(1)), Err(StoreError::NoRoom(_))));
+}
+
 #[test]
 fn a_large_journal_is_compacted() {
     let world = World::new();

@@ -1,7 +1,7 @@
 -- Gives each joiner the next number of its lane; the first ones go in at once if the room is calm, or lets everybody
 -- pass. An identity that has a number gets that one again.
 -- ARGV: time and caller's state, nonce (16 hexadecimal digits), joiners...: `<lane>x<count>` for so many who follow each
--- other, `<lane>i<16 bytes>` for one with an identity, or `<lane>p<16 bytes>` for one with a proof of work. Answers {snapshot, session_ms, {what, number, count, ...}}: `count`
+-- other, `<lane>i<16 bytes>` for one with an identity, `<lane>l<16 bytes>` for one who was promised a number, or `<lane>p<16 bytes>` for one with a proof of work. Answers {snapshot, session_ms, {what, number, count, ...}}: `count`
 -- new numbers from `number` on, the first `admitted` of whom are in; or the number that an identity had.
 
 local NEW, KNOWN, USED, REFUSED = 0, 1, 2, 3
@@ -12,23 +12,31 @@ if not line then
 end
 local nonce, known, total = ARGV[2], {}, 0
 
-local joiners, ids = {}, {}
+local joiners, ids, names = {}, {}, {}
 for index = 3, #ARGV do
-  local lane, kind = string.match(ARGV[index], '^(%d+)([xip])')
+  local lane, kind = string.match(ARGV[index], '^(%d+)([xipl])')
   local rest = string.sub(ARGV[index], #lane + 2)
   local joiner = { lane = line.lanes[tonumber(lane) + 1], count = kind == 'x' and tonumber(rest) or 1 }
   if kind == 'i' then
     joiner.identity, ids[#ids + 1] = rest, rest
+  elseif kind == 'l' then
+    joiner.name, names[#names + 1] = rest, rest
   elseif kind == 'p' then
     joiner.proof = rest
   end
   joiners[#joiners + 1], total = joiner, total + joiner.count
 end
-if #ids > 0 then
-  for index, number in ipairs(redis.call('HMGET', IDS, unpack(ids))) do
-    known[ids[index]] = tonumber(number)
+local promised = {}
+local function look(key, wanted, found)
+  if #wanted > 0 then
+    for index, number in ipairs(redis.call('HMGET', key, unpack(wanted))) do
+      found[wanted[index]] = found[wanted[index]] or tonumber(number)
+    end
   end
 end
+look(IDS, ids, known)
+look(PROMISED[0], names, promised)
+look(PROMISED[1], names, promised)
 
 -- Nobody waits: nobody is overtaken by someone who goes in at once.
 local function is_calm()
@@ -66,7 +74,7 @@ end
 local closed, refusals = why_not(), { FULL = 0, CLOSED = 1, NOLANE = 2, PROOF = 3 }
 local NO_LANE = 'NOLANE the room has no such lane'
 local USED_PROOF = 'PROOF this proof of work was used before'
-local answers, given, refused_first, at_once, fresh_ids = {}, 0, nil, {}, {}
+local answers, given, refused_first, at_once, fresh_ids, fresh_names = {}, 0, nil, {}, {}, {}
 
 local function answer(what, number, count, admitted)
   for _, value in ipairs({ what, number, count, admitted }) do
@@ -84,7 +92,7 @@ local function first_use(proof)
 end
 
 local function give(joiner)
-  local had = joiner.identity and known[joiner.identity]
+  local had = joiner.identity and known[joiner.identity] or joiner.name and promised[joiner.name]
   if had then
     given = given + 1
     return answer(KNOWN, had, 1, 0)
@@ -110,6 +118,10 @@ local function give(joiner)
     known[joiner.identity] = numbered(lane, first)
     fresh_ids[#fresh_ids + 1] = joiner.identity
     fresh_ids[#fresh_ids + 1] = int(known[joiner.identity])
+  elseif joiner.name then
+    promised[joiner.name] = numbered(lane, first)
+    fresh_names[#fresh_names + 1] = joiner.name
+    fresh_names[#fresh_names + 1] = int(promised[joiner.name])
   end
   given = given + 1
   return answer(NEW, numbered(lane, first), joiner.count, admitted)
@@ -144,6 +156,9 @@ if any then
 end
 if #fresh_ids > 0 then
   redis.call('HSET', IDS, unpack(fresh_ids))
+end
+if #fresh_names > 0 then
+  redis.call('HSET', PROMISED[line.late_window % 2], unpack(fresh_names))
 end
 for index = 1, #answers, 4 do
   local number = answers[index + 1]

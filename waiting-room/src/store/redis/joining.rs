@@ -7,12 +7,13 @@ use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 /// The arguments of a join.
 pub(super) fn arguments(joiners: &[Joiner], nonce: u64) -> Vec<Vec<u8>> {
     let mut words = vec![format!("{nonce:016x}").into_bytes()];
-    for run in joiners.chunk_by(|one, next| one.identity.is_none() && one.proof.is_none() && one == next) {
-        let Some(Joiner { lane, identity, proof }) = run.first() else { continue };
-        words.push(match (identity, proof) {
-            (Some(identity), _) => [format!("{lane}i").as_bytes(), &identity.0].concat(),
-            (None, Some(proof)) => [format!("{lane}p").as_bytes(), &proof.0].concat(),
-            (None, None) => format!("{lane}x{}", run.len()).into_bytes(),
+    for run in joiners.chunk_by(|one, next| one.is_plain() && one == next) {
+        let Some(Joiner { lane, identity, late, proof }) = run.first() else { continue };
+        words.push(match (identity, late, proof) {
+            (Some(identity), ..) => [format!("{lane}i").as_bytes(), &identity.0].concat(),
+            (None, Some(name), _) => [format!("{lane}l").as_bytes(), &name.0].concat(),
+            (None, None, Some(proof)) => [format!("{lane}p").as_bytes(), &proof.0].concat(),
+            (None, None, None) => format!("{lane}x{}", run.len()).into_bytes(),
         });
     }
     words
@@ -72,10 +73,13 @@ mod tests {
     fn who_follow_each_other_are_one_word() {
         let (one, other) = (Joiner::default(), Joiner { lane: 1, ..Joiner::default() });
         let known = Joiner { identity: Some(Identity([7; 16])), ..other };
+        let late = Joiner { late: Some(Identity([9; 16])), ..other };
         let proved = Joiner { proof: Some(Proof([8; 16])), ..other };
-        let words = arguments(&[one, one, one, other, known, known, proved, proved, one], 255);
-        let [identity, proof] = [(b"1i", 7), (b"1p", 8)].map(|(kind, byte)| [kind.as_slice(), &[byte; 16]].concat());
-        let wanted: [&[u8]; 8] = [b"00000000000000ff", b"0x3", b"1x1", &identity, &identity, &proof, &proof, b"0x1"];
+        let words = arguments(&[one, one, one, other, known, known, late, proved, proved, one], 255);
+        let [identity, promise, proof] =
+            [(b"1i", 7), (b"1l", 9), (b"1p", 8)].map(|(kind, byte)| [kind.as_slice(), &[byte; 16]].concat());
+        let wanted: [&[u8]; 9] =
+            [b"00000000000000ff", b"0x3", b"1x1", &identity, &identity, &promise, &proof, &proof, b"0x1"];
         assert_eq!(words, wanted);
     }
 }

@@ -1,7 +1,8 @@
 //! The keys of a room, in the order of `keys.lua`.
 
 /// What all lanes share.
-const SHARED: [&str; 9] = ["line", "recent0", "recent1", "live", "changes", "ids", "moved", "proofs0", "proofs1"];
+const SHARED: [&str; 11] =
+    ["line", "recent0", "recent1", "live", "changes", "ids", "moved", "proofs0", "proofs1", "late0", "late1"];
 /// What each lane has.
 const OF_A_LANE: [&str; 5] = ["spent", "keen0", "keen1", "seen0", "seen1"];
 

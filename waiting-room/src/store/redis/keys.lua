@@ -2,7 +2,7 @@
 -- test compares every answer. Then come `meter`, `schedule`, `people` and `line`.
 --
 -- KEYS: line (hash), recent (two hashes that take turns), live (sorted set), changes (list), ids (hash), moved
--- (hash), proofs (two sets), and for each lane that the caller knows of spent (bitmap), keen (two sets), seen (two bitmaps). ARGV[1] is `now late epoch version life`: the time in epoch milliseconds (0 for the
+-- (hash), proofs (two sets), late (two hashes), and for each lane that the caller knows of spent (bitmap), keen (two sets), seen (two bitmaps). ARGV[1] is `now late epoch version life`: the time in epoch milliseconds (0 for the
 -- server's own; only tests send another), the time after which the caller waits no more (0: unknown), and the youngest
 -- state of this line that the caller has seen (zeros: none). A line that is older than that is not touched: this server
 -- lost it, or was behind when it took over, and `restore` comes first. Numbers stay below 2^53, where Lua counts exactly.
@@ -15,7 +15,8 @@ local NOW, LATE, SEEN_EPOCH, SEEN_VERSION, SEEN_LIFE = unpack(STATE)
 
 local LINE, RECENT, LIVE, CHANGES, IDS = KEYS[1], { [0] = KEYS[2], [1] = KEYS[3] }, KEYS[4], KEYS[5], KEYS[6]
 local MOVED, PROOFS = KEYS[7], { [0] = KEYS[8], [1] = KEYS[9] }
-local KEYS_SHARED, KEYS_A_LANE = 9, 5
+local PROMISED = { [0] = KEYS[10], [1] = KEYS[11] }
+local KEYS_SHARED, KEYS_A_LANE = 11, 5
 local LANES_KNOWN = (#KEYS - KEYS_SHARED) / KEYS_A_LANE
 
 -- A number has its lane in its high bits; lanes count from 0.

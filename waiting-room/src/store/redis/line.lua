@@ -5,7 +5,7 @@ local NUMBERS = {
   'rate', 'burst', 'max_active', 'queue_max', 'renewal', 'prequeue_at_ms', 'opens_at_ms', 'closes_at_ms', 'opened',
   'ramp_from', 'ramp_to', 'ramp_begin_ms', 'ramp_over_ms', 'keen_window', 'seen_window', 'unknown', 'unknown_until_ms',
   'held_since_ms', 'moves', 'raised_until_ms', 'gather_until_ms',
-  'proof_window',
+  'proof_window', 'late_window',
 }
 local TEXTS = { 'state', 'message', 'method', 'seconds', 'lanes' }
 
@@ -222,6 +222,7 @@ local function begin(epoch, version)
   line.wall_ms, line.line_ms, line.day_ms, line.steady_at_ms = now, now, now, now
   line.window, line.keen_window = math.floor(now / REPEAT_MS), math.floor(now / KEEN_MS)
   line.seen_window, line.proof_window = math.floor(now / PRESENCE_MS), math.floor(now / PROOF_WINDOW_MS)
+  line.late_window = math.floor(now / LATE_WINDOW_MS)
   for _, key in ipairs(KEYS) do
     if key ~= LINE and key ~= CHANGES then
       redis.call('UNLINK', key)

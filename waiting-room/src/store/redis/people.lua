@@ -177,6 +177,9 @@ local function forget(line)
   rotate(line, 'proof_window', PROOF_WINDOW_MS, function(half)
     redis.call('UNLINK', PROOFS[half])
   end)
+  rotate(line, 'late_window', LATE_WINDOW_MS, function(half)
+    redis.call('UNLINK', PROMISED[half])
+  end)
   redis.call('ZREMRANGEBYSCORE', LIVE, '-inf', int(line.line_ms))
   if line.unknown_until_ms <= line.line_ms then
     line.unknown = 0

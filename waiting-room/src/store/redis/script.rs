@@ -56,6 +56,12 @@ pub(super) struct Whole {
     pub(super) sha1: String,
 }
 
+/// Clears all keys of a room. No operation on a line: it needs none, and reads nothing.
+pub(super) fn forget() -> Whole {
+    let code = "return redis.call('UNLINK', unpack(KEYS))".to_owned();
+    Whole { sha1: Script::new(&code).get_hash().to_owned(), code }
+}
+
 /// All scripts, put together once.
 pub(super) struct Scripts {
     ensure: Whole,
@@ -134,6 +140,7 @@ fn constants() -> String {
         ("CALL_SCAN_MAX", rule::CALL_SCAN_MAX),
         ("AHEAD_MS", rule::AHEAD_MS),
         ("PROOF_WINDOW_MS", rule::PROOF_WINDOW_MS.unsigned_abs()),
+        ("LATE_WINDOW_MS", rule::LATE_WINDOW_MS.unsigned_abs()),
         ("PROOFS_MAX", rule::PROOFS_MAX as u64),
         ("KEEN_MS", rule::KEEN_MS.unsigned_abs()),
         ("PRESENCE_MS", rule::PRESENCE_MS.unsigned_abs()),

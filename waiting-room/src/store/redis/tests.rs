@@ -292,6 +292,24 @@ fn the_scripts_share_the_rate_as_the_line_does() {
 }
 
 #[test]
+fn a_room_is_forgotten_with_all_its_keys() {
+    for variable in ["VESTIBULE_TEST_REDIS_URL", "VESTIBULE_TEST_REDIS_CLUSTER_URL"] {
+        let Some(address) = address(variable) else { return };
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let room = format!("old-{}", uuid::Uuid::now_v7().simple());
+            let store = RedisStore::open(&address).await.expect("the server of the test");
+            store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
+            store.join_at(&room, BEGIN_MS, &Joiner::many(3), 7).await.expect("joined");
+            let forget = async || crate::store::forget(&address, std::path::Path::new("unused"), &room).await;
+            assert!(matches!(forget().await, Ok(true)) && matches!(forget().await, Ok(false)));
+            let other = RedisStore::open(&address).await.expect("the server of the test");
+            assert_eq!(other.tick_at(&room, BEGIN_MS).await, Err(StoreError::NoRoom(room.clone())));
+        });
+    }
+}
+
+#[test]
 fn time_passes_in_a_room_that_only_refuses() {
     let Some(address) = address("VESTIBULE_TEST_REDIS_URL") else { return };
     let runtime = Runtime::new().expect("a runtime");
