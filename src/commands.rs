@@ -31,7 +31,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 async fn office(mut config: Config) -> Result<Office> {
     config.place_databases();
     let url = &config.settings.core.database_url;
-    match Office::open(url, clock::start()).await {
+    match Office::open(&config.settings.core, clock::start()).await {
         Ok(office) => Ok(office),
         Err(OpenError::Unreachable(reason)) => {
             let reason = anyhow::Error::new(reason);

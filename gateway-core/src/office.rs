@@ -3,12 +3,12 @@
 
 use crate::base::{Clock, ReservationId, rfc3339};
 use crate::catalogue::{self, Catalogue, SeedError, Seeded};
-use crate::db::{Db, DbError, Durability, in_tx};
+use crate::db::{Db, DbError, in_tx};
 use crate::payment::call_off;
 use crate::reservation::after::{self, By, CalledOff, Decision, Verdict};
 use crate::reservation::{Reservation, Stepped};
 use crate::schema;
-use crate::settings::OpenError;
+use crate::settings::{OpenError, Settings};
 
 /// Orders in one list: more than that, nobody looks through.
 const LISTED_MAX: i64 = 200;
@@ -88,8 +88,8 @@ impl Office {
     ///
     /// # Errors
     /// [`OpenError::Unreachable`] may pass by itself; the others need a change of the settings.
-    pub async fn open(database_url: &str, clock: Clock) -> Result<Self, OpenError> {
-        let db = Db::connect_to(database_url, Durability::Waived, clock).await?;
+    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, OpenError> {
+        let db = Db::connect_to(&settings.database_url, settings.durability(), clock).await?;
         db.migrate(&schema::MIGRATIONS).await?;
         Ok(Self { db })
     }

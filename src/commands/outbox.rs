@@ -19,7 +19,7 @@ pub(crate) async fn run(command: OutboxCommand, config: &Config) -> Result<()> {
     if url.strip_prefix("sqlite://").is_some_and(|path| !Path::new(path).exists()) {
         return Err(Down(format!("there is no database at {url}. Has a core run there? (core.database_url)")).into());
     }
-    let letters = Letters::open(url, clock::start()).await.map_err(|error| told(error, url))?;
+    let letters = Letters::open(&config.settings.core, clock::start()).await.map_err(|error| told(error, url))?;
     let done = match command {
         OutboxCommand::List { state, limit } => list(&letters, &state, limit).await,
         OutboxCommand::Show { id } => return show(&letters, &parsed(&id)?, url).await,

@@ -3,7 +3,8 @@
 
 use super::store;
 use crate::base::{Clock, MessageId, ReservationId};
-use crate::db::{Db, DbError, Durability, in_tx};
+use crate::db::{Db, DbError, in_tx};
+use crate::settings::Settings;
 
 /// A message as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl Letters {
     ///
     /// # Errors
     /// The database cannot be reached or is not fit for use.
-    pub async fn open(database_url: &str, clock: Clock) -> Result<Self, DbError> {
-        Ok(Self(Db::connect_to(database_url, Durability::Waived, clock).await?))
+    pub async fn open(settings: &Settings, clock: Clock) -> Result<Self, DbError> {
+        Ok(Self(Db::connect_to(&settings.database_url, settings.durability(), clock).await?))
     }
 
     #[cfg(test)]

@@ -32,6 +32,22 @@ async fn at_rate(world: &World, rate: u32) -> Value {
 }
 
 #[tokio::test]
+async fn a_ramp_is_left_alone() {
+    let autopilot = Some(Autopilot { floor: 100, ceiling: 1_000, p95_ms: 5_000 });
+    let room = RoomSettings { rate_per_minute: 200, autopilot, ..RoomSettings::default() };
+    let rooms = BTreeMap::from([("demo".to_owned(), room)]);
+    let world = World::with(Settings { rooms, ..Settings::default() }).await;
+    // Its end is far above the ceiling, to which the autopilot would bring the rate at once.
+    let room = admin(&world, Method::PATCH, &json!({ "ramp": "90000 over 1h" })).await;
+    assert_eq!(room["ramp"]["to_per_minute"], 90_000, "{room}");
+    world.pass_ms(120_000).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let room = admin(&world, Method::GET, &json!({})).await;
+    assert!(room["rate_per_minute"].as_u64() > Some(2_000) && room["ramp"].is_object(), "{room}");
+    assert_eq!(room["autopilot"]["why"], "Waits until the ramp is over.");
+}
+
+#[tokio::test]
 async fn the_rate_follows_the_shops_orders_and_says_why() {
     let autopilot = Some(Autopilot { floor: 100, ceiling: 1_000, p95_ms: 5_000 });
     let room = RoomSettings { rate_per_minute: 1_000, autopilot, ..RoomSettings::default() };
@@ -51,22 +67,6 @@ async fn the_rate_follows_the_shops_orders_and_says_why() {
     let room = admin(&world, Method::GET, &json!({})).await;
     assert_eq!(room["rate_per_minute"], 700, "{room}");
     assert!(room["autopilot"]["health"].get("orders").is_none(), "{room}");
-}
-
-#[tokio::test]
-async fn a_ramp_is_left_alone() {
-    let autopilot = Some(Autopilot { floor: 100, ceiling: 1_000, p95_ms: 5_000 });
-    let room = RoomSettings { rate_per_minute: 200, autopilot, ..RoomSettings::default() };
-    let rooms = BTreeMap::from([("demo".to_owned(), room)]);
-    let world = World::with(Settings { rooms, ..Settings::default() }).await;
-    // Its end is far above the ceiling, to which the autopilot would bring the rate at once.
-    let room = admin(&world, Method::PATCH, &json!({ "ramp": "90000 over 1h" })).await;
-    assert_eq!(room["ramp"]["to_per_minute"], 90_000, "{room}");
-    world.pass_ms(120_000).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let room = admin(&world, Method::GET, &json!({})).await;
-    assert!(room["rate_per_minute"].as_u64() > Some(2_000) && room["ramp"].is_object(), "{room}");
-    assert_eq!(room["autopilot"]["why"], "Waits until the ramp is over.");
 }
 
 #[tokio::test]
