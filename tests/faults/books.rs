@@ -13,8 +13,9 @@ const ORDERS: &str = "select lower(hex(id)) from reservation";
 /// Each must find nothing.
 const WRONG: [&str; 4] = [
     "select count(*) from stock where available + held + sold <> capacity or available < 0 or held < 0 or sold < 0",
-    "select count(*) from stock s where s.held <> (select coalesce(sum(case m.kind when 'hold' then m.quantity \
-     when 'retake' then m.quantity else -m.quantity end), 0) from stock_movement m where m.product_id = s.product_id)",
+    "select count(*) from stock s where s.held <> (select coalesce(sum(case when m.kind = 'hold' then m.quantity \
+     when m.kind in ('sell', 'release') then -m.quantity else 0 end), 0) from stock_movement m \
+     where m.product_id = s.product_id)",
     "select count(*) from reservation r where (select count(*) from reservation_line l where l.reservation_id = r.id) <> 1",
     "select count(*) from reservation_line l left join reservation r on r.id = l.reservation_id where r.id is null",
 ];
