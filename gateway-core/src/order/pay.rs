@@ -45,8 +45,10 @@ pub(crate) enum PayOutcome {
 }
 
 enum Begun {
-    /// The payments are asked for this try, now or since an earlier run of the same call.
+    /// The payments are asked for this try.
     Asked,
+    /// They are since an earlier run of the same call.
+    AskedBefore,
     /// Another call's try is under way.
     Running,
     Is(PayOutcome),
@@ -72,7 +74,12 @@ impl Orders {
         let mut listener = self.news.listen(pay.order);
         let own = match in_tx!(self.db, tx, { begin(tx, pay).await })? {
             Begun::Is(outcome) => return Ok(outcome),
-            Begun::Asked => Some(pay.attempt_id),
+            // Nothing can be known yet: the rows are looked at when there is news.
+            Begun::Asked => {
+                listener.news(LOOK_PAUSE).await;
+                Some(pay.attempt_id)
+            }
+            Begun::AskedBefore => Some(pay.attempt_id),
             Begun::Running => None,
         };
         let end = Instant::now() + self.patience;
@@ -124,7 +131,7 @@ async fn begin(tx: &mut Tx, pay: &Pay) -> Result<Begun, DbError> {
     match outbox::publish(tx, pay.order, &asked).await {
         Ok(()) => Ok(Begun::Asked),
         // The same call again, after its first run was cut off: it begins nothing new, also when its try is over.
-        Err(DbError::Duplicate) => Ok(tx.undo(Begun::Asked)),
+        Err(DbError::Duplicate) => Ok(tx.undo(Begun::AskedBefore)),
         Err(error) => Err(error),
     }
 }

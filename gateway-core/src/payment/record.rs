@@ -39,7 +39,8 @@ impl Payments {
                 tracing::warn!(attempt = %attempt.id, "money is given back");
                 self.shared.due.notify_one();
             }
-            if let Some(order) = attempt.reservation_id {
+            // A verdict is news once the order has heard it.
+            if let Some(order) = attempt.reservation_id.filter(|_| attempt.state.is_live()) {
                 self.shared.news.tell(order);
             }
         }
