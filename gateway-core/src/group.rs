@@ -83,7 +83,7 @@ struct Inner<W: Work> {
 
 struct Queued<W: Work> {
     member: W::Member,
-    answer: oneshot::Sender<Result<W::Outcome, DbError>>,
+    answer: Answer<W>,
 }
 
 impl<W: Work> Writers<W> {
@@ -99,7 +99,9 @@ impl<W: Work> Writers<W> {
     pub(crate) async fn submit(&self, pool: &str, member: W::Member) -> Result<W::Outcome, Unserved> {
         let (answer, heard) = oneshot::channel();
         if self.0.enqueue(pool, Queued { member, answer })? {
-            tokio::spawn(Writer { inner: Arc::clone(&self.0), pool: pool.to_owned(), under_way: 0 }.run());
+            tokio::spawn(
+                Writer { inner: Arc::clone(&self.0), pool: pool.to_owned(), under_way: 0, answers: Vec::new() }.run(),
+            );
         }
         let heard = heard.await.unwrap_or(Err(DbError::Shape("a writer that ends with its queue")));
         heard.map_err(Unserved::Failed)
@@ -160,13 +162,18 @@ struct Writer<W: Work> {
     pool: String,
     /// Members taken from the queue and not answered yet.
     under_way: usize,
+    /// Theirs. Kept here, so that after a panic they hear of it only when the pool has been given up.
+    answers: Vec<Answer<W>>,
 }
+
+type Answer<W> = oneshot::Sender<Result<<W as Work>::Outcome, DbError>>;
 
 impl<W: Work> Writer<W> {
     async fn run(mut self) {
         while let Some(group) = self.inner.next_group(&self.pool) {
             self.under_way = group.len();
-            let (members, answers): (Vec<_>, Vec<_>) = group
+            let members: Vec<_>;
+            (members, self.answers) = group
                 .into_iter()
                 .filter(|one| !one.answer.is_closed())
                 .map(|Queued { member, answer }| (member, answer))
@@ -174,7 +181,7 @@ impl<W: Work> Writer<W> {
             let began = Instant::now();
             let outcomes = serve(&self.inner.work, self.inner.patience, &members).await;
             self.inner.meter.done(self.under_way, members.len(), began.elapsed());
-            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            for (answer, outcome) in self.answers.drain(..).zip(outcomes) {
                 // Who went away meanwhile finds what is stored by its id.
                 let _gone = answer.send(outcome);
             }

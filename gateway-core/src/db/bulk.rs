@@ -111,7 +111,10 @@ mod tests {
     fn texts_repeat_their_middle() {
         assert_eq!(INSERT.text(0).expect("a text").mysql, "insert into t values (?, ?)");
         assert_eq!(INSERT.text(1).expect("a text").sqlite, "insert into t values (?, ?), (?, ?)");
-        assert_eq!(DELETE.text(1).expect("a text").mysql, "delete from t where ((a = ? and b = ?) or (a = ? and b = ?))");
+        assert_eq!(
+            DELETE.text(1).expect("a text").mysql,
+            "delete from t where ((a = ? and b = ?) or (a = ? and b = ?))"
+        );
         assert_eq!(SELECT.text(2).expect("a text").sqlite, "select 1 from t where a in (?, ?, ?, ?)");
         assert_eq!(SELECT.text(0).expect("a text").mysql, "select 1 from t where a in (?) for update");
         assert_eq!(SELECT.text(8).expect("a text").mysql.matches('?').count(), 256);
