@@ -23,7 +23,7 @@ const OUTBOX_DEAD: &str = "vestibule_outbox_dead";
 const ORDERS_IN_FLIGHT: &str = "vestibule_orders_in_flight";
 const ORDERS_PER_SECOND: &str = "vestibule_orders_per_second";
 
-/// Every counter: name and help. The exporter describes them from here, and so does the README.
+/// Every counter: name and help. The exporter describes them from here, and so does docs/operating.md.
 pub const TABLE: [(&str, &str); 8] = [
     (
         HOLDS,

@@ -1,4 +1,4 @@
-//! What the README promises, done: its lines run as they are pasted, and its routes are as open as it says.
+//! What the README promises, done: its lines run as they are pasted, and the routes are as open as docs/api.md says.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::harness::{App, House, read};
 
-fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md")
+fn page(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
 }
 
 /// The lines for apps, with the running door in place of the default address and nothing else changed.
 fn pasted(door: &str) -> String {
-    let readme = readme();
+    let readme = page("README.md");
     let block =
         readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the README's sh block");
     assert_eq!(block.matches("curl ").count(), 8, "eight calls");
@@ -43,9 +43,8 @@ fn the_lines_for_apps_work_as_pasted_right_after_the_start() {
 
 /// A row of the routes: method, path with something in it, whether it is open.
 fn routes() -> Vec<(Method, String, bool)> {
-    let readme = readme();
-    let part =
-        readme.split("## Routes of the core").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("routes");
+    let api = page("docs/api.md");
+    let part = api.split("## Routes of the core").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("routes");
     let row = |line: &str| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
         let (method, path) = cells.next()?.trim_end_matches('`').split_once(' ')?;
@@ -56,7 +55,7 @@ fn routes() -> Vec<(Method, String, bool)> {
 }
 
 #[tokio::test]
-async fn every_route_is_as_open_as_the_readme_says_at_the_door_and_around_it() {
+async fn every_route_is_as_open_as_the_docs_say_at_the_door_and_around_it() {
     let house = House::new();
     let running = house.start(&["waiting_room.rooms.demo.rate_per_minute=1", "waiting_room.rooms.demo.burst=1"]);
     running.set_room(&json!({ "state": "paused" })).await;

@@ -40,7 +40,7 @@ const ETA: &str = "vestibule_eta_total";
 const OPERATOR_CHANGES: &str = "vestibule_operator_changes_total";
 const OPERATOR_LOGINS: &str = "vestibule_operator_logins_total";
 
-/// Every metric: name, kind, help. The exporter describes them from here, and so does the README.
+/// Every metric: name, kind, help. The exporter describes them from here, and so does docs/operating.md.
 pub const TABLE: [(&str, Kind, &str); 18] = [
     (TICKETS, Kind::Counter, "Numbers given out by this node, by room and lane"),
     (ADMITTED, Kind::Counter, "Entries given by this node, by room, lane and way (calm, claim)"),

@@ -57,7 +57,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// Every code, for the table in the README and the test that compares.
+    /// Every code, for the table in docs/api.md and the test that compares.
     #[cfg(test)]
     pub(crate) const ALL: [Code; 37] = [
         Code::RequestRefused,
