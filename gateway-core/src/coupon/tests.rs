@@ -98,15 +98,15 @@ async fn a_campaign_has_a_beginning_and_an_end(world: &World) {
 async fn a_campaign_that_makes_no_sense_is_not_seeded() {
     let world = World::sqlite().await;
     for (wrong, said) in [
-        (Campaign { amount_off: -1, ..Campaign::default() }, "negative"),
-        (Campaign { percent_off_bp: 10_001, ..Campaign::default() }, "10000 at most"),
+        (Campaign { amount_off: -1, ..Campaign::default() }, "amount_off: -1 is not from 0"),
+        (Campaign { percent_off_bp: 10_001, ..Campaign::default() }, "10001 is not from 0 to 10000"),
         (Campaign { amount_off: 1, percent_off_bp: 1, ..Campaign::default() }, "not both"),
-        (Campaign { starts_at: Some(5), ends_at: Some(5), ..Campaign::default() }, "after starts_at"),
+        (Campaign { starts_at: Some(5), ends_at: Some(5), ..Campaign::default() }, "ends after it has started"),
     ] {
         let mut catalogue = small(1_000, 1_000);
         catalogue.sales[0].campaigns = vec![Campaign { id: String::from("wrong"), coupons: 5, ..wrong }];
         let refused = catalogue::seed(&world.db, &catalogue).await.expect_err("refused").to_string();
-        assert!(refused.contains("wrong") && refused.contains(said), "{refused}");
+        assert!(refused.contains("sales[0].campaigns[0]") && refused.contains(said), "{refused}");
     }
     assert_eq!(world.count("select count(*) from sale").await, 0, "nothing of it was stored");
 }

@@ -74,7 +74,10 @@ async fn unsafe_settings_of_a_server_are_refused_with_the_setting_to_change() {
 async fn tables_that_lost_their_engine_or_their_collation_are_refused() {
     let Some(world) = World::mariadb().await else { return };
     let table = [
-        ("alter table coupon modify code varchar(64) collate utf8mb4_general_ci not null", "column coupon.code must"),
+        (
+            "alter table customer modify email varchar(254) collate utf8mb4_general_ci not null",
+            "column customer.email must",
+        ),
         ("create table other (id bigint) engine = aria", "table other must have the engine InnoDB, it has Aria"),
     ];
     for (change, said) in table {
@@ -82,7 +85,7 @@ async fn tables_that_lost_their_engine_or_their_collation_are_refused() {
         connection.execute(change).await.expect("a change");
         let refused = world.db.migrate(&schema::MIGRATIONS).await.expect_err("a refusal").to_string();
         assert!(refused.contains(said), "{refused}");
-        let back = "alter table coupon modify code varchar(64) collate utf8mb4_bin not null";
+        let back = "alter table customer modify email varchar(254) collate utf8mb4_bin not null";
         connection.execute(back).await.expect("as it was");
     }
     world.close().await;
