@@ -2,6 +2,7 @@
 //! were heard. A member that spoils its group is found by halves and tried again by itself, later and later.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -67,9 +68,13 @@ impl<C: Consumer> Worker<C> {
         match &self.bus {
             Bus::Database => until_stopped(&self.db, interval, stop, || self.round()).await,
             Bus::RedisStreams(streams) => {
+                let away = AtomicBool::new(false);
                 tokio::join!(
-                    until_stopped(&self.db, interval, stop, || self.relay_round(streams)),
-                    self.listen(streams, interval, stop)
+                    until_stopped(&self.db, interval, stop, || async {
+                        // What the relay takes while the bus is away, nobody hears until it has failed.
+                        if away.load(Ordering::Relaxed) { Ok(0) } else { self.relay_round(streams).await }
+                    }),
+                    self.listen(streams, interval, stop, &away)
                 );
                 // Another takes what it still had.
                 let _unreachable = streams.leave(C::PART.name()).await;
@@ -84,8 +89,8 @@ impl<C: Consumer> Worker<C> {
         }
     }
 
-    async fn listen(&self, streams: &RedisStreams, interval: Duration, stop: &CancellationToken) {
-        let (mut looked, mut is_away) = (tokio::time::Instant::now(), false);
+    async fn listen(&self, streams: &RedisStreams, interval: Duration, stop: &CancellationToken, away: &AtomicBool) {
+        let mut looked = tokio::time::Instant::now();
         while !stop.is_cancelled() {
             let look = looked.elapsed() > LOST_AFTER;
             // Not cut off at the stop: what was read would be nobody's until its lease ends. A read waits a second.
@@ -94,17 +99,15 @@ impl<C: Consumer> Worker<C> {
                 looked = tokio::time::Instant::now();
             }
             if let Err(error) = heard {
-                if !is_away {
+                if !away.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "the bus is away: messages are taken from the rows");
                 }
-                is_away = true;
                 if let Err(error) = self.round().await {
                     tracing::error!(%error, consumer = C::PART.name(), "messages were not looked for");
                 }
                 tokio::time::sleep(interval).await;
-            } else if is_away {
+            } else if away.swap(false, Ordering::Relaxed) {
                 tracing::info!("the bus is back");
-                is_away = false;
             }
         }
     }

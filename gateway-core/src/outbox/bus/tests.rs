@@ -36,7 +36,8 @@ async fn tell(world: &World, n: u8) {
 }
 
 async fn done(world: &World, many: i64) {
-    for _ in 0..500 {
+    // Longer than a lease.
+    for _ in 0..1_000 {
         if world.count("select count(*) from outbox where state = 'done'").await == many {
             return;
         }
