@@ -4,6 +4,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::tests::EVIDENCE;
 use super::{Attempt, Event, Evidence, Transaction};
 
 /// How a payment ended, as far as anybody knows.
@@ -70,16 +71,6 @@ impl Known {
         }
     }
 }
-
-const EVIDENCE: [Evidence; 7] = [
-    Evidence::Accepted,
-    Evidence::ActionNeeded,
-    Evidence::NoAnswer,
-    Evidence::Captured,
-    Evidence::Declined,
-    Evidence::Withdrawn,
-    Evidence::Conflict,
-];
 
 /// Money that comes ends a story early, so it comes seldom.
 fn evidence(random: &mut StdRng) -> Evidence {

@@ -3,7 +3,8 @@
 use super::{Attempt, Event, Evidence, Transaction};
 use std::fmt::Write as _;
 
-const EVIDENCE: [Evidence; 7] = [
+/// All that can become known of a try.
+pub(super) const EVIDENCE: [Evidence; 7] = [
     Evidence::Accepted,
     Evidence::ActionNeeded,
     Evidence::NoAnswer,
