@@ -10,6 +10,7 @@ mod listener;
 mod listeners;
 mod load;
 mod patience;
+mod polls;
 mod sandbox;
 mod stop;
 mod workers;

@@ -91,13 +91,13 @@ impl Bench {
     }
 
     /// nginx with one process that answers everything with the same bytes, and logs nothing.
-    pub(crate) async fn nginx(&self, body: &str) -> Result<Process> {
-        let (port, folder) = (free_port()?, self.folder("nginx")?);
+    pub(crate) async fn nginx(&self, port: u16, body: &str) -> Result<Process> {
+        let folder = self.folder("nginx")?;
         let settings = format!(
             "daemon off; master_process off; worker_processes 1; pid pid; error_log stderr crit;\n\
              events {{ worker_connections 2048; }}\n\
              http {{ access_log off; keepalive_requests 100000000; server {{\n\
-               listen 127.0.0.1:{port}; default_type application/json;\n\
+               listen 127.0.0.1:{port} reuseport; default_type application/json;\n\
                location / {{ return 200 '{body}'; }} }} }}\n"
         );
         let file = folder.join("nginx.conf");

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::Cursor;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,19 +13,21 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::BytesMut;
 use http::{Request, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use waiting_room::{Answer, StrictWire};
 
-use super::endless;
 use super::workers::Threads;
+use super::{endless, polls};
 
 /// Open connections of one server. With everything in one process a visitor has one descriptor, and a request on its way
 /// to the core two more (the door sends on 4,096 at most): together they fit under the usual limit of 20,000 open files.
@@ -34,7 +37,7 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 /// A connection has this long until its first request, which covers the time before hyper knows the protocol.
 const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// Headers of a request, in number. The design's limit (DESIGN 5).
-const HEADERS_MAX: usize = 64;
+pub(super) const HEADERS_MAX: usize = 64;
 /// Headers of a request, in bytes. The design's limit (DESIGN 5).
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Requests in flight on one HTTP/2 connection.
@@ -80,9 +83,10 @@ async fn serve_at_most<A>(
         match accepted {
             Ok((permit, (stream, peer))) => {
                 let (answer, stop, watcher) = (answer.clone(), Arc::clone(&stopped), graceful.watcher());
-                let answer = move |request| Serving { answer: answer(request, peer), stop: Arc::clone(&stop) };
+                let polls_first = threads.are_own();
+                let answer = move |request| answer(request, peer);
                 let served = threads.serve(stream, move |stream| async move {
-                    connection(stream, answer, watcher).await;
+                    connection(stream, polls_first, answer, stop, watcher).await;
                     drop(permit);
                 });
                 if let Err(error) = served {
@@ -116,12 +120,31 @@ impl Future for Serving {
     }
 }
 
-async fn connection<A>(stream: TcpStream, answer: A, watcher: Watcher)
+async fn connection<A>(stream: TcpStream, polls_first: bool, answer: A, stop: Arc<CancellationToken>, watcher: Watcher)
 where
-    A: Fn(Request<Body>) -> Serving + Send + Sync + 'static,
+    A: Fn(Request<Body>) -> Answer + Send + Sync + 'static,
 {
     // Answers are small and often the last thing on their connection: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = StrictWire::new(reader);
+    let mut read = BytesMut::new();
+    if polls_first {
+        match polls::answer(&mut reader, &mut writer, (&stop, HEADERS_WITHIN), &answer).await {
+            Some(other) => read = other,
+            None => return,
+        }
+    }
+    let wire = tokio::io::join(Cursor::new(read).chain(reader), writer);
+    requests(wire, move |request| Serving { answer: answer(request), stop: Arc::clone(&stop) }, watcher).await;
+}
+
+/// The server proper, for all requests of HTTP/1 and HTTP/2.
+async fn requests<W, A>(wire: W, answer: A, watcher: Watcher)
+where
+    W: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(Request<Body>) -> Serving + Send + Sync + 'static,
+{
     let spoken = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&spoken);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -130,7 +153,7 @@ where
         answer(request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) }))
     });
     let builder = builder();
-    let serving = watcher.watch(builder.serve_connection(TokioIo::new(StrictWire::new(stream)), service).into_owned());
+    let serving = watcher.watch(builder.serve_connection(TokioIo::new(wire), service).into_owned());
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         biased;
@@ -217,6 +240,20 @@ mod tests {
             server.await.unwrap();
             assert!(TcpStream::connect(address).await.is_err(), "nobody new gets in after the stop");
         }
+    }
+
+    #[tokio::test]
+    async fn what_follows_polls_on_their_connection_is_answered_too() {
+        let own = Threads::Own(Arc::new(Workers::start().unwrap()));
+        let (address, _stop, _server) = start_on(own, Duration::ZERO).await;
+        let poll = "GET /ticket HTTP/1.1\r\nHost: a\r\n\r\n";
+        let other = "POST /else HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+        let last = "GET /ticket HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answers = talk(address, &format!("{poll}{poll}{other}{poll}{last}")).await;
+        assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 5, "{answers}");
+        assert_eq!(answers.matches("\r\n\r\nhere").count(), 5, "{answers}");
+        let bare = talk(address, &format!("{poll}GET /ticket HTTP/1.1\nHost: a\n\n")).await;
+        assert!(bare.matches("200 OK").count() == 1 && bare.contains("HTTP/1.1 400"), "{bare}");
     }
 
     #[tokio::test]

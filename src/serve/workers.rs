@@ -23,6 +23,11 @@ pub(super) enum Threads {
 }
 
 impl Threads {
+    /// Whether visitors are served: only they have threads of their own.
+    pub(super) fn are_own(&self) -> bool {
+        matches!(self, Threads::Own(_))
+    }
+
     /// Has a connection served.
     ///
     /// # Errors

@@ -56,7 +56,9 @@ impl Trace {
     pub(crate) fn begin(server: Server, request: &mut Request<Body>) -> Trace {
         let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(new_id);
         request.headers_mut().insert(REQUEST_ID, id.clone());
-        let span = if is_poll(request) && !tracing::enabled!(target: "vestibule::request", tracing::Level::INFO) {
+        let span = if is_poll(request.method(), request.uri().path())
+            && !tracing::enabled!(target: "vestibule::request", tracing::Level::INFO)
+        {
             Span::none()
         } else {
             tracing::info_span!(
@@ -101,10 +103,10 @@ where
     trace.end(answer(request).instrument(span).await)
 }
 
-/// A poll is answered from memory and logs nothing on its way, so it needs no span unless requests are logged: naming it
-/// would be a seventh of what it costs.
-fn is_poll(request: &Request<Body>) -> bool {
-    request.method() == Method::GET && request.uri().path().ends_with("/ticket")
+/// Whether somebody with a ticket asks where it stands. That is answered from memory and logs nothing on its way, so it
+/// needs no span unless requests are logged: naming it would be a seventh of what it costs.
+pub(crate) fn is_poll(method: &Method, path: &str) -> bool {
+    method == Method::GET && path.ends_with("/ticket")
 }
 
 fn is_sane(id: &HeaderValue) -> bool {

@@ -12,7 +12,7 @@ use super::{Finding, slow_room};
 use crate::figure::Figures;
 use crate::http::{Connection, request};
 use crate::load::closed_loop;
-use crate::servers::{Bench, Door, Process, Redis};
+use crate::servers::{Bench, Door, Process, Redis, free_port};
 
 const CONNECTIONS: usize = 64;
 const RATIO_MAX: f64 = 1.5;
@@ -42,37 +42,49 @@ pub(super) async fn processor_time(bench: &Bench) -> Result<Finding> {
     let door = bench.door(&bench.folder("door")?, &slow_room(&redis)).await?;
     wait_in_line(&RedisStore::open(&redis.url).await?, AHEAD).await?;
     let requests = tickets(&door).await?;
-    let (door_bytes, nginx) = nginx_of_same_size(bench, door.process.address, &requests[0]).await?;
-    let (mut ratios, mut notes) = (Vec::new(), vec![format!("answers of {door_bytes} bytes")]);
+    let body = body_as_long_as(bench, door.process.address, &requests[0]).await?;
+    let threads = std::thread::available_parallelism()?.get();
+    let (one, port) = (bench.nginx(free_port()?, &body).await?, free_port()?);
+    let mut as_many = Vec::new();
+    for _ in 0..threads {
+        as_many.push(bench.nginx(port, &body).await?);
+    }
+    let door = [door.process];
+    let (mut ratios, mut to_one, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..=pairs {
-        let ours = cost_us(&door.process, &requests, polls).await?;
-        let theirs = cost_us(&nginx, &requests, polls).await?;
-        // The first pair warms both up.
+        let ours = cost_us(&door, &requests, polls).await?;
+        let theirs = cost_us(&as_many, &requests, polls).await?;
+        let alone = cost_us(std::slice::from_ref(&one), &requests, polls).await?;
+        // The first pair warms all of them up.
         if pair > 0 {
-            notes.push(format!("{ours:.1} µs a poll, nginx {theirs:.1} µs: {:.2}", ours / theirs));
+            notes.push(format!("{ours:.1} µs a poll, nginx {theirs:.1} µs, as one process {alone:.1} µs"));
             ratios.push(ours / theirs);
+            to_one.push(ours / alone);
         }
     }
-    let ratios = Figures::new(ratios);
-    let found = Finding::new(ratios.median() <= RATIO_MAX, format!("{ratios} times nginx"));
+    let (ratios, to_one) = (Figures::new(ratios), Figures::new(to_one));
+    let measured = format!(
+        "{ratios} times nginx with a process for each core, as the door has a thread; {to_one} times one with a core to itself"
+    );
+    let found = Finding::new(ratios.median() <= RATIO_MAX, measured);
     Ok(notes.into_iter().fold(found, Finding::note))
 }
 
-/// nginx whose whole answer is as long as the door's.
-async fn nginx_of_same_size(bench: &Bench, door: std::net::SocketAddr, poll: &[u8]) -> Result<(usize, Process)> {
+/// A body with which nginx's whole answer is as long as the door's.
+async fn body_as_long_as(bench: &Bench, door: std::net::SocketAddr, poll: &[u8]) -> Result<String> {
     let bytes = Connection::open(door).await?.send(poll).await?.bytes;
-    let head = {
-        let probe = bench.nginx("x").await?;
-        Connection::open(probe.address).await?.send(poll).await?.bytes + 1
-    };
-    Ok((bytes, bench.nginx(&"x".repeat(bytes.saturating_sub(head))).await?))
+    let probe = bench.nginx(free_port()?, "x").await?;
+    let head = Connection::open(probe.address).await?.send(poll).await?.bytes - 1;
+    Ok("x".repeat(bytes.saturating_sub(head)))
 }
 
-/// Processor time of a server for one request, in microseconds.
-async fn cost_us(server: &Process, requests: &[Vec<u8>], count: u64) -> Result<f64> {
-    let before = server.cpu_s()?;
-    closed_loop(server.address, requests, count, 200).await?;
-    Ok((server.cpu_s()? - before) * 1e6 / count as f64)
+/// Processor time for one request of a server that is one process or several, in microseconds.
+async fn cost_us(server: &[Process], requests: &[Vec<u8>], count: u64) -> Result<f64> {
+    let so_far = || server.iter().map(Process::cpu_s).sum::<Result<f64>>();
+    let first = server.first().context("there is no process")?;
+    let before = so_far()?;
+    closed_loop(first.address, requests, count, 200).await?;
+    Ok((so_far()? - before) * 1e6 / count as f64)
 }
 
 pub(super) async fn store_calls(bench: &Bench) -> Result<Finding> {
