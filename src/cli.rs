@@ -337,7 +337,7 @@ pub(crate) struct SimulateArgs {
     pub(crate) json: bool,
     /// With --virtual: so many random stories with faults, from --seed on, instead of one crowd
     #[arg(long, requires = "offline", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
-        conflicts_with_all = ["visitors", "over", "leave", "rate", "arrivals", "plot"])]
+        conflicts_with_all = ["visitors", "over", "leave", "rate", "arrivals", "max_active", "stays", "plot"])]
     pub(crate) seeds: Option<u32>,
     /// With --virtual: people let in per minute
     #[arg(long, requires = "offline", default_value_t = 60,
@@ -346,6 +346,12 @@ pub(crate) struct SimulateArgs {
     /// With --virtual: how they arrive
     #[arg(long, requires = "offline", value_enum, default_value_t = ArrivalsArg::Spike)]
     pub(crate) arrivals: ArrivalsArg,
+    /// With --virtual: most people inside at once; 0: as many as the rate lets in
+    #[arg(long, requires = "offline", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) max_active: u32,
+    /// With --virtual: seconds that people are inside, on average, until the shop ends their session
+    #[arg(long, requires = "offline", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) stays: u32,
     /// With --virtual: write a picture of it (SVG)
     #[arg(long, requires = "offline", value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,

@@ -129,6 +129,8 @@ mod tests {
             seeds: None,
             rate: 60,
             arrivals: ArrivalsArg::Spike,
+            max_active: 0,
+            stays: 60,
             plot: None,
         };
         let crowd = plans(&arguments(7));

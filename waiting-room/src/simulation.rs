@@ -62,6 +62,12 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// The story ends here at the latest, in milliseconds.
     pub limit_ms: i64,
+    /// Live sessions at the same time; 0 = no cap.
+    pub max_active: u32,
+    /// How long a session lasts, in milliseconds.
+    pub session_ms: i64,
+    /// How long people are inside on average until the upstream ends their session, in milliseconds; 0 = it never does.
+    pub stays_ms: i64,
     /// The weights of the lanes besides the general one; people come to all of them alike.
     pub lanes: Vec<u32>,
 }
@@ -81,6 +87,9 @@ impl Default for Scenario {
             nodes: 3,
             faults: Vec::new(),
             limit_ms: 24 * 3_600_000,
+            max_active: 0,
+            session_ms: 15 * 60_000,
+            stays_ms: 0,
             lanes: Vec::new(),
         }
     }
@@ -128,7 +137,14 @@ impl Scenario {
     fn initial(&self) -> RoomInitial {
         let lane = |(index, &weight): (usize, &u32)| LaneInitial { name: lane_name(index + 1), weight };
         let lanes = self.lanes.iter().enumerate().map(lane).collect();
-        RoomInitial { rate_per_minute: self.rate_per_minute, burst: self.burst, lanes, ..RoomInitial::default() }
+        RoomInitial {
+            rate_per_minute: self.rate_per_minute,
+            burst: self.burst,
+            session_ms: self.session_ms,
+            max_active: self.max_active,
+            lanes,
+            ..RoomInitial::default()
+        }
     }
 
     /// The weights of all lanes.

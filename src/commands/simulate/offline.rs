@@ -31,6 +31,8 @@ fn scenario(arguments: &SimulateArgs) -> Scenario {
         over_ms: i64::from(arguments.over) * 1_000,
         rate_per_minute: arguments.rate,
         leave: arguments.leave,
+        max_active: arguments.max_active,
+        stays_ms: i64::from(arguments.stays) * 1_000,
         ..Scenario::default()
     }
 }
@@ -57,6 +59,8 @@ fn one(arguments: &SimulateArgs) -> Result<()> {
             "admitted_worst_minute": outcome.worst_minute,
             "bound": bound,
             "share_used": outcome.share_used,
+            "max_active": scenario.max_active,
+            "most_inside": outcome.most_inside,
             "wait_ms": { "p50": outcome.waits.p50_ms, "p95": outcome.waits.p95_ms, "max": outcome.waits.max_ms },
             "polls": outcome.polls,
             "events": outcome.events,
@@ -76,17 +80,19 @@ fn seconds(ms: i64) -> f64 {
 }
 
 fn in_words(scenario: &Scenario, outcome: &Outcome, bound: u64) -> String {
-    let Outcome { joined, admitted, gone, waiting, worst_minute, waits, polls, events, .. } = outcome;
+    let Outcome { joined, admitted, gone, waiting, worst_minute, most_inside, waits, polls, events, .. } = outcome;
     let share = outcome.share_used.map_or("no full minute to judge by".to_owned(), |share| {
         format!("{:.1} % of it in the worst minute in which people who were there waited", share * 100.0)
     });
+    let cap = if scenario.max_active > 0 { format!(" (bound {})", scenario.max_active) } else { String::new() };
     let minutes = seconds(outcome.lasted_ms) / 60.0;
     format!(
         "admitted       {admitted} of {joined} who joined; {gone} went away, {waiting} still waiting\n\
          rate           {} per minute; {:.1} on average, most in any 60 s: {worst_minute} (bound {bound})\n\
          rate used      {share}\n\
+         inside         {most_inside} at most{cap}\n\
          waits          p50 {:.1} s, p95 {:.1} s, longest {:.1} s\n\
-         rules          W1 to W8 held after each of {events} events, {polls} polls among them",
+         rules          W1 to W8 and the cap held after each of {events} events, {polls} polls among them",
         scenario.rate_per_minute,
         *admitted as f64 / minutes.max(1e-9),
         seconds(waits.p50_ms),

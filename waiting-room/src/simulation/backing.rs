@@ -11,6 +11,8 @@ pub(super) trait Backing {
     fn tick(&mut self, wall_ms: i64) -> Snapshot;
     fn change(&mut self, wall_ms: i64, change: &RoomChange) -> Snapshot;
     fn leave(&mut self, wall_ms: i64, number: u64) -> Snapshot;
+    /// The upstream has ended this session.
+    fn end(&mut self, wall_ms: i64, session: &str) -> Snapshot;
     /// These were heard of a moment ago.
     fn seen(&mut self, wall_ms: i64, positions: &[u64]);
     /// Dies and begins again from what it has written down.
@@ -74,6 +76,13 @@ impl Backing for PureLine {
     fn leave(&mut self, wall_ms: i64, number: u64) -> Snapshot {
         self.settle(wall_ms);
         self.put(self.0.decide_leave(number));
+        self.0.snapshot()
+    }
+
+    fn end(&mut self, wall_ms: i64, session: &str) -> Snapshot {
+        self.settle(wall_ms);
+        let sessions = self.0.decide_sessions(&[], &[session.to_owned()]);
+        self.put(sessions.effect);
         self.0.snapshot()
     }
 

@@ -3,11 +3,12 @@
 //!
 //! W8 needs no rule of its own: all of these are judged in true time, which the wall clock's jumps do not touch.
 
+mod cap;
 mod ceiling;
 mod progress;
 mod shares;
 
-use self::{ceiling::Ceiling, progress::Progress, shares::Shares};
+use self::{cap::Cap, ceiling::Ceiling, progress::Progress, shares::Shares};
 use super::Scenario;
 use crate::line::{Claimed, LANES_MAX, Session, Snapshot, lane_of, numbered, within_lane};
 use std::collections::HashSet;
@@ -45,6 +46,7 @@ pub(super) struct Checker {
     admitted: u64,
     pub(super) shares: Shares,
     pub(super) ceiling: Ceiling,
+    pub(super) cap: Cap,
     pub(super) progress: Progress,
 }
 
@@ -60,6 +62,7 @@ impl Checker {
             admitted: 0,
             shares: Shares::new(scenario.weights()),
             ceiling: Ceiling::new(scenario.rate_per_minute, scenario.burst),
+            cap: Cap::new(scenario.max_active),
             progress: Progress::new(scenario.leave <= LEAVE_MAX),
         }
     }
@@ -121,7 +124,7 @@ impl Checker {
     }
 
     /// The line let this number in. Whether for the first time.
-    pub(super) fn admitted(&mut self, session: &Session) -> Result<bool, Broken> {
+    pub(super) fn admitted(&mut self, now_ms: i64, session: &Session) -> Result<bool, Broken> {
         let Session { number, ref id, .. } = *session;
         let ticket = self.ticket(number);
         if let Some(known) = &ticket.session {
@@ -140,6 +143,7 @@ impl Checker {
         }
         self.admitted += 1;
         self.shares.admitted(lane_of(number));
+        self.cap.enters(now_ms, session)?;
         Ok(true)
     }
 

@@ -26,10 +26,16 @@ impl Scenario {
             nodes,
             faults,
             limit_ms,
+            max_active: 0,
+            session_ms: 15 * 60_000,
+            stays_ms: 0,
             lanes: Vec::new(),
         };
         if chance.happens(0.4) {
             story.add_lanes(&mut chance);
+        }
+        if chance.happens(0.4) {
+            story.add_cap(&mut chance);
         }
         story
     }
@@ -41,6 +47,17 @@ impl Scenario {
             let lane = usize::try_from(chance.below(self.lanes.len() as u64 + 1)).unwrap_or(0);
             let weights = BTreeMap::from([(lane_name(lane), chance.one_of(&[1, 2, 50]))]);
             let change = RoomChange { lane_weights: Some(weights), ..RoomChange::default() };
+            self.faults.push(Fault { at_ms: chance.between(0, self.limit_ms), kind: FaultKind::Changed(change) });
+        }
+    }
+
+    /// A cap on live sessions, and perhaps an operator who moves it.
+    fn add_cap(&mut self, chance: &mut Chance) {
+        self.max_active = chance.one_of(&[1, 3, 10, 40]);
+        self.session_ms = chance.one_of(&[5_000, 20_000, 60_000]);
+        self.stays_ms = chance.one_of(&[0, 1_000, 10_000, 40_000]);
+        if chance.happens(0.3) {
+            let change = RoomChange { max_active: Some(chance.one_of(&[0, 1, 5, 100])), ..RoomChange::default() };
             self.faults.push(Fault { at_ms: chance.between(0, self.limit_ms), kind: FaultKind::Changed(change) });
         }
     }

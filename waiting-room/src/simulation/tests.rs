@@ -99,6 +99,10 @@ enum Fault {
     LosesAPlace,
     /// Gives one number out twice.
     SameNumberTwice,
+    /// Frees the place of a session that is not over.
+    FreesTooMany,
+    /// Does not hear that sessions end.
+    KeepsPlaces,
     /// Has an older state after a restart, and says so.
     GoesBack,
     /// Does nothing wrong by itself: the meter was set up wrong.
@@ -146,6 +150,9 @@ impl Backing for BrokenLine {
         match (self.fault, &mut answer) {
             (Fault::TwoSessions, Claimed::Admitted(Session { id, .. })) => *id = format!("{id}-{}", self.calls),
             (Fault::LosesAPlace, answer) if number == 17 => *answer = Claimed::Spent,
+            (Fault::FreesTooMany, Claimed::Admitted(Session { id, .. })) if number == 30 => {
+                self.line.end(wall_ms, id);
+            }
             _ => {}
         }
         (answer, self.spoil(snapshot))
@@ -165,6 +172,10 @@ impl Backing for BrokenLine {
     fn leave(&mut self, wall_ms: i64, number: u64) -> Snapshot {
         let snapshot = self.line.leave(wall_ms, number);
         self.spoil(snapshot)
+    }
+
+    fn end(&mut self, wall_ms: i64, session: &str) -> Snapshot {
+        if matches!(self.fault, Fault::KeepsPlaces) { self.tick(wall_ms) } else { self.line.end(wall_ms, session) }
     }
 
     fn seen(&mut self, wall_ms: i64, positions: &[u64]) {
@@ -198,6 +209,18 @@ fn the_checker_catches_lines_that_break_the_rules() {
     assert_eq!(verdict(Fault::TwoSessions, 600), Err("W4"));
     assert_eq!(verdict(Fault::LetsInWhilePaused, 600), Err("W5"));
     assert_eq!(verdict(Fault::GoesBack, 600), Err("W7"));
+}
+
+#[test]
+fn the_checker_catches_lines_that_count_who_is_inside_wrongly() {
+    let story = Scenario { rate_per_minute: 600, leave: 0.0, max_active: 25, stays_ms: 5_000, ..Scenario::default() };
+    let verdict = |fault| {
+        let line = BrokenLine { line: PureLine::begin(&story.initial()), fault, calls: 0, restarted: false };
+        World::new(&story, line).run().map(|outcome| outcome.admitted).map_err(|violation| violation.rule)
+    };
+    assert_eq!(verdict(Fault::Nothing), Ok(300), "everybody has their turn");
+    assert_eq!(verdict(Fault::FreesTooMany), Err("cap"));
+    assert_eq!(verdict(Fault::KeepsPlaces), Err("W3"));
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub struct Outcome {
     pub waiting: u64,
     /// The most people who went in within any 60 s.
     pub worst_minute: u64,
+    /// The most people whose sessions were live at once.
+    pub most_inside: u64,
     /// The worst share of the rate that was used in any 60 s after the first in which people who were there waited
     /// and nothing disturbed the room; nothing if there was no such minute.
     pub share_used: Option<f64>,

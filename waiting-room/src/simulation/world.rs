@@ -2,6 +2,7 @@
 //! do as the nodes say. Every answer of the line goes through the checker before anybody learns of it.
 
 mod faults;
+mod inside;
 mod watch;
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     door::{Place, is_near, poll_after_ms},
-    line::{Claimed, Joiner, RoomState, Session, Snapshot},
+    line::{Claimed, Joiner, RoomState, Snapshot},
 };
 use std::{
     cmp::Reverse,
@@ -39,6 +40,8 @@ enum Event {
     Tick(usize),
     Second,
     Ask(usize),
+    /// By the order in which they went in, among those who end their session.
+    Ends(usize),
 }
 
 #[derive(Debug, Default)]
@@ -63,8 +66,12 @@ pub(super) struct World<'a, B> {
     backing: B,
     store_away_until_ms: i64,
     replies_lost_until_ms: i64,
+    /// Until then a free place under the cap may be unused.
+    cap_disturbed_until_ms: i64,
     nodes: Vec<Node>,
     visitors: Vec<Visitor>,
+    /// Sessions that the upstream ends, by their ids.
+    inside: Vec<String>,
     unfinished: usize,
     /// Numbers of the people in line who keep their appointments.
     there: BTreeSet<u64>,
@@ -87,8 +94,10 @@ impl<'a, B: Backing> World<'a, B> {
             backing,
             store_away_until_ms: 0,
             replies_lost_until_ms: 0,
+            cap_disturbed_until_ms: 0,
             nodes: (0..scenario.nodes.max(1)).map(|_| Node::default()).collect(),
             visitors: Vec::new(),
+            inside: Vec::new(),
             unfinished: 0,
             there: BTreeSet::new(),
             staying: 0,
@@ -146,6 +155,7 @@ impl<'a, B: Backing> World<'a, B> {
         self.trace.outcome.lasted_ms = self.now_ms;
         self.trace.outcome.waiting = self.waiting;
         self.trace.outcome.share_used = self.checker.progress.worst();
+        self.trace.outcome.most_inside = self.checker.cap.most();
         self.trace.outcome.lanes_off = self.checker.shares.worst();
         Ok(self.trace.end())
     }
@@ -158,6 +168,7 @@ impl<'a, B: Backing> World<'a, B> {
             }
             Event::Tick(node) => self.tick(node),
             Event::Ask(visitor) => self.ask(visitor),
+            Event::Ends(index) => self.ends(index),
             Event::Fault(index) => self.fault(index),
             Event::Second => self.second(),
         }
@@ -220,14 +231,6 @@ impl<'a, B: Backing> World<'a, B> {
             Stage::InLine => self.poll(visitor, node),
             Stage::Done => Ok(()),
         }
-    }
-
-    /// The line lets somebody in, now or at a time it names.
-    fn admit(&mut self, session: &Session) -> Result<(), Broken> {
-        if self.checker.admitted(session)? {
-            self.schedule(self.now_ms + session.starts_in_ms.max(0), Event::Begins);
-        }
-        Ok(())
     }
 
     /// Nobody could answer: later.

@@ -20,14 +20,19 @@ impl<B: Backing> World<'_, B> {
     pub(super) fn fault(&mut self, index: usize) -> Result<(), Broken> {
         let (now_ms, scenario) = (self.now_ms, self.scenario);
         let mut heals_ms = now_ms;
+        // The line's time stands still while nobody reaches the store, so sessions that end meanwhile keep their places for as
+        // long again.
+        let mut kept_ms = 0;
         match &scenario.faults[index].kind {
             FaultKind::NodeGone { node, for_ms } => {
                 heals_ms += for_ms;
+                kept_ms = *for_ms;
                 let node = usize::from(*node) % self.nodes.len();
                 self.nodes[node] = Node { gone_until_ms: heals_ms, ..Node::default() };
             }
             FaultKind::StoreAway { for_ms } => {
                 heals_ms += for_ms;
+                kept_ms = *for_ms;
                 self.store_away_until_ms = self.store_away_until_ms.max(heals_ms);
             }
             FaultKind::RepliesLost { for_ms } => {
@@ -38,6 +43,7 @@ impl<B: Backing> World<'_, B> {
             FaultKind::ClockJumps { by_ms } => {
                 self.wall_offset_ms += by_ms;
                 self.checker.ceiling.jump(*by_ms);
+                self.checker.cap.jump(*by_ms);
             }
             FaultKind::Changed(change) if self.store_answers() => {
                 // A line on a ramp may be held up by faults; then nobody knows which rate to expect.
@@ -48,12 +54,14 @@ impl<B: Backing> World<'_, B> {
                     self.checker.shares.weigh(lane, *weight);
                 }
                 self.checker.ceiling.change(change);
+                self.checker.cap.change(change);
                 self.checker.snapshot(&snapshot)?;
             }
             FaultKind::Changed(_) => {}
         }
         self.checker.progress.disturbed_until(heals_ms + RECOVERY_MS);
         self.checker.shares.disturbed_until(heals_ms + RECOVERY_MS);
+        self.cap_disturbed_until_ms = self.cap_disturbed_until_ms.max(heals_ms + kept_ms + RECOVERY_MS);
         Ok(())
     }
 }

@@ -12,11 +12,17 @@ impl<B: Backing> World<'_, B> {
         let (now_ms, rate) = (self.now_ms, self.checker.ceiling.rate_in_force());
         let there = self.there.len() as u64;
         // More than ten seconds of the rate are there and will stay, so that some of them are on their way at any time.
-        let enough = self.staying > u64::from(rate) / 6 + 1 && now_ms > 60_000;
+        let soon = u64::from(rate) / 6 + 1;
+        let enough = self.staying > soon && now_ms > 60_000;
+        let wanted = enough && now_ms > self.cap_disturbed_until_ms;
+        self.checker.cap.second(now_ms, rate, wanted)?;
+        // Where the cap is what people wait for, the rate is not used, and lanes lend for longer.
+        let uncapped = self.checker.cap.free(now_ms).is_none_or(|free| free > soon);
         let (at_ms, waiting) = (now_ms, self.waiting);
         self.trace.second(Sample { at_ms, waiting, there, admitted_last_minute: 0, rate_per_minute: rate });
-        self.checker.progress.second(now_ms, rate, enough)?;
-        self.checker.shares.second(now_ms, now_ms > 60_000 && self.every_lane_has_more_than(u64::from(rate) / 6 + 4))
+        self.checker.progress.second(now_ms, rate, uncapped && enough)?;
+        let full = uncapped && now_ms > 60_000 && self.every_lane_has_more_than(soon + 3);
+        self.checker.shares.second(now_ms, full)
     }
 
     /// The numbers of the people of a lane who keep their appointments.
