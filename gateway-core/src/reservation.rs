@@ -22,7 +22,7 @@ pub(crate) use extend::{Extended, extend, extendable_ms};
 #[cfg(test)]
 pub(crate) use hold::{HoldSeats, hold_seats};
 pub(crate) use hold::{Pick, SeatsOutcome, Wanted, hold};
-pub(crate) use order::{HoldStock, StockOrders, StockOutcome, hold_stock};
+pub(crate) use order::{HoldStock, Refused, StockOrders, StockOutcome, hold_stock};
 pub(crate) use seating::{Best, NoBlock};
 pub(crate) use state::State;
 pub(crate) use step::{Stepped, cancel, checkout};

@@ -17,7 +17,7 @@ use super::visitor::{Customer, Form};
 use super::{App, coupons, fill, orders, people, view};
 use crate::base::rfc3339;
 use crate::catalogue::{self, Opening};
-use crate::reservation::{self, HoldStock, StockOutcome};
+use crate::reservation::{self, HoldStock, Refused, StockOutcome};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -171,52 +171,42 @@ async fn take(app: &App, form: Form, customer: Customer, effect: &Effect, order:
     match reservation::hold_stock(&app.stock, &ask).await? {
         StockOutcome::Ordered(order) => Ok(orders::new(form, &order)),
         StockOutcome::Repeated(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
-        refused @ (StockOutcome::SoldOut { .. }
-        | StockOutcome::AllHeld { .. }
-        | StockOutcome::NoSuchProduct(_)
-        | StockOutcome::NoLines
-        | StockOutcome::TooMany { .. }
-        | StockOutcome::TooManyLines
-        | StockOutcome::MixedSales
-        | StockOutcome::Closed(_)
-        | StockOutcome::OverLimit { .. }
-        | StockOutcome::Coupon(_)
-        | StockOutcome::KeyReused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
+        StockOutcome::Refused(refused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
     }
 }
 
-pub(super) fn problem(refused: StockOutcome) -> Problem {
+/// Why nothing is ordered.
+pub(super) fn problem(refused: Refused) -> Problem {
     match refused {
-        StockOutcome::SoldOut { product, available } => Problem::new(Code::SoldOut)
+        Refused::SoldOut { product, available } => Problem::new(Code::SoldOut)
             .detail(match available {
                 0 => String::from("There is none left."),
                 left => format!("Only {left} are left."),
             })
             .with("product_id", product)
             .with("available", available),
-        StockOutcome::AllHeld { product, available } => Problem::new(Code::AllHeld)
+        Refused::AllHeld { product, available } => Problem::new(Code::AllHeld)
             .detail("Some are in other baskets and may come back within minutes.")
             .with("product_id", product)
             .with("available", available)
             .retry_after_ms(ALL_HELD_RETRY_MS),
-        StockOutcome::NoSuchProduct(product) => Problem::new(Code::NoSuchProduct).with("product_id", product),
-        StockOutcome::NoLines => Problem::new(Code::NoLines).detail("Choose at least one of something."),
-        StockOutcome::TooMany { product, per_order_max } => Problem::new(Code::TooMany)
+        Refused::NoSuchProduct(product) => Problem::new(Code::NoSuchProduct).with("product_id", product),
+        Refused::NoLines => Problem::new(Code::NoLines).detail("Choose at least one of something."),
+        Refused::TooMany { product, per_order_max } => Problem::new(Code::TooMany)
             .detail(format!("One order may take {per_order_max}."))
             .with("product_id", product)
             .with("per_order_max", per_order_max),
-        StockOutcome::TooManyLines => {
+        Refused::TooManyLines => {
             let lines_max = reservation::LINES_MAX;
             Problem::new(Code::TooMany).detail(format!("One order may have {lines_max} products."))
         }
-        StockOutcome::MixedSales => Problem::new(Code::MixedSales),
-        StockOutcome::Closed(opening) => closed(opening),
-        StockOutcome::OverLimit { product, had, per_customer_max } => {
+        Refused::MixedSales => Problem::new(Code::MixedSales),
+        Refused::Closed(opening) => closed(opening),
+        Refused::OverLimit { product, had, per_customer_max } => {
             over_limit(had, per_customer_max).with("product_id", product)
         }
-        StockOutcome::Coupon(refused) => coupons::problem(&refused),
-        StockOutcome::KeyReused => key_reused(),
-        StockOutcome::Ordered(_) | StockOutcome::Repeated(_) => Problem::new(Code::Internal),
+        Refused::Coupon(refused) => coupons::problem(&refused),
+        Refused::KeyReused => key_reused(),
     }
 }
 

@@ -42,6 +42,13 @@ pub(crate) enum StockOutcome {
     Ordered(Reservation),
     /// The order of an earlier run with the same id, as it stands now.
     Repeated(Reservation),
+    /// Nothing was taken.
+    Refused(Refused),
+}
+
+/// Why there is no order.
+#[derive(Debug)]
+pub(crate) enum Refused {
     /// Fewer are left than were asked for, and none will come back.
     SoldOut {
         product: String,
@@ -119,32 +126,30 @@ pub(crate) async fn hold_stock(orders: &StockOrders, ask: &HoldStock) -> Result<
             };
             orders.submit(&pool, HoldStock { lines, coupon, ..ask.clone() }).await
         }
-        (Err(refused), _) | (_, Err(refused)) => Ok(refused),
+        (Err(refused), _) | (_, Err(refused)) => Ok(StockOutcome::Refused(refused)),
     };
     count(&outcome);
     outcome
 }
 
 /// Each product once, in the order in which they are locked.
-#[expect(clippy::result_large_err, reason = "one for each call, handed through")]
-pub(super) fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
+pub(super) fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, Refused> {
     let mut sums: BTreeMap<&String, i64> = BTreeMap::new();
     for (product, quantity) in lines {
         let sum = sums.entry(product).or_default();
         *sum = sum.saturating_add(*quantity);
     }
     if sums.is_empty() || sums.values().any(|quantity| *quantity < 1) {
-        return Err(StockOutcome::NoLines);
+        return Err(Refused::NoLines);
     }
     if sums.len() > LINES_MAX {
-        return Err(StockOutcome::TooManyLines);
+        return Err(Refused::TooManyLines);
     }
     Ok(sums.into_iter().map(|(product, quantity)| (product.clone(), quantity)).collect())
 }
 
-#[expect(clippy::result_large_err, reason = "one for each call, handed through")]
-fn code_of(ask: &HoldStock) -> Result<Option<String>, StockOutcome> {
-    let code = |typed: &String| coupon::code_of(typed).ok_or(StockOutcome::Coupon(coupon::Refused::Unknown));
+fn code_of(ask: &HoldStock) -> Result<Option<String>, Refused> {
+    let code = |typed: &String| coupon::code_of(typed).ok_or(Refused::Coupon(coupon::Refused::Unknown));
     ask.coupon.as_ref().map(code).transpose()
 }
 
@@ -152,19 +157,9 @@ fn code_of(ask: &HoldStock) -> Result<Option<String>, StockOutcome> {
 fn count(outcome: &Result<StockOutcome, Unserved>) {
     let hold = match outcome {
         Ok(StockOutcome::Ordered(_) | StockOutcome::Repeated(_)) | Err(Unserved::Failed(_)) => return,
-        Ok(StockOutcome::SoldOut { .. }) => Hold::SoldOut,
-        Ok(StockOutcome::AllHeld { .. }) => Hold::AllHeld,
-        Ok(
-            StockOutcome::NoSuchProduct(_)
-            | StockOutcome::NoLines
-            | StockOutcome::TooMany { .. }
-            | StockOutcome::TooManyLines
-            | StockOutcome::MixedSales
-            | StockOutcome::Closed(_)
-            | StockOutcome::OverLimit { .. }
-            | StockOutcome::Coupon(_)
-            | StockOutcome::KeyReused,
-        ) => Hold::Refused,
+        Ok(StockOutcome::Refused(Refused::SoldOut { .. })) => Hold::SoldOut,
+        Ok(StockOutcome::Refused(Refused::AllHeld { .. })) => Hold::AllHeld,
+        Ok(StockOutcome::Refused(_)) => Hold::Refused,
         Err(Unserved::Full { .. }) => Hold::Busy,
     };
     metrics::hold(Goods::Stock, hold);
@@ -216,13 +211,13 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     for ask in asks {
         fates.push(match stored.get(&ask.id) {
             Some(earlier) if is_of(earlier, ask) => Fate::Decided(StockOutcome::Repeated(earlier.clone())),
-            Some(_) => Fate::Decided(StockOutcome::KeyReused),
+            Some(_) => Fate::Decided(StockOutcome::Refused(Refused::KeyReused)),
             None => match reservation(ask, &products, &coupons, tx.now_ms())? {
                 Ok(reservation) => {
                     new.push((reservation, ask));
                     Fate::Fits(new.len() - 1)
                 }
-                Err(refused) => Fate::Decided(refused),
+                Err(refused) => Fate::Decided(StockOutcome::Refused(refused)),
             },
         });
     }
@@ -263,26 +258,26 @@ pub(super) fn reservation(
     products: &BTreeMap<String, ProductRow>,
     coupons: &HashMap<String, Coupon>,
     now_ms: i64,
-) -> Result<Result<Reservation, StockOutcome>, DbError> {
+) -> Result<Result<Reservation, Refused>, DbError> {
     let mut lines = Vec::with_capacity(ask.lines.len());
     let mut first: Option<&ProductRow> = None;
     for (id, quantity) in &ask.lines {
-        let Some(product) = products.get(id) else { return Ok(Err(StockOutcome::NoSuchProduct(id.clone()))) };
+        let Some(product) = products.get(id) else { return Ok(Err(Refused::NoSuchProduct(id.clone()))) };
         if product.opening != Opening::Open {
-            return Ok(Err(StockOutcome::Closed(product.opening)));
+            return Ok(Err(Refused::Closed(product.opening)));
         }
         if *quantity > product.per_order_max {
             let (product, per_order_max) = (id.clone(), product.per_order_max);
-            return Ok(Err(StockOutcome::TooMany { product, per_order_max }));
+            return Ok(Err(Refused::TooMany { product, per_order_max }));
         }
         if first.is_some_and(|first| first.sale_id != product.sale_id) {
-            return Ok(Err(StockOutcome::MixedSales));
+            return Ok(Err(Refused::MixedSales));
         }
         let title = product.title.clone();
         lines.push(Line { seat: None, product: Some(id.clone()), title, quantity: *quantity, price: product.price });
         first.get_or_insert(product);
     }
-    let Some(sale) = first else { return Ok(Err(StockOutcome::NoLines)) };
+    let Some(sale) = first else { return Ok(Err(Refused::NoLines)) };
     let subtotal = total_of(&lines)?;
     let discount = match ask.coupon.as_ref().map(|code| coupons.get(code)) {
         None => Ok(0),
@@ -292,7 +287,7 @@ pub(super) fn reservation(
     };
     let discount = match discount {
         Ok(discount) => discount,
-        Err(refused) => return Ok(Err(StockOutcome::Coupon(refused))),
+        Err(refused) => return Ok(Err(Refused::Coupon(refused))),
     };
     let until = Some(now_ms.saturating_add(sale.pay_ms));
     Ok(Ok(Reservation {
@@ -381,20 +376,20 @@ pub(super) fn outcome(
 ) -> Result<StockOutcome, DbError> {
     let one = |place: usize| new.get(place).map(|(reservation, _)| reservation.clone());
     let lost = DbError::Shape("a share for each wish");
-    Ok(match shares.get(place) {
-        Some(Share::Granted) => StockOutcome::Ordered(one(place).ok_or(lost)?),
-        Some(Share::Repeat { of }) => StockOutcome::Repeated(one(*of).ok_or(lost)?),
-        Some(Share::KeyReused) => StockOutcome::KeyReused,
+    Ok(StockOutcome::Refused(match shares.get(place) {
+        Some(Share::Granted) => return one(place).map(StockOutcome::Ordered).ok_or(lost),
+        Some(Share::Repeat { of }) => return one(*of).map(StockOutcome::Repeated).ok_or(lost),
+        Some(Share::KeyReused) => Refused::KeyReused,
         Some(Share::OverLimit { product, had, most }) => {
-            StockOutcome::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
+            Refused::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
         }
-        Some(Share::CouponUsed { .. }) => StockOutcome::Coupon(coupon::Refused::Used),
+        Some(Share::CouponUsed { .. }) => Refused::Coupon(coupon::Refused::Used),
         Some(Share::Short { product, left: Stock { available, held: 0, .. } }) => {
-            StockOutcome::SoldOut { product: product.clone(), available: *available }
+            Refused::SoldOut { product: product.clone(), available: *available }
         }
         Some(Share::Short { product, left }) => {
-            StockOutcome::AllHeld { product: product.clone(), available: left.available }
+            Refused::AllHeld { product: product.clone(), available: left.available }
         }
         None => return Err(lost),
-    })
+    }))
 }

@@ -55,14 +55,17 @@ async fn outside_its_hours_a_sale_sells_nothing(world: &World) {
     let customer = world.customer().await;
     let early = SeatsOutcome::Closed(Opening::NotStarted { starts_at: now_ms + 400 });
     assert_eq!(format!("{:?}", seats(world, customer, &["A1"]).await), format!("{early:?}"));
-    assert!(matches!(stock(world, customer, 1).await, StockOutcome::Closed(Opening::NotStarted { .. })));
+    assert!(matches!(
+        stock(world, customer, 1).await,
+        StockOutcome::Refused(Refused::Closed(Opening::NotStarted { .. }))
+    ));
     sleep_ms(450).await;
     let hold = held(world, customer, &["A1"]).await;
     assert!(matches!(stock(world, customer, 1).await, StockOutcome::Ordered(_)));
     sleep_ms(1_300).await;
     let late = SeatsOutcome::Closed(Opening::Ended { ends_at: now_ms + 1_600 });
     assert_eq!(format!("{:?}", seats(world, customer, &["A2"]).await), format!("{late:?}"));
-    assert!(matches!(stock(world, customer, 1).await, StockOutcome::Closed(Opening::Ended { .. })));
+    assert!(matches!(stock(world, customer, 1).await, StockOutcome::Refused(Refused::Closed(Opening::Ended { .. }))));
     // What was held by then goes its way.
     assert!(matches!(checkout(&world.db, hold.id, customer).await, Ok(Stepped::Done(_))));
 }
@@ -94,11 +97,13 @@ async fn nobody_has_more_of_a_product_than_one_may(world: &World) {
     let (a, b) = (world.customer().await, world.customer().await);
     let outcomes = join_all((0..6).map(|_| stock(world, a, 1))).await;
     assert_eq!(outcomes.iter().filter(|one| matches!(one, StockOutcome::Ordered(_))).count(), 3, "{outcomes:?}");
-    let over = |one: &&StockOutcome| matches!(one, StockOutcome::OverLimit { had: 3, per_customer_max: 3, .. });
+    let over = |one: &&StockOutcome| {
+        matches!(one, StockOutcome::Refused(Refused::OverLimit { had: 3, per_customer_max: 3, .. }))
+    };
     assert_eq!(outcomes.iter().filter(over).count(), 3);
     assert!(matches!(stock(world, b, 3).await, StockOutcome::Ordered(_)), "another has a limit of their own");
     let with_seats = take(world, wanted(a, named(&["A1"]), &[("p", 1)])).await;
-    assert!(matches!(with_seats, SeatsOutcome::Products(StockOutcome::OverLimit { .. })), "{with_seats:?}");
+    assert!(matches!(with_seats, SeatsOutcome::Products(Refused::OverLimit { .. })), "{with_seats:?}");
     let mine = list(&world.db, a, 9).await.expect("a list")[0].clone();
     cancel(&world.db, mine.id, a).await.expect("an outcome");
     assert!(matches!(stock(world, a, 1).await, StockOutcome::Ordered(_)));
@@ -213,7 +218,7 @@ async fn seats_and_products_are_one_hold_or_none(world: &World) {
         assert!(matches!(stock(world, b, 3).await, StockOutcome::Ordered(_)));
     }
     let short = take(world, wanted(b, named(&["B1"]), &[("p", 2)])).await;
-    assert!(matches!(short, SeatsOutcome::Products(StockOutcome::AllHeld { available: 1, .. })), "{short:?}");
+    assert!(matches!(short, SeatsOutcome::Products(Refused::AllHeld { available: 1, .. })), "{short:?}");
     let lost = take(world, wanted(b, named(&["A1"]), &[("p", 1)])).await;
     assert!(matches!(lost, SeatsOutcome::Taken(_)), "{lost:?}");
     assert_eq!(world.count("select available from stock").await, 1, "nothing of what was refused stayed");
@@ -231,7 +236,7 @@ async fn lapsed_holds_make_room_for_products(world: &World) {
         assert!(matches!(take(world, wanted(a, named(&[seat]), &[("p", 4)])).await, SeatsOutcome::Held(_)));
     }
     let short = take(world, wanted(b, named(&["B1"]), &[("p", 4)])).await;
-    assert!(matches!(short, SeatsOutcome::Products(StockOutcome::AllHeld { available: 2, .. })), "{short:?}");
+    assert!(matches!(short, SeatsOutcome::Products(Refused::AllHeld { available: 2, .. })), "{short:?}");
     sleep_ms(200).await;
     assert!(matches!(take(world, wanted(b, named(&["B1"]), &[("p", 4)])).await, SeatsOutcome::Held(_)));
 }
