@@ -6,8 +6,6 @@ mod extend;
 mod extras;
 mod hold;
 mod limit;
-#[cfg(test)]
-mod machine_tests;
 mod order;
 mod seating;
 mod share;
