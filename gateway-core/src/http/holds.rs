@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::body::Body;
+use super::orders::{self, done};
 use super::page::orders::{HoldPage, HoldState};
 use super::page::seats::Why;
 use super::people::{html, layout_of};
@@ -19,7 +20,7 @@ use super::visitor::{Customer, Form};
 use super::{App, fill, view};
 use crate::base::ReservationId;
 use crate::catalogue;
-use crate::reservation::{self, Extended, Reservation, SeatsOutcome, State as Standing, Stepped, Wanted};
+use crate::reservation::{self, Extended, Reservation, SeatsOutcome, State as Standing, Wanted};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -186,11 +187,7 @@ async fn release(
     form: Form,
     customer: Customer,
 ) -> Result<Response, Problem> {
-    let stepped = reservation::cancel(&app.db, id_of(&id)?, customer.0).await?;
-    let (Stepped::Done(hold) | Stepped::Refused(hold)) = &stepped else { return Err(no_such_hold()) };
-    if matches!(stepped, Stepped::Refused(_)) {
-        return Err(refused(hold));
-    }
+    let hold = done(reservation::cancel(&app.db, id_of(&id)?, customer.0).await?, no_such_hold, refused)?;
     Ok(match (form, &hold.screening_id) {
         (Form::Json, _) => StatusCode::NO_CONTENT.into_response(),
         (Form::Page, Some(screening)) => Redirect::to(&fill::seats_path(screening, &[])).into_response(),
@@ -204,11 +201,8 @@ async fn checkout(
     form: Form,
     customer: Customer,
 ) -> Result<Response, Problem> {
-    match reservation::checkout(&app.db, id_of(&id)?, customer.0).await? {
-        Stepped::Done(order) => super::orders::answer(&app, form, &order, StatusCode::CREATED).await,
-        Stepped::NotFound => Err(no_such_hold()),
-        Stepped::Refused(hold) => Err(refused(&hold)),
-    }
+    let order = done(reservation::checkout(&app.db, id_of(&id)?, customer.0).await?, no_such_hold, refused)?;
+    orders::answer(&app, form, &order, StatusCode::CREATED).await
 }
 
 fn refused(hold: &Reservation) -> Problem {
