@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::body::{Body, Fields, FromForm};
+use super::page::clock;
 use super::page::sale::{FlashSalePage, ProductPage};
 use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
@@ -16,7 +17,7 @@ use super::replay::{Effect, key_reused};
 use super::visitor::{Customer, Form};
 use super::{App, coupons, fill, orders, people, view};
 use crate::base::rfc3339;
-use crate::catalogue::{self, Opening};
+use crate::catalogue::{self, Opening, SaleState};
 use crate::reservation::{self, HoldStock, Refused, StockOutcome};
 
 pub(super) fn routes() -> Router<App> {
@@ -53,11 +54,14 @@ async fn product(
         problem.onward("/flashsale", "To the flash sale")
     };
     let product = catalogue::product(&app.db, &id).await?.ok_or_else(missing)?;
+    let all_held = product.state() == SaleState::AllHeld;
+    let may_return_in_ms = if all_held { reservation::product_returns_in_ms(&app.db, &id).await? } else { None };
     Ok(match form {
         Form::Json => Json(view::product(&product)).into_response(),
         Form::Page => html(&ProductPage {
             layout: layout_of(&app, &headers, uri.path()).await,
             product: fill::product(&product),
+            may_return_in_ms,
             pay_ms: product.pay_ms,
             idempotency_key: fill::fresh_key(),
         }),
@@ -185,11 +189,9 @@ pub(super) fn problem(refused: Refused) -> Problem {
             })
             .with("product_id", product)
             .with("available", available),
-        Refused::AllHeld { product, available } => Problem::new(Code::AllHeld)
-            .detail("Some are in other baskets and may come back within minutes.")
-            .with("product_id", product)
-            .with("available", available)
-            .retry_after_ms(ALL_HELD_RETRY_MS),
+        Refused::AllHeld { product, available, may_return_in_ms } => {
+            all_held(may_return_in_ms).with("product_id", product).with("available", available)
+        }
         Refused::NoSuchProduct(product) => Problem::new(Code::NoSuchProduct).with("product_id", product),
         Refused::NoLines => Problem::new(Code::NoLines).detail("Choose at least one of something."),
         Refused::TooMany { product, per_order_max } => Problem::new(Code::TooMany)
@@ -229,5 +231,19 @@ pub(super) fn over_limit(had: i64, per_customer_max: i64) -> Problem {
     Problem::new(Code::CustomerLimit).detail(detail).with("had", had).with("per_customer_max", per_customer_max)
 }
 
-/// When looking again is worth it: baskets are given back all the time.
+/// When looking again is worth it where no basket has a time: payments under way end all the time.
 const ALL_HELD_RETRY_MS: i64 = 5_000;
+
+/// The problem of goods that are all in baskets. The first of these has so much time left.
+pub(super) fn all_held(may_return_in_ms: Option<i64>) -> Problem {
+    let problem = Problem::new(Code::AllHeld).retry_after_ms(may_return_in_ms.unwrap_or(ALL_HELD_RETRY_MS));
+    match may_return_in_ms {
+        Some(in_ms) => problem
+            .detail(format!(
+                "What is left is in other baskets. The first of them runs out in {}: what is not paid by then comes back.",
+                clock(in_ms)
+            ))
+            .with("may_return_in_ms", in_ms),
+        None => problem.detail("What is left is being paid for. It comes back if a payment fails."),
+    }
+}

@@ -7,7 +7,7 @@ use std::slice;
 use super::order::{self, HoldStock, Refused, StockOutcome};
 use super::share::{Pot, share};
 use super::store::{self, StockMove};
-use super::{Line, Reservation, limit};
+use super::{Line, Reservation, limit, short};
 use crate::base::ReservationId;
 use crate::db::{DbError, Tx};
 
@@ -35,10 +35,11 @@ pub(super) async fn take(tx: &mut Tx, ask: &HoldStock, sale_id: &str, clear: boo
     };
     let mut pot = Pot { stock, quota, unused: HashSet::new() };
     let shares = share(&mut pot, &[ask.wish()]);
-    if clear && let Some(lapsed) = order::lapsed_for(tx, &shares, &coupons).await? {
+    if clear && let Some(lapsed) = short::lapsed_for(tx, &shares, &coupons).await? {
         return Ok(Extras::Lapsed(lapsed));
     }
-    let wanted = match order::outcome(&[(wanted, ask)], &shares, 0)? {
+    let returns = short::returns(tx, &shares).await?;
+    let wanted = match order::outcome(&[(wanted, ask)], &shares, &returns, 0)? {
         StockOutcome::Ordered(wanted) | StockOutcome::Repeated(wanted) => wanted,
         StockOutcome::Refused(refused) => return Ok(Extras::Refused(refused)),
     };

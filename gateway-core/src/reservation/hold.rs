@@ -147,7 +147,7 @@ fn count_seats(outcome: &SeatsOutcome) {
         SeatsOutcome::Held(_) | SeatsOutcome::HeldLeaving(..) => {}
         SeatsOutcome::Taken(_) => metrics::hold(Goods::Seats, Hold::Taken),
         SeatsOutcome::NoBlock(NoBlock::Gone) => metrics::hold(Goods::Seats, Hold::SoldOut),
-        SeatsOutcome::NoBlock(NoBlock::Kept) => metrics::hold(Goods::Seats, Hold::AllHeld),
+        SeatsOutcome::NoBlock(NoBlock::Kept(_)) => metrics::hold(Goods::Seats, Hold::AllHeld),
         SeatsOutcome::NoBlock(NoBlock::Together(_))
         | SeatsOutcome::LeavesAlone(_)
         | SeatsOutcome::NoSuchScreening

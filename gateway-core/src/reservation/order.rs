@@ -1,12 +1,12 @@
 //! Orders of stock, in groups: whoever wants of the same goods at the same time is served by one transaction. The
 //! statements guard the stock as if everybody came alone; the group only shares their price.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::hold::total_of;
 use super::share::{Pot, Share, Wish, share};
 use super::store::{self, ProductRow, Stock, StockMove};
-use super::{LINES_MAX, Line, Reservation, State, limit, step};
+use super::{LINES_MAX, Line, Reservation, State, limit, short, step};
 use crate::base::{CustomerId, Money, ReservationId};
 use crate::catalogue::Opening;
 use crate::coupon::{self, Coupon};
@@ -14,10 +14,8 @@ use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{Load, Unserved, Work, Writers};
 use crate::metrics::{self, Goods, Hold};
 
-/// How many lapsed orders a group that found too little clears away at most before it looks again.
-const LAPSED_CLEARED_MAX: i64 = 64;
-
-/// How often it does so. What lapses in the meantime is the next group's.
+/// How often a group that found too little clears lapsed orders away before it looks again. What lapses in the meantime is
+/// the next group's.
 const CLEARINGS_MAX: usize = 2;
 
 /// On a database with one writer all pools are one: several would only wait for each other.
@@ -58,6 +56,8 @@ pub(crate) enum Refused {
     AllHeld {
         product: String,
         available: i64,
+        /// When the time of the first who holds some is over. What is being paid for has no such time.
+        may_return_in_ms: Option<i64>,
     },
     NoSuchProduct(String),
     NoLines,
@@ -225,13 +225,14 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     let unused = coupons.iter().filter(|(_, one)| one.used_by.is_none()).map(|(code, _)| code.as_str()).collect();
     let mut pot = Pot { stock: before.clone(), quota, unused };
     let shares = share(&mut pot, &wishes);
-    if clear && let Some(lapsed) = lapsed_for(tx, &shares, &coupons).await? {
+    if clear && let Some(lapsed) = short::lapsed_for(tx, &shares, &coupons).await? {
         return Ok(tx.undo(Done::Lapsed(lapsed)));
     }
     store_granted(tx, &new, &shares, &before, &pot.stock).await?;
+    let returns = short::returns(tx, &shares).await?;
     let outcomes = fates.into_iter().map(|fate| match fate {
         Fate::Decided(outcome) => Ok(outcome),
-        Fate::Fits(place) => outcome(&new, &shares, place),
+        Fate::Fits(place) => outcome(&new, &shares, &returns, place),
     });
     outcomes.collect::<Result<_, _>>().map(Done::Outcomes)
 }
@@ -310,34 +311,6 @@ pub(super) fn reservation(
     }))
 }
 
-/// What keeps something of a product that somebody found short, or a coupon, beyond its deadline. `None` when nothing
-/// does.
-pub(super) async fn lapsed_for(
-    tx: &mut Tx,
-    shares: &[Share],
-    coupons: &HashMap<String, Coupon>,
-) -> Result<Option<Vec<ReservationId>>, DbError> {
-    let mut short: Vec<&str> = Vec::new();
-    let mut users: HashSet<ReservationId> = HashSet::new();
-    for share in shares {
-        if let Share::CouponUsed { code } = share {
-            users.extend(coupons.get(code).and_then(|coupon| coupon.used_by));
-        }
-        if let Share::Short { product, left } = share
-            && left.held > 0
-            && !short.contains(&product.as_str())
-        {
-            short.push(product);
-        }
-    }
-    let users: Vec<ReservationId> = users.into_iter().collect();
-    let mut lapsed = store::lapsed_among(tx, &users).await?;
-    for product in short {
-        lapsed.extend(store::lapsed_on(tx, product, LAPSED_CLEARED_MAX).await?);
-    }
-    Ok(Some(lapsed).filter(|lapsed| !lapsed.is_empty()))
-}
-
 /// The rows first, then one conditional statement for each counter.
 async fn store_granted(
     tx: &mut Tx,
@@ -372,6 +345,7 @@ async fn store_granted(
 pub(super) fn outcome(
     new: &[(Reservation, &HoldStock)],
     shares: &[Share],
+    returns: &BTreeMap<String, i64>,
     place: usize,
 ) -> Result<StockOutcome, DbError> {
     let one = |place: usize| new.get(place).map(|(reservation, _)| reservation.clone());
@@ -388,7 +362,8 @@ pub(super) fn outcome(
             Refused::SoldOut { product: product.clone(), available: *available }
         }
         Some(Share::Short { product, left }) => {
-            Refused::AllHeld { product: product.clone(), available: left.available }
+            let may_return_in_ms = returns.get(product).copied();
+            Refused::AllHeld { product: product.clone(), available: left.available, may_return_in_ms }
         }
         None => return Err(lost),
     }))

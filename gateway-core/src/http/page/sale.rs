@@ -2,7 +2,7 @@
 
 use super::super::asset::asset;
 use super::films::SaleState;
-use super::{Layout, Price, span};
+use super::{Layout, Price, clock, span};
 use askama::Template;
 
 /// A product and how much of it is left.
@@ -33,6 +33,8 @@ pub(crate) struct FlashSalePage {
 pub(crate) struct ProductPage {
     pub(crate) layout: Layout,
     pub(crate) product: Product,
+    /// Where all is in baskets: when the time of the first of them is over.
+    pub(crate) may_return_in_ms: Option<i64>,
     /// How long checkout may take, in milliseconds.
     pub(crate) pay_ms: i64,
     /// Fresh for each rendering; makes a double click one order.

@@ -180,11 +180,14 @@ fn the_flash_sale_renders() {
     let mut page = ProductPage {
         layout: layout("/products/poster"),
         product: product(3, 9, SaleState::OnSale),
+        may_return_in_ms: None,
         pay_ms: 420_000,
         idempotency_key: "k".to_owned(),
     };
     assert_eq!(page.product.quantities(), 1..=3);
     assert!(keep("shop/product.html", &page).contains("buy-button"));
-    page.product = product(0, 0, SaleState::SoldOut);
+    (page.product, page.may_return_in_ms) = (product(0, 3, SaleState::AllHeld), Some(94_000));
+    assert!(keep("shop/product-held.html", &page).contains("runs out in 1:34"));
+    (page.product, page.may_return_in_ms) = (product(0, 0, SaleState::SoldOut), None);
     assert!(!keep("shop/product-sold_out.html", &page).contains("buy-button"));
 }
