@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{Config, without_password};
 use crate::failure::Down;
+use crate::out::say;
 
 /// Every visitor on an open connection costs the door two descriptors.
 const OPEN_FILES_WANTED: u64 = 4_096;
@@ -42,10 +43,10 @@ pub(crate) async fn run(config: &Config) -> Result<()> {
     let mut bad = 0;
     for (what, verdict) in findings {
         match verdict {
-            Ok(said) => println!("ok    {what}: {said}"),
+            Ok(said) => say!("ok    {what}: {said}"),
             Err(said) => {
                 bad += 1;
-                println!("FAIL  {what}: {said}");
+                say!("FAIL  {what}: {said}");
             }
         }
     }

@@ -8,6 +8,7 @@ use super::{client, json, send};
 use crate::cli::{RoomArgs, RoomCommand, RoomSetArgs, RoomStateArgs};
 use crate::config::Config;
 use crate::keys::read_operator_password;
+use crate::out::say;
 
 /// Columns of `room list`, as in the admin API.
 const COLUMNS: [&str; 6] = ["room", "state", "rate_per_minute", "waiting", "admitted_last_minute", "admitted_total"];
@@ -49,9 +50,9 @@ async fn forget(room: &str, config: &Config) -> Result<()> {
         bail!("the room {room} is in the settings: take it out, and restart the doors that have it");
     }
     if waiting_room::store::forget(&settings.store, &config.journal_dir(), room).await? {
-        println!("The room {room} is forgotten.");
+        say!("The room {room} is forgotten.");
     } else {
-        println!("The store has no room {room}.");
+        say!("The store has no room {room}.");
     }
     Ok(())
 }
@@ -107,26 +108,26 @@ fn changes(set: &RoomSetArgs) -> Value {
 fn history(answer: &Value) {
     let changes = answer.get("changes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if changes.is_empty() {
-        println!("no changes");
+        say!("no changes");
     }
     for change in changes {
         let [at, who, what] = ["at", "who", "text"].map(|name| change.get(name).map_or_else(String::new, text));
-        println!("{at:<24} {who:<12} {what}");
+        say!("{at:<24} {who:<12} {what}");
     }
 }
 
 fn list(answer: &Value) {
-    println!("{:<16} {:<8} {:>9} {:>9} {:>9} {:>9}", "ROOM", "STATE", "RATE/MIN", "WAITING", "LAST MIN", "ADMITTED");
+    say!("{:<16} {:<8} {:>9} {:>9} {:>9} {:>9}", "ROOM", "STATE", "RATE/MIN", "WAITING", "LAST MIN", "ADMITTED");
     for room in answer.get("rooms").and_then(Value::as_array).into_iter().flatten() {
         let [name, state, rate, waiting, last_minute, admitted] =
             COLUMNS.map(|column| room.get(column).map_or_else(String::new, text));
-        println!("{name:<16} {state:<8} {rate:>9} {waiting:>9} {last_minute:>9} {admitted:>9}");
+        say!("{name:<16} {state:<8} {rate:>9} {waiting:>9} {last_minute:>9} {admitted:>9}");
     }
 }
 
 fn show(room: &Value) {
     for (name, value) in room.as_object().into_iter().flatten() {
-        println!("{name:<22} {}", text(value));
+        say!("{name:<22} {}", text(value));
     }
 }
 
