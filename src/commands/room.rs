@@ -24,7 +24,11 @@ pub(crate) async fn run(args: RoomArgs, config: &Config) -> Result<()> {
         who: args.who,
     };
     match args.command {
-        RoomCommand::List => list(&api.call(Method::GET, "", None).await?),
+        RoomCommand::List => {
+            let rooms = api.call(Method::GET, "", None).await?;
+            list(&rooms);
+            tell_left_over(&rooms, left_over(config).await);
+        }
         RoomCommand::Show { room } => show(&api.call(Method::GET, &room, None).await?),
         RoomCommand::Set(set) => show(&api.call(Method::PATCH, &set.room, Some(changes(&set))).await?),
         RoomCommand::Open(mut to) => {
@@ -55,6 +59,26 @@ async fn forget(room: &str, config: &Config) -> Result<()> {
         say!("The store has no room {room}.");
     }
     Ok(())
+}
+
+/// The rooms whose lines the store keeps although these settings do not have them.
+pub(super) async fn left_over(config: &Config) -> Result<Vec<String>> {
+    let settings = &config.settings.waiting_room;
+    let rooms = waiting_room::store::rooms(&settings.store, &config.journal_dir()).await?;
+    Ok(rooms.into_iter().filter(|room| !settings.rooms.contains_key(room)).collect())
+}
+
+/// Those of them that the running door does not have either. That the store is away is no reason to fail: the door answered.
+fn tell_left_over(answer: &Value, left_over: Result<Vec<String>>) {
+    let has = |room: &String| rooms_of(answer).any(|known| known.get("room").and_then(Value::as_str) == Some(room));
+    match left_over {
+        Ok(rooms) => {
+            for room in rooms.iter().filter(|room| !has(room)) {
+                say!("{room:<16} in the store, not in the settings: `vestibule room forget {room}` clears it");
+            }
+        }
+        Err(error) => say!("The store could not be asked which other rooms it keeps: {error:#}"),
+    }
 }
 
 struct Api {
@@ -118,11 +142,15 @@ fn history(answer: &Value) {
 
 fn list(answer: &Value) {
     say!("{:<16} {:<8} {:>9} {:>9} {:>9} {:>9}", "ROOM", "STATE", "RATE/MIN", "WAITING", "LAST MIN", "ADMITTED");
-    for room in answer.get("rooms").and_then(Value::as_array).into_iter().flatten() {
+    for room in rooms_of(answer) {
         let [name, state, rate, waiting, last_minute, admitted] =
             COLUMNS.map(|column| room.get(column).map_or_else(String::new, text));
         say!("{name:<16} {state:<8} {rate:>9} {waiting:>9} {last_minute:>9} {admitted:>9}");
     }
+}
+
+fn rooms_of(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer.get("rooms").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn show(room: &Value) {
