@@ -1,5 +1,4 @@
 //! What the command line does beside serving: each talks to a running process or checks something, and prints.
-#![expect(clippy::print_stdout, reason = "printing is what a command is for")]
 
 pub(crate) mod codes;
 pub(crate) mod customers;

@@ -1,4 +1,5 @@
-//! Why the program ends, as an exit code: 0 ok, 1 an error, 2 wrong usage (clap), 3 settings, 4 something is down.
+//! Why the program ends, as an exit code: 0 ok, 1 an error, 2 wrong usage (clap), 3 settings, 4 something is down; and 141
+//! where nobody reads what is printed (`out`).
 
 use std::fmt;
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod failure;
 mod keys;
+mod out;
 mod serve;
 mod telemetry;
 
@@ -39,7 +40,7 @@ fn report(error: &anyhow::Error) {
 
 fn start(cli: Cli) -> Result<()> {
     if let Some(Command::Completions { shell }) = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "vestibule", &mut std::io::stdout());
+        clap_complete::generate(shell, &mut Cli::command(), "vestibule", &mut out::Out);
         return Ok(());
     }
     let config = Config::load(&cli.settings)?;

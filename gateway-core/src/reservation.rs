@@ -6,11 +6,10 @@ mod extend;
 mod extras;
 mod hold;
 mod limit;
-#[cfg(test)]
-mod machine_tests;
 mod order;
 mod seating;
 mod share;
+mod short;
 mod state;
 pub(crate) mod step;
 mod store;
@@ -22,8 +21,9 @@ pub(crate) use extend::{Extended, extend, extendable_ms};
 #[cfg(test)]
 pub(crate) use hold::{HoldSeats, hold_seats};
 pub(crate) use hold::{Pick, SeatsOutcome, Wanted, hold};
-pub(crate) use order::{HoldStock, StockOrders, StockOutcome, hold_stock};
+pub(crate) use order::{HoldStock, Refused, StockOrders, StockOutcome, hold_stock};
 pub(crate) use seating::{Best, NoBlock};
+pub(crate) use short::{product_returns_in_ms, seats_return_in_ms};
 pub(crate) use state::State;
 pub(crate) use step::{Stepped, cancel, checkout};
 pub(crate) use sweep::sweep;

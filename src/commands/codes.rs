@@ -7,6 +7,7 @@ use anyhow::Result;
 use waiting_room::new_access_code;
 
 use crate::cli::CodesArgs;
+use crate::out::Out;
 
 /// Prints as many different codes as were asked for.
 pub(crate) fn run(arguments: &CodesArgs) -> Result<()> {
@@ -14,7 +15,7 @@ pub(crate) fn run(arguments: &CodesArgs) -> Result<()> {
     while codes.len() < usize::try_from(arguments.count)? {
         codes.insert(new_access_code());
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(Out);
     for code in codes {
         match &arguments.lane {
             Some(lane) => writeln!(out, "{code},{lane}")?,

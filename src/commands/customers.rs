@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::failure::Down;
 use crate::keys::KeyFolder;
+use crate::out::say;
 
 /// Makes them, and writes down their tokens.
 pub(crate) async fn run(arguments: &CustomersArgs, mut config: Config) -> Result<()> {
@@ -35,6 +36,6 @@ pub(crate) async fn run(arguments: &CustomersArgs, mut config: Config) -> Result
         writeln!(out, "{id} {token}")?;
     }
     out.flush()?;
-    println!("{} customers, their tokens in {}", arguments.count, arguments.out.display());
+    say!("{} customers, their tokens in {}", arguments.count, arguments.out.display());
     Ok(())
 }

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::{Config, without_password};
 use crate::failure::Down;
+use crate::out::say;
 
 /// Every visitor on an open connection costs the door two descriptors.
 const OPEN_FILES_WANTED: u64 = 4_096;
@@ -39,17 +40,30 @@ pub(crate) async fn run(config: &Config) -> Result<()> {
             findings.push((format!("{name} {}", without_password(url)), reachable(&server).await));
         }
     }
+    findings.push(("rooms in the store".to_owned(), rooms(config).await));
     let mut bad = 0;
     for (what, verdict) in findings {
         match verdict {
-            Ok(said) => println!("ok    {what}: {said}"),
+            Ok(said) => say!("ok    {what}: {said}"),
             Err(said) => {
                 bad += 1;
-                println!("FAIL  {what}: {said}");
+                say!("FAIL  {what}: {said}");
             }
         }
     }
     if bad == 0 { Ok(()) } else { Err(Down(format!("{bad} of the checks failed")).into()) }
+}
+
+/// A room that was taken out of the settings keeps its line, so that it can be put back.
+async fn rooms(config: &Config) -> Result<String, String> {
+    match super::room::left_over(config).await {
+        Ok(rooms) if rooms.is_empty() => Ok("none but those of the settings".to_owned()),
+        Ok(rooms) => Ok(format!(
+            "also {}, which the settings do not have: put back, or cleared by `vestibule room forget NAME`",
+            rooms.join(", ")
+        )),
+        Err(error) => Err(format!("{error:#} (waiting_room.store)")),
+    }
 }
 
 fn open_files() -> Finding {

@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::{client, send};
 use crate::config::Config;
 use crate::failure::Down;
+use crate::out::say;
 
 /// Asks `/readyz` on the operator's listener.
 pub(crate) async fn run(config: &Config) -> Result<()> {
@@ -12,6 +13,6 @@ pub(crate) async fn run(config: &Config) -> Result<()> {
     let response = send(client()?.get(url), "listen.operator").await?;
     let ready = response.status().is_success();
     let report = response.text().await?;
-    println!("{report}");
+    say!("{report}");
     if ready { Ok(()) } else { Err(Down("not ready".to_owned()).into()) }
 }

@@ -6,6 +6,7 @@ use gateway_core::{Office, OrderFacts, Wish, WishError};
 use crate::cli::{DecisionArgs, OrdersArgs, OrdersCommand};
 use crate::config::Config;
 use crate::failure::{Down, Misused};
+use crate::out::say;
 
 /// Looks or decides, and prints the order as it stands then.
 pub(crate) async fn run(arguments: OrdersArgs, config: Config) -> Result<()> {
@@ -37,27 +38,27 @@ pub(crate) async fn run(arguments: OrdersArgs, config: Config) -> Result<()> {
 async fn review(office: &Office) -> Result<()> {
     let waiting = office.in_review().await?;
     if waiting.is_empty() {
-        println!("no order waits for a person");
+        say!("no order waits for a person");
     }
     for facts in waiting {
         let tries = facts.tries.join(", ");
-        println!("{}  {}  {}  {}", facts.order, facts.created_at, facts.total, tries);
+        say!("{}  {}  {}  {}", facts.order, facts.created_at, facts.total, tries);
     }
     Ok(())
 }
 
 fn show(facts: &OrderFacts) {
-    println!("order      {}", facts.order);
-    println!("state      {}", facts.state);
+    say!("order      {}", facts.order);
+    say!("state      {}", facts.state);
     if let Some(reason) = &facts.reason {
-        println!("reason     {reason}");
+        say!("reason     {reason}");
     }
-    println!("customer   {}", facts.customer);
-    println!("total      {}", facts.total);
-    println!("made       {}", facts.created_at);
+    say!("customer   {}", facts.customer);
+    say!("total      {}", facts.total);
+    say!("made       {}", facts.created_at);
     for (name, texts) in [("line", &facts.lines), ("try", &facts.tries), ("decision", &facts.decisions)] {
         for text in texts {
-            println!("{name:<10} {text}");
+            say!("{name:<10} {text}");
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::cli::OutboxCommand;
 use crate::clock;
 use crate::config::{Config, without_password};
 use crate::failure::Down;
+use crate::out::say;
 
 /// Does what was asked, and prints what became of it.
 pub(crate) async fn run(command: OutboxCommand, config: &Config) -> Result<()> {
@@ -44,13 +45,13 @@ fn parsed(id: &str) -> Result<MessageId> {
 async fn list(letters: &Letters, state: &str, limit: i64) -> Result<(), DbError> {
     let found = letters.list(state, limit).await?;
     if found.is_empty() {
-        println!("no message is {state}");
+        say!("no message is {state}");
         return Ok(());
     }
-    println!("{:<37} {:<18} {:<8} {:<24} {:>5}  LAST ERROR", "MESSAGE", "KIND", "TO", "WRITTEN", "TRIES");
+    say!("{:<37} {:<18} {:<8} {:<24} {:>5}  LAST ERROR", "MESSAGE", "KIND", "TO", "WRITTEN", "TRIES");
     for Letter { id, kind, to, created_at, tries, last_error, .. } in found {
         let error = last_error.unwrap_or_default();
-        println!("{:<37} {kind:<18} {to:<8} {:<24} {tries:>5}  {error}", id.to_string(), rfc3339(created_at));
+        say!("{:<37} {kind:<18} {to:<8} {:<24} {tries:>5}  {error}", id.to_string(), rfc3339(created_at));
     }
     Ok(())
 }
@@ -72,7 +73,7 @@ async fn show(letters: &Letters, id: &MessageId, url: &str) -> Result<()> {
         ("payload", letter.payload),
     ];
     for (name, value) in rows {
-        println!("{name:<12} {value}");
+        say!("{name:<12} {value}");
     }
     Ok(())
 }
@@ -81,7 +82,7 @@ async fn replay(letters: &Letters, id: &MessageId, url: &str) -> Result<()> {
     if !letters.replay(*id).await.map_err(|error| told(error, url))? {
         bail!("{id} is not dead: nothing was done");
     }
-    println!("{id} is tried again");
+    say!("{id} is tried again");
     Ok(())
 }
 
@@ -90,7 +91,7 @@ async fn replay_all(letters: &Letters) -> Result<(), DbError> {
     for letter in letters.list("dead", i64::MAX).await? {
         replayed += usize::from(letters.replay(letter.id).await?);
     }
-    println!("{replayed} messages are tried again");
+    say!("{replayed} messages are tried again");
     Ok(())
 }
 
@@ -98,6 +99,6 @@ async fn drop(letters: &Letters, id: &MessageId, url: &str) -> Result<()> {
     if !letters.drop(*id).await.map_err(|error| told(error, url))? {
         bail!("{id} is not dead: nothing was done");
     }
-    println!("{id} is given up");
+    say!("{id} is given up");
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::{client, json, send};
 use crate::cli::{RoomArgs, RoomCommand, RoomSetArgs, RoomStateArgs};
 use crate::config::Config;
 use crate::keys::read_operator_password;
+use crate::out::say;
 
 /// Columns of `room list`, as in the admin API.
 const COLUMNS: [&str; 6] = ["room", "state", "rate_per_minute", "waiting", "admitted_last_minute", "admitted_total"];
@@ -23,7 +24,11 @@ pub(crate) async fn run(args: RoomArgs, config: &Config) -> Result<()> {
         who: args.who,
     };
     match args.command {
-        RoomCommand::List => list(&api.call(Method::GET, "", None).await?),
+        RoomCommand::List => {
+            let rooms = api.call(Method::GET, "", None).await?;
+            list(&rooms);
+            tell_left_over(&rooms, left_over(config).await);
+        }
         RoomCommand::Show { room } => show(&api.call(Method::GET, &room, None).await?),
         RoomCommand::Set(set) => show(&api.call(Method::PATCH, &set.room, Some(changes(&set))).await?),
         RoomCommand::Open(mut to) => {
@@ -49,11 +54,31 @@ async fn forget(room: &str, config: &Config) -> Result<()> {
         bail!("the room {room} is in the settings: take it out, and restart the doors that have it");
     }
     if waiting_room::store::forget(&settings.store, &config.journal_dir(), room).await? {
-        println!("The room {room} is forgotten.");
+        say!("The room {room} is forgotten.");
     } else {
-        println!("The store has no room {room}.");
+        say!("The store has no room {room}.");
     }
     Ok(())
+}
+
+/// The rooms whose lines the store keeps although these settings do not have them.
+pub(super) async fn left_over(config: &Config) -> Result<Vec<String>> {
+    let settings = &config.settings.waiting_room;
+    let rooms = waiting_room::store::rooms(&settings.store, &config.journal_dir()).await?;
+    Ok(rooms.into_iter().filter(|room| !settings.rooms.contains_key(room)).collect())
+}
+
+/// Those of them that the running door does not have either. That the store is away is no reason to fail: the door answered.
+fn tell_left_over(answer: &Value, left_over: Result<Vec<String>>) {
+    let has = |room: &String| rooms_of(answer).any(|known| known.get("room").and_then(Value::as_str) == Some(room));
+    match left_over {
+        Ok(rooms) => {
+            for room in rooms.iter().filter(|room| !has(room)) {
+                say!("{room:<16} in the store, not in the settings: `vestibule room forget {room}` clears it");
+            }
+        }
+        Err(error) => say!("The store could not be asked which other rooms it keeps: {error:#}"),
+    }
 }
 
 struct Api {
@@ -107,26 +132,30 @@ fn changes(set: &RoomSetArgs) -> Value {
 fn history(answer: &Value) {
     let changes = answer.get("changes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if changes.is_empty() {
-        println!("no changes");
+        say!("no changes");
     }
     for change in changes {
         let [at, who, what] = ["at", "who", "text"].map(|name| change.get(name).map_or_else(String::new, text));
-        println!("{at:<24} {who:<12} {what}");
+        say!("{at:<24} {who:<12} {what}");
     }
 }
 
 fn list(answer: &Value) {
-    println!("{:<16} {:<8} {:>9} {:>9} {:>9} {:>9}", "ROOM", "STATE", "RATE/MIN", "WAITING", "LAST MIN", "ADMITTED");
-    for room in answer.get("rooms").and_then(Value::as_array).into_iter().flatten() {
+    say!("{:<16} {:<8} {:>9} {:>9} {:>9} {:>9}", "ROOM", "STATE", "RATE/MIN", "WAITING", "LAST MIN", "ADMITTED");
+    for room in rooms_of(answer) {
         let [name, state, rate, waiting, last_minute, admitted] =
             COLUMNS.map(|column| room.get(column).map_or_else(String::new, text));
-        println!("{name:<16} {state:<8} {rate:>9} {waiting:>9} {last_minute:>9} {admitted:>9}");
+        say!("{name:<16} {state:<8} {rate:>9} {waiting:>9} {last_minute:>9} {admitted:>9}");
     }
+}
+
+fn rooms_of(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer.get("rooms").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn show(room: &Value) {
     for (name, value) in room.as_object().into_iter().flatten() {
-        println!("{name:<22} {}", text(value));
+        say!("{name:<22} {}", text(value));
     }
 }
 

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::SeedArgs;
 use crate::config::Config;
 use crate::failure::{Down, Misused, Unfit};
+use crate::out::say;
 
 /// The format, for whoever has to mend a file.
 const FORMAT: &str = "docs/catalogue.md says what can stand where";
@@ -57,7 +58,7 @@ fn read(path: &Path) -> Result<Catalogue> {
 }
 
 fn summarise(seeded: &Seeded, what: &str) {
-    println!("Stored what was new of {what}");
+    say!("Stored what was new of {what}");
     for (name, count) in [
         ("sales", seeded.sales),
         ("films", seeded.films),
@@ -66,13 +67,13 @@ fn summarise(seeded: &Seeded, what: &str) {
         ("products", seeded.products),
         ("campaigns", seeded.campaigns),
     ] {
-        println!("  {name:<11} {count}");
+        say!("  {name:<11} {count}");
     }
     if !seeded.differences.is_empty() {
-        println!("Left as it was, because it was there before and may have been sold like that:");
+        say!("Left as it was, because it was there before and may have been sold like that:");
     }
     for difference in &seeded.differences {
-        println!("  {difference}");
+        say!("  {difference}");
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::{json, send};
 use crate::cli::SimulateArgs;
 use crate::config::Config;
+use crate::out::say;
 use report::Report;
 use visitor::Plan;
 
@@ -71,9 +72,9 @@ pub(crate) async fn run(arguments: &SimulateArgs, config: &Config) -> Result<()>
     visitors.abort_all();
     bar.finish_and_clear();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report.summary())?);
+        say!("{}", serde_json::to_string_pretty(&report.summary())?);
     } else {
-        println!("{report}");
+        say!("{report}");
     }
     Ok(())
 }

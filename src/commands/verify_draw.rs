@@ -9,6 +9,7 @@ use waiting_room::line::{Draw, DrawEvidence};
 use super::{client, json, send};
 use crate::cli::VerifyDrawArgs;
 use crate::config::Config;
+use crate::out::say;
 
 /// Fetches or reads the evidence, checks it, and prints the place that was asked for.
 pub(crate) async fn run(arguments: &VerifyDrawArgs, config: &Config) -> Result<()> {
@@ -19,27 +20,27 @@ pub(crate) async fn run(arguments: &VerifyDrawArgs, config: &Config) -> Result<(
         }
         None => fetch(arguments, config).await?,
     };
-    println!("room        {}", evidence.room);
+    say!("room        {}", evidence.room);
     if !evidence.lane.is_empty() {
-        println!("lane        {}", evidence.lane);
+        say!("lane        {}", evidence.lane);
     }
-    println!("commitment  {}", evidence.commitment);
+    say!("commitment  {}", evidence.commitment);
     if let Some(noted) = &arguments.commitment {
         if !noted.trim().eq_ignore_ascii_case(&evidence.commitment) {
             bail!("the commitment is NOT the one that you noted");
         }
-        println!("            is the one that you noted");
+        say!("            is the one that you noted");
     }
     let draw = evidence.check()?;
-    println!("            matches the seed that was published");
-    println!(
+    say!("            matches the seed that was published");
+    say!(
         "order       computed again for {} registrations, digest {}, {}",
         draw.count(),
         evidence.digest,
         if evidence.beacon.is_empty() { "no beacon".to_owned() } else { format!("beacon {:?}", evidence.beacon) }
     );
     if let Some(number) = number(arguments, &evidence)? {
-        println!("number {number:<5}{}", said(&draw, number));
+        say!("number {number:<5}{}", said(&draw, number));
     }
     Ok(())
 }

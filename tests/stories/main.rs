@@ -10,6 +10,7 @@ mod lanes;
 mod office;
 mod operator;
 mod outbox;
+mod pipe;
 mod readme;
 mod restart;
 mod resume;

@@ -29,7 +29,11 @@ async fn the_cli_turns_the_rate_and_it_takes_effect_within_a_second() {
 
     let list = vestibule(house.path(), &["room", "list", "--set", &address]);
     let listed = String::from_utf8_lossy(&list.stdout).into_owned();
-    assert!(listed.contains("demo") && listed.contains("6000"), "{listed}");
+    assert!(listed.contains("demo") && listed.contains("6000") && !listed.contains("forget"), "{listed}");
+    std::fs::write(house.path().join("data/line/old-sale.journal"), "").expect("a journal");
+    let list = vestibule(house.path(), &["room", "list", "--set", &address]);
+    let listed = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(listed.contains("`vestibule room forget old-sale` clears it"), "{listed}");
 }
 
 #[tokio::test]

@@ -83,12 +83,15 @@ fn a_room_that_the_settings_have_is_not_forgotten() {
     let journal = house.path().join("data/line/old-sale.journal");
     fs::create_dir_all(journal.parent().unwrap()).unwrap();
     fs::write(&journal, "").unwrap();
+    let doctor = || String::from_utf8_lossy(&vestibule(house.path(), &["doctor"]).stdout).into_owned();
+    assert!(doctor().contains("also old-sale, which the settings do not have"), "{}", doctor());
     for told in ["is forgotten", "has no room"] {
         let done = vestibule(house.path(), &["room", "forget", "old-sale"]);
         assert!(done.status.success(), "{}", said(&done));
         assert!(String::from_utf8_lossy(&done.stdout).contains(told));
     }
     assert!(!journal.exists());
+    assert!(doctor().contains("none but those of the settings"), "{}", doctor());
 }
 
 #[test]

@@ -197,6 +197,21 @@ pub async fn forget(address: &str, journal_dir: &Path, room: &str) -> Result<boo
     }
 }
 
+/// The rooms whose lines the store at `address` keeps, in order: those that doors have, and those that were taken out of
+/// the settings and not forgotten.
+///
+/// # Errors
+/// As [`open`].
+pub async fn rooms(address: &str, journal_dir: &Path) -> Result<Vec<String>, OpenError> {
+    let mut rooms = match address {
+        "memory" => memory::rooms(journal_dir)?,
+        _ => RedisStore::open(address).await?.rooms().await?,
+    };
+    rooms.sort_unstable();
+    rooms.dedup();
+    Ok(rooms)
+}
+
 /// Whether a call's size is allowed.
 fn check_size(field: &'static str, size: usize) -> Result<(), StoreError> {
     if (1..=GROUP_MAX).contains(&size) {

@@ -9,7 +9,7 @@ use crate::servers::Bench;
 use crate::story::{Book, count, tell};
 
 const STORIES: [&str; 2] = [
-    "reservation::machine_tests::random_events_do_what_the_model_says",
+    "reservation::state::model_tests::random_events_do_what_the_model_says",
     "payment::state::model_tests::random_evidence_does_what_the_models_say",
 ];
 

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Executor, Pool, Sqlite};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Pool, Sqlite};
 
-use super::{ACQUIRE_TIMEOUT, DbError, Pools, Row, Value};
+use super::value::statements;
+use super::{ACQUIRE_TIMEOUT, DbError, Pools, Row};
+
+statements!(Sqlite);
 
 /// Readers beside the writer.
 const READERS_MAX: u32 = 4;
@@ -102,32 +104,6 @@ fn make_folder(path: &str) -> Result<(), DbError> {
             .map_err(|error| DbError::Settings(format!("the folder of {path} cannot be made: {error}"))),
         None => Ok(()),
     }
-}
-
-pub(super) async fn rows<'e>(
-    on: impl Executor<'e, Database = Sqlite>,
-    sql: &'static str,
-    params: Vec<Value>,
-) -> Result<Vec<Row>, DbError> {
-    let rows = bound(sql, params).fetch_all(on).await?;
-    Ok(rows.into_iter().map(Row::from).collect())
-}
-
-pub(super) async fn execute<'e>(
-    on: impl Executor<'e, Database = Sqlite>,
-    sql: &'static str,
-    params: Vec<Value>,
-) -> Result<u64, DbError> {
-    Ok(bound(sql, params).execute(on).await?.rows_affected())
-}
-
-fn bound(sql: &'static str, params: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
-    params.into_iter().fold(sqlx::query(sql), |query, value| match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Int(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
-    })
 }
 
 #[cfg(test)]

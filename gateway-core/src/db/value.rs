@@ -101,6 +101,42 @@ macro_rules! params {
 }
 pub(crate) use params;
 
+/// `rows` and `execute` on one of the databases. A macro, because a function over both would be bounds for the most part:
+/// sqlx has no common trait for how many rows a statement matched.
+macro_rules! statements {
+    ($database:ty) => {
+        pub(super) async fn rows<'e>(
+            on: impl sqlx::Executor<'e, Database = $database>,
+            sql: &'static str,
+            params: Vec<$crate::db::Value>,
+        ) -> Result<Vec<$crate::db::Row>, $crate::db::DbError> {
+            let rows = bound(sql, params).fetch_all(on).await?;
+            Ok(rows.into_iter().map($crate::db::Row::from).collect())
+        }
+
+        pub(super) async fn execute<'e>(
+            on: impl sqlx::Executor<'e, Database = $database>,
+            sql: &'static str,
+            params: Vec<$crate::db::Value>,
+        ) -> Result<u64, $crate::db::DbError> {
+            Ok(bound(sql, params).execute(on).await?.rows_affected())
+        }
+
+        fn bound(
+            sql: &'static str,
+            params: Vec<$crate::db::Value>,
+        ) -> sqlx::query::Query<'static, $database, <$database as sqlx::Database>::Arguments> {
+            params.into_iter().fold(sqlx::query(sql), |query, value| match value {
+                $crate::db::Value::Null => query.bind(None::<i64>),
+                $crate::db::Value::Int(value) => query.bind(value),
+                $crate::db::Value::Text(value) => query.bind(value),
+                $crate::db::Value::Bytes(value) => query.bind(value),
+            })
+        }
+    };
+}
+pub(super) use statements;
+
 /// One row, read column by column in the order of the select list.
 pub(crate) struct Row {
     inner: Inner,

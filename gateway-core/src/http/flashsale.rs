@@ -1,6 +1,6 @@
 //! The flash sale: products, and the one call that takes stock and makes an order of it.
 
-use axum::extract::{FromRequest, OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -8,7 +8,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body::{Body, Fields, FromForm};
+use super::body::{Body, Fields, FromForm, wanted};
+use super::page::clock;
 use super::page::sale::{FlashSalePage, ProductPage};
 use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
@@ -16,8 +17,9 @@ use super::replay::{Effect, key_reused};
 use super::visitor::{Customer, Form};
 use super::{App, coupons, fill, orders, people, view};
 use crate::base::rfc3339;
-use crate::catalogue::{self, Opening};
-use crate::reservation::{self, HoldStock, StockOutcome};
+use crate::catalogue::{self, Opening, SaleState};
+use crate::coupon;
+use crate::reservation::{self, HoldStock, Refused, StockOutcome};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -45,6 +47,7 @@ async fn product(
     State(app): State<App>,
     Path(id): Path<String>,
     form: Form,
+    viewer: Option<Customer>,
     uri: OriginalUri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -53,15 +56,23 @@ async fn product(
         problem.onward("/flashsale", "To the flash sale")
     };
     let product = catalogue::product(&app.db, &id).await?.ok_or_else(missing)?;
-    Ok(match form {
-        Form::Json => Json(view::product(&product)).into_response(),
-        Form::Page => html(&ProductPage {
-            layout: layout_of(&app, &headers, uri.path()).await,
-            product: fill::product(&product),
-            pay_ms: product.pay_ms,
-            idempotency_key: fill::fresh_key(),
-        }),
-    })
+    if form == Form::Json {
+        return Ok(Json(view::product(&product)).into_response());
+    }
+    let (mut may_return_in_ms, mut offers) = (None, Vec::new());
+    match product.state() {
+        SaleState::AllHeld => may_return_in_ms = reservation::product_returns_in_ms(&app.db, &id).await?,
+        SaleState::OnSale => offers = coupon::offers(&app.db, &id, viewer.map(|viewer| viewer.0)).await?,
+        SaleState::SoldOut | SaleState::NotStarted { .. } | SaleState::Ended => {}
+    }
+    Ok(html(&ProductPage {
+        layout: layout_of(&app, &headers, uri.path()).await,
+        product: fill::product(&product),
+        may_return_in_ms,
+        coupons: offers.into_iter().map(|offer| fill::coupon(offer, product.price.currency)).collect(),
+        pay_ms: product.pay_ms,
+        idempotency_key: fill::fresh_key(),
+    }))
 }
 
 #[derive(Deserialize)]
@@ -112,19 +123,10 @@ async fn checkout(
     effect: Effect,
     request: Request,
 ) -> Result<Response, Problem> {
-    let customer = match (customer, form) {
-        (Ok(customer), _) => customer,
-        (Err(problem), Form::Json) => return Err(problem),
-        // People come back from logging in to what they wanted.
-        (Err(problem), Form::Page) => {
-            let Body(wanted) = Body::<Purchase>::from_request(request, &app).await?;
-            return Err(problem.onward(product_path(&wanted.product_id), "Back"));
-        }
-    };
-    let Body(wanted) = Body::<Purchase>::from_request(request, &app).await?;
-    let back = product_path(&wanted.product_id);
-    let order =
-        Order { lines: vec![Line { product_id: wanted.product_id, quantity: wanted.quantity }], coupon: wanted.coupon };
+    let back = |purchase: &Purchase| (product_path(&purchase.product_id), "Back");
+    let (customer, Purchase { product_id, quantity, coupon }) = wanted(&app, form, customer, request, back).await?;
+    let back = product_path(&product_id);
+    let order = Order { lines: vec![Line { product_id, quantity }], coupon };
     let taken = take(&app, form, customer, &effect, order).await;
     taken.map_err(|problem| if is_about_coupon(problem.code) { problem.onward(back, "Back") } else { problem })
 }
@@ -171,52 +173,40 @@ async fn take(app: &App, form: Form, customer: Customer, effect: &Effect, order:
     match reservation::hold_stock(&app.stock, &ask).await? {
         StockOutcome::Ordered(order) => Ok(orders::new(form, &order)),
         StockOutcome::Repeated(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
-        refused @ (StockOutcome::SoldOut { .. }
-        | StockOutcome::AllHeld { .. }
-        | StockOutcome::NoSuchProduct(_)
-        | StockOutcome::NoLines
-        | StockOutcome::TooMany { .. }
-        | StockOutcome::TooManyLines
-        | StockOutcome::MixedSales
-        | StockOutcome::Closed(_)
-        | StockOutcome::OverLimit { .. }
-        | StockOutcome::Coupon(_)
-        | StockOutcome::KeyReused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
+        StockOutcome::Refused(refused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),
     }
 }
 
-pub(super) fn problem(refused: StockOutcome) -> Problem {
+/// Why nothing is ordered.
+pub(super) fn problem(refused: Refused) -> Problem {
     match refused {
-        StockOutcome::SoldOut { product, available } => Problem::new(Code::SoldOut)
+        Refused::SoldOut { product, available } => Problem::new(Code::SoldOut)
             .detail(match available {
                 0 => String::from("There is none left."),
                 left => format!("Only {left} are left."),
             })
             .with("product_id", product)
             .with("available", available),
-        StockOutcome::AllHeld { product, available } => Problem::new(Code::AllHeld)
-            .detail("Some are in other baskets and may come back within minutes.")
-            .with("product_id", product)
-            .with("available", available)
-            .retry_after_ms(ALL_HELD_RETRY_MS),
-        StockOutcome::NoSuchProduct(product) => Problem::new(Code::NoSuchProduct).with("product_id", product),
-        StockOutcome::NoLines => Problem::new(Code::NoLines).detail("Choose at least one of something."),
-        StockOutcome::TooMany { product, per_order_max } => Problem::new(Code::TooMany)
+        Refused::AllHeld { product, available, may_return_in_ms } => {
+            all_held(may_return_in_ms).with("product_id", product).with("available", available)
+        }
+        Refused::NoSuchProduct(product) => Problem::new(Code::NoSuchProduct).with("product_id", product),
+        Refused::NoLines => Problem::new(Code::NoLines).detail("Choose at least one of something."),
+        Refused::TooMany { product, per_order_max } => Problem::new(Code::TooMany)
             .detail(format!("One order may take {per_order_max}."))
             .with("product_id", product)
             .with("per_order_max", per_order_max),
-        StockOutcome::TooManyLines => {
+        Refused::TooManyLines => {
             let lines_max = reservation::LINES_MAX;
             Problem::new(Code::TooMany).detail(format!("One order may have {lines_max} products."))
         }
-        StockOutcome::MixedSales => Problem::new(Code::MixedSales),
-        StockOutcome::Closed(opening) => closed(opening),
-        StockOutcome::OverLimit { product, had, per_customer_max } => {
+        Refused::MixedSales => Problem::new(Code::MixedSales),
+        Refused::Closed(opening) => closed(opening),
+        Refused::OverLimit { product, had, per_customer_max } => {
             over_limit(had, per_customer_max).with("product_id", product)
         }
-        StockOutcome::Coupon(refused) => coupons::problem(&refused),
-        StockOutcome::KeyReused => key_reused(),
-        StockOutcome::Ordered(_) | StockOutcome::Repeated(_) => Problem::new(Code::Internal),
+        Refused::Coupon(refused) => coupons::problem(&refused),
+        Refused::KeyReused => key_reused(),
     }
 }
 
@@ -239,5 +229,19 @@ pub(super) fn over_limit(had: i64, per_customer_max: i64) -> Problem {
     Problem::new(Code::CustomerLimit).detail(detail).with("had", had).with("per_customer_max", per_customer_max)
 }
 
-/// When looking again is worth it: baskets are given back all the time.
+/// When looking again is worth it where no basket has a time: payments under way end all the time.
 const ALL_HELD_RETRY_MS: i64 = 5_000;
+
+/// The problem of goods that are all in baskets. The first of these has so much time left.
+pub(super) fn all_held(may_return_in_ms: Option<i64>) -> Problem {
+    let problem = Problem::new(Code::AllHeld).retry_after_ms(may_return_in_ms.unwrap_or(ALL_HELD_RETRY_MS));
+    match may_return_in_ms {
+        Some(in_ms) => problem
+            .detail(format!(
+                "What is left is in other baskets. The first of them runs out in {}: what is not paid by then comes back.",
+                clock(in_ms)
+            ))
+            .with("may_return_in_ms", in_ms),
+        None => problem.detail("What is left is being paid for. It comes back if a payment fails."),
+    }
+}

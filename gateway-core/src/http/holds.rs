@@ -1,13 +1,14 @@
 //! Holds: taking seats, looking at them, giving them back, and checking out.
 
-use axum::extract::{FromRequest, OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
-use super::body::Body;
+use super::body::wanted;
+use super::orders::{self, done};
 use super::page::orders::{HoldPage, HoldState};
 use super::page::seats::Why;
 use super::people::{html, layout_of};
@@ -19,7 +20,7 @@ use super::visitor::{Customer, Form};
 use super::{App, fill, view};
 use crate::base::ReservationId;
 use crate::catalogue;
-use crate::reservation::{self, Extended, Reservation, SeatsOutcome, State as Standing, Stepped, Wanted};
+use crate::reservation::{self, Extended, Reservation, SeatsOutcome, State as Standing, Wanted};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -40,21 +41,13 @@ async fn take(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let customer = match (customer, form) {
-        (Ok(customer), _) => customer,
-        (Err(problem), Form::Json) => return Err(problem),
-        // People come back from logging in to what they had chosen.
-        (Err(problem), Form::Page) => {
-            let Body(picked): Body<Picked> = Body::from_request(request, &app).await?;
-            return Err(problem.onward(fill::seats_path(&screening, picked.named()), "Back to the seats"));
-        }
-    };
-    let Body(picked): Body<Picked> = Body::from_request(request, &app).await?;
+    let back = |picked: &Picked| (fill::seats_path(&screening, picked.named()), "Back to the seats");
+    let (customer, picked) = wanted(&app, form, customer, request, back).await?;
     let named = picked.named().to_vec();
     let (pick, products) = picked.into_parts()?;
     let id = effect.reservation(app.db.now_ms().await?);
-    let wanted = Wanted { id, customer: customer.0, screening: screening.clone(), pick, products };
-    let outcome = reservation::hold(&app.db, wanted).await?;
+    let ask = Wanted { id, customer: customer.0, screening: screening.clone(), pick, products };
+    let outcome = reservation::hold(&app.db, ask).await?;
     if let SeatsOutcome::Held(hold) = &outcome {
         return answer(&app, form, hold, StatusCode::CREATED, &[]).await;
     }
@@ -186,11 +179,7 @@ async fn release(
     form: Form,
     customer: Customer,
 ) -> Result<Response, Problem> {
-    let stepped = reservation::cancel(&app.db, id_of(&id)?, customer.0).await?;
-    let (Stepped::Done(hold) | Stepped::Refused(hold)) = &stepped else { return Err(no_such_hold()) };
-    if matches!(stepped, Stepped::Refused(_)) {
-        return Err(refused(hold));
-    }
+    let hold = done(reservation::cancel(&app.db, id_of(&id)?, customer.0).await?, no_such_hold, refused)?;
     Ok(match (form, &hold.screening_id) {
         (Form::Json, _) => StatusCode::NO_CONTENT.into_response(),
         (Form::Page, Some(screening)) => Redirect::to(&fill::seats_path(screening, &[])).into_response(),
@@ -204,11 +193,8 @@ async fn checkout(
     form: Form,
     customer: Customer,
 ) -> Result<Response, Problem> {
-    match reservation::checkout(&app.db, id_of(&id)?, customer.0).await? {
-        Stepped::Done(order) => super::orders::answer(&app, form, &order, StatusCode::CREATED).await,
-        Stepped::NotFound => Err(no_such_hold()),
-        Stepped::Refused(hold) => Err(refused(&hold)),
-    }
+    let order = done(reservation::checkout(&app.db, id_of(&id)?, customer.0).await?, no_such_hold, refused)?;
+    orders::answer(&app, form, &order, StatusCode::CREATED).await
 }
 
 fn refused(hold: &Reservation) -> Problem {

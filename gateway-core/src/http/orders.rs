@@ -127,10 +127,20 @@ async fn cancel(
     if matches!(order.state, Standing::Booked | Standing::Cancelled) {
         return call_off(&app, form, id, customer).await;
     }
-    match reservation::cancel(&app.db, id, customer.0).await? {
-        Stepped::Done(order) => answer(&app, form, &order, StatusCode::OK).await,
-        Stepped::NotFound => Err(no_such_order()),
-        Stepped::Refused(order) => Err(not_cancelled(&order)),
+    let order = done(reservation::cancel(&app.db, id, customer.0).await?, no_such_order, not_cancelled)?;
+    answer(&app, form, &order, StatusCode::OK).await
+}
+
+/// The reservation after a customer's step. Why there was none is said in the words of a hold or of an order.
+pub(super) fn done(
+    stepped: Stepped,
+    missing: fn() -> Problem,
+    refused: fn(&Reservation) -> Problem,
+) -> Result<Reservation, Problem> {
+    match stepped {
+        Stepped::Done(reservation) => Ok(reservation),
+        Stepped::NotFound => Err(missing()),
+        Stepped::Refused(reservation) => Err(refused(&reservation)),
     }
 }
 

@@ -4,14 +4,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::body::{Fields, FromForm};
-use super::flashsale::{self, closed, over_limit};
+use super::flashsale::{self, all_held, closed, over_limit};
 use super::problem::{Code, Problem};
 use super::replay::key_reused;
 use super::screenings::no_such_screening;
 use crate::reservation::{Best, NoBlock, Pick, SeatsOutcome};
-
-/// When looking again is worth it: baskets are given back all the time.
-const ALL_HELD_RETRY_MS: i64 = 5_000;
 
 /// Seats by name or the best that are left, and products with them.
 #[derive(Deserialize)]
@@ -110,9 +107,7 @@ fn no_block(none: NoBlock) -> Problem {
                 most => format!("At most {most} such seats are free next to each other."),
             })
             .with("together_max", json!(most)),
-        NoBlock::Kept => Problem::new(Code::AllHeld)
-            .detail("All seats are in other baskets, and some may come back within minutes.")
-            .retry_after_ms(ALL_HELD_RETRY_MS),
+        NoBlock::Kept(may_return_in_ms) => all_held(may_return_in_ms),
         NoBlock::Gone => Problem::new(Code::SoldOut).detail("There is no seat left."),
     }
 }

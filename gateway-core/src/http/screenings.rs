@@ -20,8 +20,8 @@ use super::people::{html, layout_of};
 use super::problem::{Code, Problem};
 use super::visitor::{Customer, Form};
 use super::{App, fill, view};
-use crate::catalogue::{self, Screening, Seat};
-use crate::live;
+use crate::catalogue::{self, SaleState, Screening, Seat};
+use crate::{live, reservation};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/screenings/{id}", get(screening)).route("/screenings/{id}/seats", get(seats))
@@ -150,12 +150,15 @@ pub(super) async fn seats_page(
 ) -> Result<Response, Problem> {
     let screening = found(app, id).await?;
     let seats = catalogue::seats(&app.db, id, viewer.map(|viewer| viewer.0)).await?;
+    let all_held = screening.state() == SaleState::AllHeld;
+    let may_return_in_ms = if all_held { reservation::seats_return_in_ms(&app.db, id).await? } else { None };
     let currency = screening.sale.currency;
     let cells = seats.into_iter().map(|seat| fill::seat(seat, currency, &picked)).collect();
     Ok(html(&SeatsPage {
         layout: layout_of(app, headers, &fill::seats_path(id, &picked)).await,
         screening: fill::screening(&screening),
         rows: rows(cells),
+        may_return_in_ms,
         seats_max: screening.sale.seats_max,
         hold_ms: screening.sale.hold_ms,
         refused: refused.why,

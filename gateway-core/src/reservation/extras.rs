@@ -4,19 +4,18 @@
 use std::collections::{HashMap, HashSet};
 use std::slice;
 
-use super::order::{self, HoldStock, StockOutcome};
-use super::share::{Pot, Share, share};
+use super::order::{self, HoldStock, Refused, StockOutcome};
+use super::share::{Pot, share};
 use super::store::{self, StockMove};
-use super::{Line, Reservation, limit};
+use super::{Line, Reservation, limit, short};
 use crate::base::ReservationId;
 use crate::db::{DbError, Tx};
 
 /// What became of them.
-#[expect(clippy::large_enum_variant, reason = "one at a time, looked at and dropped")]
 pub(super) enum Extras {
     /// Taken, if the transaction is kept.
     Lines(Vec<Line>),
-    Refused(StockOutcome),
+    Refused(Refused),
     /// Too little is left, but these keep some beyond their deadline.
     Lapsed(Vec<ReservationId>),
 }
@@ -31,17 +30,19 @@ pub(super) async fn take(tx: &mut Tx, ask: &HoldStock, sale_id: &str, clear: boo
     let coupons = HashMap::new();
     let wanted = match order::reservation(ask, &products, &coupons, tx.now_ms())? {
         Ok(wanted) if wanted.sale_id == sale_id => wanted,
-        Ok(_) => return Ok(Extras::Refused(StockOutcome::MixedSales)),
+        Ok(_) => return Ok(Extras::Refused(Refused::MixedSales)),
         Err(refused) => return Ok(Extras::Refused(refused)),
     };
     let mut pot = Pot { stock, quota, unused: HashSet::new() };
     let shares = share(&mut pot, &[ask.wish()]);
-    if clear && let Some(lapsed) = order::lapsed_for(tx, &shares, &coupons).await? {
+    if clear && let Some(lapsed) = short::lapsed_for(tx, &shares, &coupons).await? {
         return Ok(Extras::Lapsed(lapsed));
     }
-    if shares.first() != Some(&Share::Granted) {
-        return Ok(Extras::Refused(order::outcome(&[(wanted, ask)], &shares, 0)?));
-    }
+    let returns = short::returns(tx, &shares).await?;
+    let wanted = match order::outcome(&[(wanted, ask)], &shares, &returns, 0)? {
+        StockOutcome::Ordered(wanted) | StockOutcome::Repeated(wanted) => wanted,
+        StockOutcome::Refused(refused) => return Ok(Extras::Refused(refused)),
+    };
     for (product, quantity) in &ask.lines {
         if !store::move_stock(tx, StockMove::Hold, product, *quantity).await? {
             return Err(DbError::Shape("stock that stays as it was while it is locked"));

@@ -2,7 +2,7 @@
 //! not by a look before.
 
 use super::extras::{self, Extras};
-use super::order::{self, HoldStock, StockOutcome};
+use super::order::{self, HoldStock, Refused};
 use super::seating::{Best, NoBlock};
 use super::store::{self, SeatRow, Windows};
 use super::{LINES_MAX, Line, Reservation, State, step};
@@ -62,7 +62,7 @@ pub(crate) enum SeatsOutcome {
         per_customer_max: i64,
     },
     /// The products that were wanted with the seats are why.
-    Products(StockOutcome),
+    Products(Refused),
     /// The id belongs to something else.
     KeyReused,
 }
@@ -147,7 +147,7 @@ fn count_seats(outcome: &SeatsOutcome) {
         SeatsOutcome::Held(_) | SeatsOutcome::HeldLeaving(..) => {}
         SeatsOutcome::Taken(_) => metrics::hold(Goods::Seats, Hold::Taken),
         SeatsOutcome::NoBlock(NoBlock::Gone) => metrics::hold(Goods::Seats, Hold::SoldOut),
-        SeatsOutcome::NoBlock(NoBlock::Kept) => metrics::hold(Goods::Seats, Hold::AllHeld),
+        SeatsOutcome::NoBlock(NoBlock::Kept(_)) => metrics::hold(Goods::Seats, Hold::AllHeld),
         SeatsOutcome::NoBlock(NoBlock::Together(_))
         | SeatsOutcome::LeavesAlone(_)
         | SeatsOutcome::NoSuchScreening

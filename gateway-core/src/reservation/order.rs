@@ -1,12 +1,12 @@
 //! Orders of stock, in groups: whoever wants of the same goods at the same time is served by one transaction. The
 //! statements guard the stock as if everybody came alone; the group only shares their price.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::hold::total_of;
 use super::share::{Pot, Share, Wish, share};
 use super::store::{self, ProductRow, Stock, StockMove};
-use super::{LINES_MAX, Line, Reservation, State, limit, step};
+use super::{LINES_MAX, Line, Reservation, State, limit, short, step};
 use crate::base::{CustomerId, Money, ReservationId};
 use crate::catalogue::Opening;
 use crate::coupon::{self, Coupon};
@@ -14,10 +14,8 @@ use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{Load, Unserved, Work, Writers};
 use crate::metrics::{self, Goods, Hold};
 
-/// How many lapsed orders a group that found too little clears away at most before it looks again.
-const LAPSED_CLEARED_MAX: i64 = 64;
-
-/// How often it does so. What lapses in the meantime is the next group's.
+/// How often a group that found too little clears lapsed orders away before it looks again. What lapses in the meantime is
+/// the next group's.
 const CLEARINGS_MAX: usize = 2;
 
 /// On a database with one writer all pools are one: several would only wait for each other.
@@ -42,6 +40,13 @@ pub(crate) enum StockOutcome {
     Ordered(Reservation),
     /// The order of an earlier run with the same id, as it stands now.
     Repeated(Reservation),
+    /// Nothing was taken.
+    Refused(Refused),
+}
+
+/// Why there is no order.
+#[derive(Debug)]
+pub(crate) enum Refused {
     /// Fewer are left than were asked for, and none will come back.
     SoldOut {
         product: String,
@@ -51,6 +56,8 @@ pub(crate) enum StockOutcome {
     AllHeld {
         product: String,
         available: i64,
+        /// When the time of the first who holds some is over. What is being paid for has no such time.
+        may_return_in_ms: Option<i64>,
     },
     NoSuchProduct(String),
     NoLines,
@@ -119,32 +126,30 @@ pub(crate) async fn hold_stock(orders: &StockOrders, ask: &HoldStock) -> Result<
             };
             orders.submit(&pool, HoldStock { lines, coupon, ..ask.clone() }).await
         }
-        (Err(refused), _) | (_, Err(refused)) => Ok(refused),
+        (Err(refused), _) | (_, Err(refused)) => Ok(StockOutcome::Refused(refused)),
     };
     count(&outcome);
     outcome
 }
 
 /// Each product once, in the order in which they are locked.
-#[expect(clippy::result_large_err, reason = "one for each call, handed through")]
-pub(super) fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, StockOutcome> {
+pub(super) fn sums(lines: &[(String, i64)]) -> Result<Vec<(String, i64)>, Refused> {
     let mut sums: BTreeMap<&String, i64> = BTreeMap::new();
     for (product, quantity) in lines {
         let sum = sums.entry(product).or_default();
         *sum = sum.saturating_add(*quantity);
     }
     if sums.is_empty() || sums.values().any(|quantity| *quantity < 1) {
-        return Err(StockOutcome::NoLines);
+        return Err(Refused::NoLines);
     }
     if sums.len() > LINES_MAX {
-        return Err(StockOutcome::TooManyLines);
+        return Err(Refused::TooManyLines);
     }
     Ok(sums.into_iter().map(|(product, quantity)| (product.clone(), quantity)).collect())
 }
 
-#[expect(clippy::result_large_err, reason = "one for each call, handed through")]
-fn code_of(ask: &HoldStock) -> Result<Option<String>, StockOutcome> {
-    let code = |typed: &String| coupon::code_of(typed).ok_or(StockOutcome::Coupon(coupon::Refused::Unknown));
+fn code_of(ask: &HoldStock) -> Result<Option<String>, Refused> {
+    let code = |typed: &String| coupon::code_of(typed).ok_or(Refused::Coupon(coupon::Refused::Unknown));
     ask.coupon.as_ref().map(code).transpose()
 }
 
@@ -152,19 +157,9 @@ fn code_of(ask: &HoldStock) -> Result<Option<String>, StockOutcome> {
 fn count(outcome: &Result<StockOutcome, Unserved>) {
     let hold = match outcome {
         Ok(StockOutcome::Ordered(_) | StockOutcome::Repeated(_)) | Err(Unserved::Failed(_)) => return,
-        Ok(StockOutcome::SoldOut { .. }) => Hold::SoldOut,
-        Ok(StockOutcome::AllHeld { .. }) => Hold::AllHeld,
-        Ok(
-            StockOutcome::NoSuchProduct(_)
-            | StockOutcome::NoLines
-            | StockOutcome::TooMany { .. }
-            | StockOutcome::TooManyLines
-            | StockOutcome::MixedSales
-            | StockOutcome::Closed(_)
-            | StockOutcome::OverLimit { .. }
-            | StockOutcome::Coupon(_)
-            | StockOutcome::KeyReused,
-        ) => Hold::Refused,
+        Ok(StockOutcome::Refused(Refused::SoldOut { .. })) => Hold::SoldOut,
+        Ok(StockOutcome::Refused(Refused::AllHeld { .. })) => Hold::AllHeld,
+        Ok(StockOutcome::Refused(_)) => Hold::Refused,
         Err(Unserved::Full { .. }) => Hold::Busy,
     };
     metrics::hold(Goods::Stock, hold);
@@ -216,13 +211,13 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     for ask in asks {
         fates.push(match stored.get(&ask.id) {
             Some(earlier) if is_of(earlier, ask) => Fate::Decided(StockOutcome::Repeated(earlier.clone())),
-            Some(_) => Fate::Decided(StockOutcome::KeyReused),
+            Some(_) => Fate::Decided(StockOutcome::Refused(Refused::KeyReused)),
             None => match reservation(ask, &products, &coupons, tx.now_ms())? {
                 Ok(reservation) => {
                     new.push((reservation, ask));
                     Fate::Fits(new.len() - 1)
                 }
-                Err(refused) => Fate::Decided(refused),
+                Err(refused) => Fate::Decided(StockOutcome::Refused(refused)),
             },
         });
     }
@@ -230,13 +225,14 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     let unused = coupons.iter().filter(|(_, one)| one.used_by.is_none()).map(|(code, _)| code.as_str()).collect();
     let mut pot = Pot { stock: before.clone(), quota, unused };
     let shares = share(&mut pot, &wishes);
-    if clear && let Some(lapsed) = lapsed_for(tx, &shares, &coupons).await? {
+    if clear && let Some(lapsed) = short::lapsed_for(tx, &shares, &coupons).await? {
         return Ok(tx.undo(Done::Lapsed(lapsed)));
     }
     store_granted(tx, &new, &shares, &before, &pot.stock).await?;
+    let returns = short::returns(tx, &shares).await?;
     let outcomes = fates.into_iter().map(|fate| match fate {
         Fate::Decided(outcome) => Ok(outcome),
-        Fate::Fits(place) => outcome(&new, &shares, place),
+        Fate::Fits(place) => outcome(&new, &shares, &returns, place),
     });
     outcomes.collect::<Result<_, _>>().map(Done::Outcomes)
 }
@@ -263,26 +259,26 @@ pub(super) fn reservation(
     products: &BTreeMap<String, ProductRow>,
     coupons: &HashMap<String, Coupon>,
     now_ms: i64,
-) -> Result<Result<Reservation, StockOutcome>, DbError> {
+) -> Result<Result<Reservation, Refused>, DbError> {
     let mut lines = Vec::with_capacity(ask.lines.len());
     let mut first: Option<&ProductRow> = None;
     for (id, quantity) in &ask.lines {
-        let Some(product) = products.get(id) else { return Ok(Err(StockOutcome::NoSuchProduct(id.clone()))) };
+        let Some(product) = products.get(id) else { return Ok(Err(Refused::NoSuchProduct(id.clone()))) };
         if product.opening != Opening::Open {
-            return Ok(Err(StockOutcome::Closed(product.opening)));
+            return Ok(Err(Refused::Closed(product.opening)));
         }
         if *quantity > product.per_order_max {
             let (product, per_order_max) = (id.clone(), product.per_order_max);
-            return Ok(Err(StockOutcome::TooMany { product, per_order_max }));
+            return Ok(Err(Refused::TooMany { product, per_order_max }));
         }
         if first.is_some_and(|first| first.sale_id != product.sale_id) {
-            return Ok(Err(StockOutcome::MixedSales));
+            return Ok(Err(Refused::MixedSales));
         }
         let title = product.title.clone();
         lines.push(Line { seat: None, product: Some(id.clone()), title, quantity: *quantity, price: product.price });
         first.get_or_insert(product);
     }
-    let Some(sale) = first else { return Ok(Err(StockOutcome::NoLines)) };
+    let Some(sale) = first else { return Ok(Err(Refused::NoLines)) };
     let subtotal = total_of(&lines)?;
     let discount = match ask.coupon.as_ref().map(|code| coupons.get(code)) {
         None => Ok(0),
@@ -292,7 +288,7 @@ pub(super) fn reservation(
     };
     let discount = match discount {
         Ok(discount) => discount,
-        Err(refused) => return Ok(Err(StockOutcome::Coupon(refused))),
+        Err(refused) => return Ok(Err(Refused::Coupon(refused))),
     };
     let until = Some(now_ms.saturating_add(sale.pay_ms));
     Ok(Ok(Reservation {
@@ -313,34 +309,6 @@ pub(super) fn reservation(
         created_at: now_ms,
         lines,
     }))
-}
-
-/// What keeps something of a product that somebody found short, or a coupon, beyond its deadline. `None` when nothing
-/// does.
-pub(super) async fn lapsed_for(
-    tx: &mut Tx,
-    shares: &[Share],
-    coupons: &HashMap<String, Coupon>,
-) -> Result<Option<Vec<ReservationId>>, DbError> {
-    let mut short: Vec<&str> = Vec::new();
-    let mut users: HashSet<ReservationId> = HashSet::new();
-    for share in shares {
-        if let Share::CouponUsed { code } = share {
-            users.extend(coupons.get(code).and_then(|coupon| coupon.used_by));
-        }
-        if let Share::Short { product, left } = share
-            && left.held > 0
-            && !short.contains(&product.as_str())
-        {
-            short.push(product);
-        }
-    }
-    let users: Vec<ReservationId> = users.into_iter().collect();
-    let mut lapsed = store::lapsed_among(tx, &users).await?;
-    for product in short {
-        lapsed.extend(store::lapsed_on(tx, product, LAPSED_CLEARED_MAX).await?);
-    }
-    Ok(Some(lapsed).filter(|lapsed| !lapsed.is_empty()))
 }
 
 /// The rows first, then one conditional statement for each counter.
@@ -377,24 +345,26 @@ async fn store_granted(
 pub(super) fn outcome(
     new: &[(Reservation, &HoldStock)],
     shares: &[Share],
+    returns: &BTreeMap<String, i64>,
     place: usize,
 ) -> Result<StockOutcome, DbError> {
     let one = |place: usize| new.get(place).map(|(reservation, _)| reservation.clone());
     let lost = DbError::Shape("a share for each wish");
-    Ok(match shares.get(place) {
-        Some(Share::Granted) => StockOutcome::Ordered(one(place).ok_or(lost)?),
-        Some(Share::Repeat { of }) => StockOutcome::Repeated(one(*of).ok_or(lost)?),
-        Some(Share::KeyReused) => StockOutcome::KeyReused,
+    Ok(StockOutcome::Refused(match shares.get(place) {
+        Some(Share::Granted) => return one(place).map(StockOutcome::Ordered).ok_or(lost),
+        Some(Share::Repeat { of }) => return one(*of).map(StockOutcome::Repeated).ok_or(lost),
+        Some(Share::KeyReused) => Refused::KeyReused,
         Some(Share::OverLimit { product, had, most }) => {
-            StockOutcome::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
+            Refused::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
         }
-        Some(Share::CouponUsed { .. }) => StockOutcome::Coupon(coupon::Refused::Used),
+        Some(Share::CouponUsed { .. }) => Refused::Coupon(coupon::Refused::Used),
         Some(Share::Short { product, left: Stock { available, held: 0, .. } }) => {
-            StockOutcome::SoldOut { product: product.clone(), available: *available }
+            Refused::SoldOut { product: product.clone(), available: *available }
         }
         Some(Share::Short { product, left }) => {
-            StockOutcome::AllHeld { product: product.clone(), available: left.available }
+            let may_return_in_ms = returns.get(product).copied();
+            Refused::AllHeld { product: product.clone(), available: left.available, may_return_in_ms }
         }
         None => return Err(lost),
-    })
+    }))
 }

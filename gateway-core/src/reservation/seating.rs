@@ -23,8 +23,8 @@ const OFFERS_MAX: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Free,
-    /// Somebody keeps it and may give it back.
-    Kept,
+    /// Somebody keeps it and may give it back, in so many milliseconds at the latest unless it is being paid for.
+    Kept(Option<i64>),
     /// Sold, or not for sale.
     Gone,
 }
@@ -54,8 +54,8 @@ pub(crate) struct Best {
 pub(crate) enum NoBlock {
     /// So many are free next to each other at most.
     Together(usize),
-    /// None is free; some are kept and may come back.
-    Kept,
+    /// None is free; some are kept and may come back, the first of them in so many milliseconds.
+    Kept(Option<i64>),
     Gone,
 }
 
@@ -194,14 +194,18 @@ impl Hall {
 
     fn why_none(&self, wanted: &Best) -> NoBlock {
         let like = |place: &&Place| wanted.section.as_ref().is_none_or(|section| place.section == *section);
-        let standing = |what: Standing| self.rows.iter().flatten().filter(like).any(|place| place.standing == what);
-        if standing(Standing::Free) {
+        if self.rows.iter().flatten().filter(like).any(|place| place.standing == Standing::Free) {
             let fewer = (1..wanted.quantity).rev();
             let fewer = fewer.filter(|n| *n >= wanted.wheelchair);
             let mut fewer = fewer.map(|quantity| Best { quantity, ..wanted.clone() });
             return NoBlock::Together(fewer.find(|best| !self.blocks(best).is_empty()).map_or(0, |best| best.quantity));
         }
-        if standing(Standing::Kept) { NoBlock::Kept } else { NoBlock::Gone }
+        let kept = |place: &Place| match place.standing {
+            Standing::Kept(in_ms) => Some(in_ms),
+            Standing::Free | Standing::Gone => None,
+        };
+        let kept: Vec<Option<i64>> = self.rows.iter().flatten().filter(like).filter_map(kept).collect();
+        if kept.is_empty() { NoBlock::Gone } else { NoBlock::Kept(kept.into_iter().flatten().min()) }
     }
 }
 
@@ -240,7 +244,8 @@ mod tests {
 
     use super::*;
 
-    /// A row a line: `s` free, `w` a free wheelchair space, `h` kept, `x` gone, `.` a gap. Rows from `C` on are the circle.
+    /// A row a line: `s` free, `w` a free wheelchair space, `h` kept, and the shorter the further right, `p` being paid for,
+    /// `x` gone, `.` a gap. Rows from `C` on are the circle.
     fn hall(lines: &[&str]) -> Hall {
         let mut places = Vec::new();
         for (row, line) in ('A'..).zip(lines) {
@@ -255,7 +260,8 @@ mod tests {
                     wheelchair: what == 'w',
                     standing: match what {
                         's' | 'w' => Standing::Free,
-                        'h' => Standing::Kept,
+                        'h' => Standing::Kept(Some(1_000 - column)),
+                        'p' => Standing::Kept(None),
                         _ => Standing::Gone,
                     },
                 });
@@ -299,7 +305,9 @@ mod tests {
 
     #[test]
     fn nothing_free_is_sold_out_only_if_nothing_can_come_back() {
-        assert_eq!(hall(&["xhx"]).best(&best(1), 0), Err(NoBlock::Kept));
+        assert_eq!(hall(&["xhx"]).best(&best(1), 0), Err(NoBlock::Kept(Some(998))));
+        assert_eq!(hall(&["hph"]).best(&best(1), 0), Err(NoBlock::Kept(Some(997))), "the first of them");
+        assert_eq!(hall(&["xp"]).best(&best(1), 0), Err(NoBlock::Kept(None)), "nobody knows when");
         assert_eq!(hall(&["xxx"]).best(&best(1), 0), Err(NoBlock::Gone));
         let stalls = Best { section: Some(String::from("Stalls")), ..best(1) };
         assert_eq!(hall(&["x", "x", "s"]).best(&stalls, 0), Err(NoBlock::Gone));
@@ -325,7 +333,7 @@ mod tests {
     }
 
     fn lines() -> impl Strategy<Value = Vec<String>> {
-        proptest::collection::vec("[sssswhx.]{1,12}", 1..6)
+        proptest::collection::vec("[sssswhpx.]{1,12}", 1..6)
     }
 
     proptest! {

@@ -191,6 +191,9 @@ impl fmt::Display for State {
 }
 
 #[cfg(test)]
+mod model_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -260,130 +263,6 @@ Review + Paid -> Booked / Sell
         for event in [Event::Lapse, Event::Cancel, Event::NoAnswer] {
             for state in [State::Paying, State::Closing, State::Review] {
                 assert!(!matches!(state.on(event), Ok((_, Movement::Release))), "{state:?} + {event:?}");
-            }
-        }
-    }
-
-    /// What the machine stands for, told by what has happened to the goods and to the money.
-    #[derive(Clone, Copy)]
-    struct Model {
-        goods: Goods,
-        ordered: bool,
-        payment: Payment,
-        end: End,
-    }
-
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    enum Goods {
-        Kept,
-        Sold,
-        Free,
-    }
-
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    enum Payment {
-        None,
-        Running,
-        /// The provider is asked to end it.
-        Asked,
-        Silent,
-    }
-
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    enum End {
-        Released,
-        Cancelled,
-        Reversed,
-    }
-
-    impl Model {
-        const HELD: Self = Self { goods: Goods::Kept, ordered: false, payment: Payment::None, end: End::Released };
-
-        fn state(self) -> State {
-            match (self.goods, self.payment, self.end) {
-                (Goods::Sold, _, _) => State::Booked,
-                (Goods::Free, _, End::Released) => State::Released,
-                (Goods::Free, _, End::Cancelled) => State::Cancelled,
-                (Goods::Free, _, End::Reversed) => State::Reversed,
-                (Goods::Kept, Payment::None, _) if self.ordered => State::Checkout,
-                (Goods::Kept, Payment::None, _) => State::Held,
-                (Goods::Kept, Payment::Running, _) => State::Paying,
-                (Goods::Kept, Payment::Asked, _) => State::Closing,
-                (Goods::Kept, Payment::Silent, _) => State::Review,
-            }
-        }
-
-        fn free(&mut self, end: End) -> bool {
-            (self.goods, self.payment, self.end) = (Goods::Free, Payment::None, end);
-            true
-        }
-
-        /// Whether the event is accepted.
-        fn on(&mut self, event: Event) -> bool {
-            use Payment as P;
-            let can_begin = matches!(self.payment, P::None | P::Running);
-            match (self.goods, event) {
-                (Goods::Kept, Event::Checkout) if can_begin => self.ordered = true,
-                (Goods::Kept, Event::StartPaying) if can_begin && self.ordered => self.payment = P::Running,
-                (Goods::Kept, Event::NotPaid) => match self.payment {
-                    P::Running => self.payment = P::None,
-                    P::Asked | P::Silent => return self.free(End::Released),
-                    P::None => return self.ordered,
-                },
-                (Goods::Kept, Event::Paid) if self.ordered => (self.goods, self.payment) = (Goods::Sold, P::None),
-                (Goods::Kept, Event::Cancel | Event::Lapse) => match self.payment {
-                    P::None => return self.free(End::Released),
-                    P::Running | P::Asked => self.payment = P::Asked,
-                    P::Silent => return false,
-                },
-                (Goods::Kept, Event::NoAnswer) if matches!(self.payment, P::Asked | P::Silent) => {
-                    self.payment = P::Silent;
-                }
-                (Goods::Sold, Event::Checkout | Event::Paid) => {}
-                (Goods::Sold, Event::CallOff) => return self.free(End::Cancelled),
-                (Goods::Sold, Event::Reverse) => return self.free(End::Reversed),
-                (Goods::Free, Event::Paid) if self.end == End::Released => self.goods = Goods::Sold,
-                (Goods::Free, Event::NotPaid | Event::Lapse) => return self.end == End::Released,
-                (Goods::Free, Event::Cancel) => return self.end != End::Reversed,
-                (Goods::Free, Event::CallOff) => return self.end == End::Cancelled,
-                (Goods::Free, Event::Reverse) => return self.end != End::Released,
-                (Goods::Free, Event::Paid) => return self.end == End::Reversed,
-                _ => return false,
-            }
-            true
-        }
-    }
-
-    /// A million random events: the machine and the model agree on each, and goods never move from where they are not.
-    #[test]
-    fn a_million_events_are_no_different_from_the_model() {
-        use rand::{RngExt as _, SeedableRng as _};
-        let mut random = rand::rngs::ChaCha20Rng::seed_from_u64(7);
-        let (mut model, mut state) = (Model::HELD, State::Held);
-        for n in 0..1_000_000 {
-            let event = EVENTS[random.random_range(0..EVENTS.len())];
-            let (before, goods) = (state, model.goods);
-            let accepted = model.on(event);
-            let done = state.on(event);
-            assert_eq!(done.is_ok(), accepted, "event {n}: {before:?} + {event:?}");
-            if let Ok((next, movement)) = done {
-                let moved = match movement {
-                    Movement::Keep => goods,
-                    Movement::Release if goods == Goods::Kept => Goods::Free,
-                    Movement::Sell if goods == Goods::Kept => Goods::Sold,
-                    Movement::Retake if goods == Goods::Free => Goods::Sold,
-                    Movement::Return if goods == Goods::Sold => Goods::Free,
-                    Movement::Release | Movement::Sell | Movement::Retake | Movement::Return => {
-                        panic!("event {n}: {before:?} + {event:?} moves what is {goods:?}: {movement:?}")
-                    }
-                };
-                assert_eq!(moved, model.goods, "event {n}: {before:?} + {event:?}");
-                state = next;
-            }
-            assert_eq!(state, model.state(), "event {n}: {before:?} + {event:?}");
-            // What has come to an end is seldom moved on; begin anew now and then.
-            if random.random_range(0..12) == 0 {
-                (model, state) = (Model::HELD, State::Held);
             }
         }
     }

@@ -135,7 +135,8 @@ async fn stock_never_goes_negative(world: &World) {
     }
     let outcomes = futures_util::future::join_all(buyers.iter().map(|buyer| stock(world, *buyer, 1))).await;
     let ordered = outcomes.iter().filter(|outcome| matches!(outcome, StockOutcome::Ordered(_))).count();
-    let refused = outcomes.iter().filter(|outcome| matches!(outcome, StockOutcome::AllHeld { .. })).count();
+    let refused =
+        outcomes.iter().filter(|outcome| matches!(outcome, StockOutcome::Refused(Refused::AllHeld { .. }))).count();
     assert_eq!((ordered, refused), (10, 54));
     assert_eq!(world.count("select available from stock").await, 0);
     for outcome in outcomes {
@@ -144,7 +145,7 @@ async fn stock_never_goes_negative(world: &World) {
             assert!(matches!(paid(world, order.id).await, Paid::Booked(_)));
         }
     }
-    assert!(matches!(stock(world, buyers[0], 1).await, StockOutcome::SoldOut { available: 0, .. }));
+    assert!(matches!(stock(world, buyers[0], 1).await, StockOutcome::Refused(Refused::SoldOut { available: 0, .. })));
 }
 
 async fn released_once(world: &World) {
@@ -187,7 +188,7 @@ async fn a_hold_is_repeated_by_its_id(world: &World) {
     assert_eq!(first, second);
     assert!(matches!(hold_seats(&world.db, &ask(&["A3"], id)).await, Ok(SeatsOutcome::KeyReused)));
     let order = |quantity| HoldStock { id, customer, lines: vec![(String::from("p"), quantity)], coupon: None };
-    assert!(matches!(hold_stock(&world.stock, &order(1)).await, Ok(StockOutcome::KeyReused)));
+    assert!(matches!(hold_stock(&world.stock, &order(1)).await, Ok(StockOutcome::Refused(Refused::KeyReused))));
     let twice = checkout(&world.db, first.id, customer).await.expect("an outcome");
     let again = checkout(&world.db, first.id, customer).await.expect("an outcome");
     let (Stepped::Done(twice), Stepped::Done(again)) = (twice, again) else { panic!("not checked out") };
@@ -203,15 +204,18 @@ async fn what_cannot_be_held_is_said(world: &World) {
     assert_eq!(unknown, ["Z1", "Ä9"]);
     let nine = ["A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9"];
     assert!(matches!(seats(world, customer, &nine).await, SeatsOutcome::TooMany { seats_max: 8 }));
-    assert!(matches!(stock(world, customer, 5).await, StockOutcome::TooMany { per_order_max: 4, .. }));
+    assert!(matches!(
+        stock(world, customer, 5).await,
+        StockOutcome::Refused(Refused::TooMany { per_order_max: 4, .. })
+    ));
     for nothing in [0, -1, i64::MIN] {
-        assert!(matches!(stock(world, customer, nothing).await, StockOutcome::NoLines));
+        assert!(matches!(stock(world, customer, nothing).await, StockOutcome::Refused(Refused::NoLines)));
     }
     let lines = vec![(String::from("p"), i64::MAX), (String::from("p"), i64::MAX)];
     let twice = HoldStock { id: id(), customer, lines, coupon: None };
-    assert!(matches!(hold_stock(&world.stock, &twice).await, Ok(StockOutcome::TooMany { .. })));
+    assert!(matches!(hold_stock(&world.stock, &twice).await, Ok(StockOutcome::Refused(Refused::TooMany { .. }))));
     let other = HoldStock { id: id(), customer, lines: vec![(String::from("é"), 1)], coupon: None };
-    assert!(matches!(hold_stock(&world.stock, &other).await, Ok(StockOutcome::NoSuchProduct(_))));
+    assert!(matches!(hold_stock(&world.stock, &other).await, Ok(StockOutcome::Refused(Refused::NoSuchProduct(_)))));
 }
 
 async fn late_money_books_again_or_goes_back(world: &World) {
@@ -259,7 +263,7 @@ async fn lapsed_orders_make_room_for_stock(world: &World) {
     for _ in 0..2 {
         assert!(matches!(stock(world, a, 4).await, StockOutcome::Ordered(_)));
     }
-    assert!(matches!(stock(world, b, 3).await, StockOutcome::AllHeld { available: 2, .. }));
+    assert!(matches!(stock(world, b, 3).await, StockOutcome::Refused(Refused::AllHeld { available: 2, .. })));
     sleep_ms(150).await;
     assert!(matches!(stock(world, b, 4).await, StockOutcome::Ordered(_)));
 }

@@ -10,6 +10,7 @@ use waiting_room::simulation::{self, Arrivals, Outcome, Scenario};
 
 use super::plot;
 use crate::cli::{ArrivalsArg, SimulateArgs};
+use crate::out::say;
 
 /// Plays what was asked for, and prints what came of it.
 pub(super) fn run(arguments: &SimulateArgs) -> Result<()> {
@@ -67,10 +68,10 @@ fn one(arguments: &SimulateArgs) -> Result<()> {
             "virtual_ms": outcome.lasted_ms,
             "times_real_time": speed,
         });
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        say!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        println!("{}", in_words(&scenario, &outcome, bound));
-        println!("virtual time   {:.0} s in {took_s:.2} s: {speed:.0} times real time", seconds(outcome.lasted_ms));
+        say!("{}", in_words(&scenario, &outcome, bound));
+        say!("virtual time   {:.0} s in {took_s:.2} s: {speed:.0} times real time", seconds(outcome.lasted_ms));
     }
     Ok(())
 }
@@ -122,10 +123,10 @@ fn stories(arguments: &SimulateArgs, seeds: u32) -> Result<()> {
     if arguments.json {
         let summary = json!({ "stories": seeds, "events": events, "admitted": admitted, "virtual_ms": virtual_ms,
             "took_s": took_s, "times_real_time": speed });
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        say!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        println!("stories        {seeds}, {events} events, {admitted} people admitted; no rule was broken");
-        println!("virtual time   {:.0} s in {took_s:.2} s: {speed:.0} times real time", seconds(virtual_ms));
+        say!("stories        {seeds}, {events} events, {admitted} people admitted; no rule was broken");
+        say!("virtual time   {:.0} s in {took_s:.2} s: {speed:.0} times real time", seconds(virtual_ms));
     }
     Ok(())
 }

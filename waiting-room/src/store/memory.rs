@@ -242,6 +242,14 @@ impl LineStore for MemoryStore {
     }
 }
 
+/// The rooms that have journals, whoever has these open.
+pub(super) fn rooms(dir: &Path) -> Result<Vec<String>, OpenError> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    Ok(journal::all(dir)?.into_iter().map(|(room, _)| room).collect())
+}
+
 /// Removes the journal of a room that no process has open; whether there was one.
 pub(super) fn forget(dir: &Path, room: &str) -> Result<bool, OpenError> {
     if !dir.is_dir() {

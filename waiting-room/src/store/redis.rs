@@ -5,6 +5,7 @@ mod answer;
 mod connection;
 mod joining;
 mod key;
+mod scan;
 mod script;
 mod server;
 

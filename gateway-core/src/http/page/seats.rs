@@ -1,7 +1,7 @@
 //! The seat map: a hall as rows of cells, which posts the chosen seats as a plain form.
 
 use super::films::{SaleState, Screening};
-use super::{Layout, Link, Price, span};
+use super::{Layout, Link, Price, clock, span};
 use askama::Template;
 
 /// `GET /screenings/{id}/seats`
@@ -12,6 +12,8 @@ pub(crate) struct SeatsPage {
     pub(crate) screening: Screening,
     /// Front row first; every row has the same number of cells.
     pub(crate) rows: Vec<SeatRow>,
+    /// Where all is in baskets: when the time of the first of them is over.
+    pub(crate) may_return_in_ms: Option<i64>,
     /// Seats one order may hold.
     pub(crate) seats_max: i64,
     /// How long a hold lasts, in milliseconds.

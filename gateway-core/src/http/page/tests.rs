@@ -164,6 +164,7 @@ fn the_seat_map_renders() {
         layout: layout("/screenings/lighthouse-1900/seats"),
         screening: screening("lighthouse-1900", 132, SaleState::OnSale),
         rows: rows(hall()),
+        may_return_in_ms: None,
         seats_max: 8,
         hold_ms: 120_000,
         refused: Why::Not,
@@ -181,7 +182,9 @@ fn the_seat_map_renders() {
     let lost = keep("shop/seats-lost.html", &page);
     assert!(lost.contains("Seats H9, H10 have just been taken"));
     assert!(lost.contains("href=\"/screenings/x/seats?pick=G9,G10\""));
-    page.screening.state = SaleState::NotStarted(EVENING);
+    (page.screening.state, page.may_return_in_ms) = (SaleState::AllHeld, Some(61_500));
+    assert!(keep("shop/seats-held.html", &page).contains("runs out in 1:02"));
+    (page.screening.state, page.may_return_in_ms) = (SaleState::NotStarted(EVENING), None);
     assert!(keep("shop/seats-early.html", &page).contains("The sale begins on"));
 }
 

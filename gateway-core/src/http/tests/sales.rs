@@ -54,6 +54,30 @@ async fn a_refusal_offers_what_is_near() {
 }
 
 #[tokio::test]
+async fn what_is_in_baskets_says_when_it_may_come_back() {
+    let shop = Shop::open().await;
+    let (a, b) = (shop.token().await, shop.token().await);
+    for quantity in [4, 4, 2] {
+        let order = json!({ "product_id": "p", "quantity": quantity });
+        assert_eq!(shop.post("/checkout", &a, &order).await.status, StatusCode::CREATED);
+    }
+    for row in ["A", "B"] {
+        for seats in [1..=8, 9..=10] {
+            let seats: Vec<String> = seats.map(|n| format!("{row}{n}")).collect();
+            shop.hold(&a, &seats.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        }
+    }
+    let refused = shop.post("/screenings/s/holds", &b, &json!({ "best": { "quantity": 1 } })).await;
+    let problem = refused.is_problem("all_held", 409);
+    assert!(matches!(problem["may_return_in_ms"].as_i64(), Some(1..=60_000)), "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("runs out in ")), "{problem}");
+    for path in ["/products/p", "/screenings/s/seats"] {
+        let page = shop.send(page_request("GET", path, &b).body(Body::empty()).expect("a request")).await;
+        assert!(page.text().contains("data-testid=\"may-return\""), "{path}: {}", page.text());
+    }
+}
+
+#[tokio::test]
 async fn before_and_after_a_sale() {
     let shop = Shop::open().await;
     let now_ms = shop.world.db.now_ms().await.expect("the time");

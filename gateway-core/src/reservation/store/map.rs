@@ -31,7 +31,7 @@ fn hall_from(rows: Vec<Row>, now_ms: i64) -> Result<Hall, DbError> {
             standing: match (row.text()?.as_str(), row.int_or_null()?) {
                 ("free", _) => Standing::Free,
                 (_, Some(free_after)) if free_after <= now_ms => Standing::Free,
-                ("held" | "pending", _) => Standing::Kept,
+                ("held" | "pending", free_after) => Standing::Kept(free_after.map(|at| at.saturating_sub(now_ms))),
                 _ => Standing::Gone,
             },
         })

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::catalogue::{self, Campaign, ProductEntry};
-use crate::coupon::{Coupons, Issued, Refused, issue};
+use crate::coupon::{self, Coupons, Issued, issue};
 use crate::db::Db;
 use crate::testing::{clock, small};
 
@@ -54,7 +54,7 @@ async fn ordered(world: &World, ask: &HoldStock) -> Reservation {
 }
 
 fn is_used(outcome: &StockOutcome) -> bool {
-    matches!(outcome, StockOutcome::Coupon(Refused::Used))
+    matches!(outcome, StockOutcome::Refused(Refused::Coupon(coupon::Refused::Used)))
 }
 
 async fn a_coupon_is_for_one_order_at_a_time(world: &World) {
@@ -67,7 +67,10 @@ async fn a_coupon_is_for_one_order_at_a_time(world: &World) {
     assert_eq!(first.coupon.as_ref(), Some(&code));
     assert!(matches!(order(world, &ask).await, StockOutcome::Repeated(again) if again == first));
     let without = HoldStock { coupon: None, ..ask.clone() };
-    assert!(matches!(order(world, &without).await, StockOutcome::KeyReused), "another order under the same id");
+    assert!(
+        matches!(order(world, &without).await, StockOutcome::Refused(Refused::KeyReused)),
+        "another order under the same id"
+    );
     assert!(is_used(&order(world, &with(customer, &code)).await));
     let cancels = (0..4).map(|_| cancel(&world.db, first.id, customer));
     assert!(join_all(cancels).await.iter().all(Result::is_ok));
@@ -90,18 +93,21 @@ async fn a_refused_coupon_reserves_nothing(world: &World) {
     let short = coupon(&world.coupons, "short", own).await;
     world.end_campaign("short").await;
     let cases = [
-        ("", Refused::Unknown),
-        ("é' or 1=1", Refused::Unknown),
-        ("0000000000", Refused::Unknown),
-        (theirs.as_str(), Refused::Unknown),
-        (large.as_str(), Refused::BelowMinimum { minimum_amount: 501 }),
-        (elsewhere.as_str(), Refused::OtherSale),
-        (short.as_str(), Refused::Over),
+        ("", coupon::Refused::Unknown),
+        ("é' or 1=1", coupon::Refused::Unknown),
+        ("0000000000", coupon::Refused::Unknown),
+        (theirs.as_str(), coupon::Refused::Unknown),
+        (large.as_str(), coupon::Refused::BelowMinimum { minimum_amount: 501 }),
+        (elsewhere.as_str(), coupon::Refused::OtherSale),
+        (short.as_str(), coupon::Refused::Over),
     ];
     let asks: Vec<HoldStock> = cases.iter().map(|(code, _)| with(own, code)).collect();
     let outcomes = join_all(asks.iter().map(|ask| order(world, ask))).await;
     for ((code, refused), outcome) in cases.iter().zip(&outcomes) {
-        assert!(matches!(outcome, StockOutcome::Coupon(why) if why == refused), "{code}: {outcome:?}");
+        assert!(
+            matches!(outcome, StockOutcome::Refused(Refused::Coupon(why)) if why == refused),
+            "{code}: {outcome:?}"
+        );
     }
     let two = HoldStock { lines: vec![(String::from("p"), 2)], ..with(own, &large) };
     assert_eq!(ordered(world, &two).await.total.amount, 875);
@@ -132,7 +138,11 @@ async fn a_crowd_uses_each_coupon_once(world: &World) {
     let outcomes = rush().await;
     let got = |outcome: &StockOutcome| matches!(outcome, StockOutcome::Ordered(_));
     assert_eq!(i64::try_from(outcomes.iter().filter(|one| got(one)).count()), Ok(STOCK));
-    assert!(outcomes.iter().all(|one| got(one) || is_used(one) || matches!(one, StockOutcome::AllHeld { .. })));
+    assert!(
+        outcomes
+            .iter()
+            .all(|one| got(one) || is_used(one) || matches!(one, StockOutcome::Refused(Refused::AllHeld { .. })))
+    );
     assert_eq!(world.count("select count(distinct customer_id) from reservation").await, STOCK, "one for each");
     assert_eq!(world.count("select count(*) from coupon_use").await, STOCK);
     world.the_books_agree().await;

@@ -52,7 +52,9 @@ async fn a_crowd_gets_exactly_what_there_is(world: &World) {
     let asks: Vec<HoldStock> = (0..600).map(|_| one(customer)).collect();
     let outcomes = join_all(asks.iter().map(|ask| hold_stock(&world.stock, ask))).await;
     assert_eq!(ordered(&outcomes), 100);
-    let refused = |one: &&Result<StockOutcome, Unserved>| matches!(one, Ok(StockOutcome::AllHeld { available: 0, .. }));
+    let refused = |one: &&Result<StockOutcome, Unserved>| {
+        matches!(one, Ok(StockOutcome::Refused(Refused::AllHeld { available: 0, .. })))
+    };
     assert_eq!(outcomes.iter().filter(refused).count(), 500, "the rest are told so");
     assert_eq!(world.count("select held from stock where product_id = 'p'").await, 100);
     assert_eq!(world.count("select count(*) from reservation where state = 'checkout'").await, 100);
@@ -81,7 +83,7 @@ async fn one_order_sent_many_times_is_one_order(world: &World) {
     assert_eq!(ordered(&outcomes), 1);
     let repeated = |one: &&Result<StockOutcome, Unserved>| matches!(one, Ok(StockOutcome::Repeated(_)));
     assert_eq!(outcomes.iter().filter(repeated).count(), 19);
-    assert!(outcomes[20..].iter().all(|one| matches!(one, Ok(StockOutcome::KeyReused))));
+    assert!(outcomes[20..].iter().all(|one| matches!(one, Ok(StockOutcome::Refused(Refused::KeyReused)))));
     assert_eq!(world.count("select held from stock where product_id = 'p'").await, 3);
 }
 

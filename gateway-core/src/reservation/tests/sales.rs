@@ -13,6 +13,7 @@ on_every_database!(
     nobody_has_more_of_a_product_than_one_may,
     a_crowd_of_pairs_sits_together,
     the_best_that_is_left_is_told_apart_from_none,
+    what_is_held_says_when_it_may_return,
     the_same_wish_for_the_best_is_the_same_hold,
     a_single_seat_is_warned_of_or_refused,
     seats_and_products_are_one_hold_or_none,
@@ -55,14 +56,17 @@ async fn outside_its_hours_a_sale_sells_nothing(world: &World) {
     let customer = world.customer().await;
     let early = SeatsOutcome::Closed(Opening::NotStarted { starts_at: now_ms + 400 });
     assert_eq!(format!("{:?}", seats(world, customer, &["A1"]).await), format!("{early:?}"));
-    assert!(matches!(stock(world, customer, 1).await, StockOutcome::Closed(Opening::NotStarted { .. })));
+    assert!(matches!(
+        stock(world, customer, 1).await,
+        StockOutcome::Refused(Refused::Closed(Opening::NotStarted { .. }))
+    ));
     sleep_ms(450).await;
     let hold = held(world, customer, &["A1"]).await;
     assert!(matches!(stock(world, customer, 1).await, StockOutcome::Ordered(_)));
     sleep_ms(1_300).await;
     let late = SeatsOutcome::Closed(Opening::Ended { ends_at: now_ms + 1_600 });
     assert_eq!(format!("{:?}", seats(world, customer, &["A2"]).await), format!("{late:?}"));
-    assert!(matches!(stock(world, customer, 1).await, StockOutcome::Closed(Opening::Ended { .. })));
+    assert!(matches!(stock(world, customer, 1).await, StockOutcome::Refused(Refused::Closed(Opening::Ended { .. }))));
     // What was held by then goes its way.
     assert!(matches!(checkout(&world.db, hold.id, customer).await, Ok(Stepped::Done(_))));
 }
@@ -94,11 +98,13 @@ async fn nobody_has_more_of_a_product_than_one_may(world: &World) {
     let (a, b) = (world.customer().await, world.customer().await);
     let outcomes = join_all((0..6).map(|_| stock(world, a, 1))).await;
     assert_eq!(outcomes.iter().filter(|one| matches!(one, StockOutcome::Ordered(_))).count(), 3, "{outcomes:?}");
-    let over = |one: &&StockOutcome| matches!(one, StockOutcome::OverLimit { had: 3, per_customer_max: 3, .. });
+    let over = |one: &&StockOutcome| {
+        matches!(one, StockOutcome::Refused(Refused::OverLimit { had: 3, per_customer_max: 3, .. }))
+    };
     assert_eq!(outcomes.iter().filter(over).count(), 3);
     assert!(matches!(stock(world, b, 3).await, StockOutcome::Ordered(_)), "another has a limit of their own");
     let with_seats = take(world, wanted(a, named(&["A1"]), &[("p", 1)])).await;
-    assert!(matches!(with_seats, SeatsOutcome::Products(StockOutcome::OverLimit { .. })), "{with_seats:?}");
+    assert!(matches!(with_seats, SeatsOutcome::Products(Refused::OverLimit { .. })), "{with_seats:?}");
     let mine = list(&world.db, a, 9).await.expect("a list")[0].clone();
     cancel(&world.db, mine.id, a).await.expect("an outcome");
     assert!(matches!(stock(world, a, 1).await, StockOutcome::Ordered(_)));
@@ -151,13 +157,67 @@ async fn the_best_that_is_left_is_told_apart_from_none(world: &World) {
     let SeatsOutcome::Held(pair) = take(world, wanted(customer, wheelchair, &[])).await else { panic!("not held") };
     assert_eq!(pair.seats(), ["A3", "A4"]);
     let SeatsOutcome::Held(rest) = take(world, wanted(customer, best(2), &[])).await else { panic!("not held") };
-    assert!(matches!(take(world, wanted(customer, best(1), &[])).await, SeatsOutcome::NoBlock(NoBlock::Kept)));
+    assert!(matches!(take(world, wanted(customer, best(1), &[])).await, SeatsOutcome::NoBlock(NoBlock::Kept(Some(_)))));
     for hold in [pair, rest] {
         checkout(&world.db, hold.id, customer).await.expect("an outcome");
         pay(world, hold.id, customer).await;
         paid(world, hold.id).await;
     }
     assert!(matches!(take(world, wanted(customer, best(1), &[])).await, SeatsOutcome::NoBlock(NoBlock::Gone)));
+}
+
+async fn what_is_held_says_when_it_may_return(world: &World) {
+    sale(world, |catalogue| {
+        catalogue.halls[0].rows.pop();
+        catalogue.halls[0].rows[0].seats = String::from("ss");
+        catalogue.sales[0].pay_ms = LONG_MS / 2;
+    })
+    .await;
+    let (a, b) = (world.customer().await, world.customer().await);
+    let mut orders = Vec::new();
+    for quantity in [4, 3] {
+        let StockOutcome::Ordered(order) = stock(world, a, quantity).await else { panic!("not ordered") };
+        orders.push(order);
+        sleep_ms(20).await;
+    }
+    let seat = held(world, a, &["A1"]).await;
+    sleep_ms(20).await;
+    let later = held(world, a, &["A2"]).await;
+    let refused_stock = async || {
+        let outcome = stock(world, b, 4).await;
+        let StockOutcome::Refused(Refused::AllHeld { available: 3, may_return_in_ms, .. }) = outcome else {
+            panic!("{outcome:?}")
+        };
+        may_return_in_ms
+    };
+    let refused_seats = async || {
+        let outcome = take(world, wanted(b, best(1), &[])).await;
+        let SeatsOutcome::NoBlock(NoBlock::Kept(may_return_in_ms)) = outcome else { panic!("{outcome:?}") };
+        may_return_in_ms
+    };
+    let is_due = async |in_ms: Option<i64>, order: &Reservation, before: i64| {
+        let left = |now_ms: i64| order.due_at.map(|due_at| due_at - now_ms);
+        let now_ms = world.db.now_ms().await.expect("the time");
+        assert!(left(now_ms) <= in_ms && in_ms <= left(before), "{in_ms:?}: {:?} to {:?}", left(now_ms), left(before));
+    };
+    for first in &orders {
+        let before = world.db.now_ms().await.expect("the time");
+        is_due(refused_stock().await, first, before).await;
+        is_due(product_returns_in_ms(&world.db, "p").await.expect("a read"), first, before).await;
+        // What is being paid for has no time of its own: the next one has.
+        pay(world, first.id, a).await;
+    }
+    assert_eq!(refused_stock().await, None);
+    assert_eq!(product_returns_in_ms(&world.db, "p").await.expect("a read"), None);
+    for first in [&seat, &later] {
+        let before = world.db.now_ms().await.expect("the time");
+        is_due(refused_seats().await, first, before).await;
+        is_due(seats_return_in_ms(&world.db, "s").await.expect("a read"), first, before).await;
+        checkout(&world.db, first.id, a).await.expect("an outcome");
+        pay(world, first.id, a).await;
+    }
+    assert_eq!(refused_seats().await, None);
+    assert_eq!(seats_return_in_ms(&world.db, "s").await.expect("a read"), None);
 }
 
 async fn the_same_wish_for_the_best_is_the_same_hold(world: &World) {
@@ -213,7 +273,7 @@ async fn seats_and_products_are_one_hold_or_none(world: &World) {
         assert!(matches!(stock(world, b, 3).await, StockOutcome::Ordered(_)));
     }
     let short = take(world, wanted(b, named(&["B1"]), &[("p", 2)])).await;
-    assert!(matches!(short, SeatsOutcome::Products(StockOutcome::AllHeld { available: 1, .. })), "{short:?}");
+    assert!(matches!(short, SeatsOutcome::Products(Refused::AllHeld { available: 1, .. })), "{short:?}");
     let lost = take(world, wanted(b, named(&["A1"]), &[("p", 1)])).await;
     assert!(matches!(lost, SeatsOutcome::Taken(_)), "{lost:?}");
     assert_eq!(world.count("select available from stock").await, 1, "nothing of what was refused stayed");
@@ -231,7 +291,7 @@ async fn lapsed_holds_make_room_for_products(world: &World) {
         assert!(matches!(take(world, wanted(a, named(&[seat]), &[("p", 4)])).await, SeatsOutcome::Held(_)));
     }
     let short = take(world, wanted(b, named(&["B1"]), &[("p", 4)])).await;
-    assert!(matches!(short, SeatsOutcome::Products(StockOutcome::AllHeld { available: 2, .. })), "{short:?}");
+    assert!(matches!(short, SeatsOutcome::Products(Refused::AllHeld { available: 2, .. })), "{short:?}");
     sleep_ms(200).await;
     assert!(matches!(take(world, wanted(b, named(&["B1"]), &[("p", 4)])).await, SeatsOutcome::Held(_)));
 }

@@ -104,15 +104,21 @@ impl Journal {
 
 /// Every room that has a journal in `dir`.
 pub(super) fn read_all(dir: &Path) -> Result<Vec<(String, Line)>, OpenError> {
-    let mut rooms = Vec::new();
+    let read = |(room, path): (String, PathBuf)| read(&path, &room).map(|line| (room, line));
+    all(dir)?.into_iter().map(read).collect()
+}
+
+/// The rooms and their journals in `dir`, unread.
+pub(super) fn all(dir: &Path) -> Result<Vec<(String, PathBuf)>, OpenError> {
+    let mut journals = Vec::new();
     for file in fs::read_dir(dir).map_err(file_error(dir))? {
         let path = file.map_err(file_error(dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(room) = name.strip_suffix(SUFFIX) {
-            rooms.push((room.to_owned(), read(&path, room)?));
+        let room = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(SUFFIX));
+        if let Some(room) = room.map(ToOwned::to_owned) {
+            journals.push((room, path));
         }
     }
-    Ok(rooms)
+    Ok(journals)
 }
 
 /// Removes the journal of a room; whether there was one.

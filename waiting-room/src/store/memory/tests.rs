@@ -148,8 +148,14 @@ async fn a_room_is_forgotten_only_where_no_door_has_it_open() {
     let dir = world.journal().parent().expect("a folder").to_owned();
     let forget = async || crate::store::forget("memory", &dir, "demo").await;
     assert!(matches!(forget().await, Err(OpenError::InUse(_))));
+    store.ensure_now("another", &RoomInitial::default()).expect("ensured");
+    fs::write(dir.join("no-room.journal.new"), "").expect("written");
+    let rooms = async || crate::store::rooms("memory", &dir).await.expect("read, whoever has the journals open");
+    assert_eq!(rooms().await, ["another", "demo"]);
+    assert_eq!(crate::store::rooms("memory", &dir.join("nowhere")).await.expect("read"), [] as [&str; 0]);
     drop(store);
     assert!(matches!(forget().await, Ok(true)) && matches!(forget().await, Ok(false)));
+    assert_eq!(rooms().await, ["another"]);
     assert!(matches!(world.open().join_now("demo", &Joiner::many(1)), Err(StoreError::NoRoom(_))));
 }
 

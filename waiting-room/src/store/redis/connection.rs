@@ -51,6 +51,12 @@ impl Connection {
         }
     }
 
+    /// All keys like this; one may come twice.
+    pub(super) async fn keys_like(&self, pattern: &str) -> RedisResult<Vec<Vec<u8>>> {
+        let (_, mut live) = self.live().await?;
+        live.keys_like(pattern).await
+    }
+
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         let mut used = None;
         let querying = async {

@@ -292,8 +292,9 @@ fn the_scripts_share_the_rate_as_the_line_does() {
 }
 
 #[test]
-fn a_room_is_forgotten_with_all_its_keys() {
-    for variable in ["VESTIBULE_TEST_REDIS_URL", "VESTIBULE_TEST_REDIS_CLUSTER_URL"] {
+fn a_room_is_listed_until_it_is_forgotten_with_all_its_keys() {
+    let servers = ["VESTIBULE_TEST_REDIS_URL", "VESTIBULE_TEST_REDIS_CLUSTER_URL", "VESTIBULE_TEST_REDIS_SENTINEL_URL"];
+    for variable in servers {
         let Some(address) = address(variable) else { return };
         let runtime = Runtime::new().expect("a runtime");
         runtime.block_on(async {
@@ -301,8 +302,21 @@ fn a_room_is_forgotten_with_all_its_keys() {
             let store = RedisStore::open(&address).await.expect("the server of the test");
             store.ensure_at(&room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
             store.join_at(&room, BEGIN_MS, &Joiner::many(3), 7).await.expect("joined");
-            let forget = async || crate::store::forget(&address, std::path::Path::new("unused"), &room).await;
+            // On whatever server of a cluster they are.
+            let also: Vec<String> = (0..8).map(|n| format!("{room}-{n}")).collect();
+            for room in &also {
+                store.ensure_at(room, BEGIN_MS, &RoomInitial::default()).await.expect("ensured");
+            }
+            let unused = std::path::Path::new("unused");
+            let rooms = async || crate::store::rooms(&address, unused).await.expect("the server of the test");
+            let listed = rooms().await;
+            assert!(listed.is_sorted() && also.iter().all(|room| listed.contains(room)), "{variable}: {listed:?}");
+            let forget = async || crate::store::forget(&address, unused, &room).await;
             assert!(matches!(forget().await, Ok(true)) && matches!(forget().await, Ok(false)));
+            assert!(!rooms().await.contains(&room));
+            for room in &also {
+                self::forget(&store, room).await;
+            }
             let other = RedisStore::open(&address).await.expect("the server of the test");
             assert_eq!(other.tick_at(&room, BEGIN_MS).await, Err(StoreError::NoRoom(room.clone())));
         });
