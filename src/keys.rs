@@ -64,6 +64,7 @@ impl KeyFolder {
             customer_key: self.symmetric("customer.key")?,
             webhook_secret: self.symmetric("webhook.key")?,
             processor_key: self.bearer("processor.key")?,
+            services_key: self.bearer("services.key")?,
         })
     }
 

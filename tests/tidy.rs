@@ -157,6 +157,8 @@ const NEVER: &[(&str, &str, &str)] = &[
     ("gateway-core/src/base", "crate::db", "ids, money and time are pure"),
     ("gateway-core/src/reservation/", "crate::http", "arrows go down"),
     ("gateway-core/src/payment/", "crate::http", "arrows go down"),
+    ("gateway-core/src/reservation/", "crate::grpc", "arrows go down"),
+    ("gateway-core/src/payment/", "crate::grpc", "arrows go down"),
     ("gateway-core/src/sandbox/", "crate::payment", "the provider is another world"),
     ("gateway-core/src/sandbox/", "crate::reservation", "the provider is another world"),
 ];

@@ -39,6 +39,7 @@ use coupon::Coupons;
 use db::Db;
 pub use db::DbError;
 pub use group::Load;
+use grpc::{KeyCheck, Peers};
 use live::Feeds;
 pub use office::{Office, OrderFacts, Wish, WishError};
 use order::{Orders, Verdicts};
@@ -81,8 +82,12 @@ pub(crate) struct Shared {
     orders: Orders,
     news: News,
     bus: Bus,
-    /// The one way to orders of stock.
+    /// The writers of orders of stock in this process.
     stock: StockOrders,
+    /// The one way to orders of stock, here or in another process.
+    peers: Peers,
+    /// Who may call the parts that this process runs.
+    key_check: KeyCheck,
     /// The one way to coupons.
     coupons: Coupons,
     replays: Replays,
@@ -127,6 +132,8 @@ impl Core {
                 news,
                 bus,
                 stock: StockOrders::on(db.clone()),
+                peers: Peers::of(&settings, &secrets)?,
+                key_check: KeyCheck::new(&secrets.services_key),
                 coupons: Coupons::on(db.clone()),
                 replays: Replays::on(&db),
                 live: Feeds::on(db.clone()),
@@ -162,9 +169,9 @@ impl Core {
         if app.settings.services.order { http::router(app) } else { http::webhooks(app) }
     }
 
-    /// Availability and health over gRPC.
+    /// Availability and health over gRPC, and what other processes of this core ask of the parts that this one runs.
     pub fn grpc(&self) -> tonic::service::Routes {
-        grpc::routes(self.shared.clone())
+        grpc::routes(&self.shared)
     }
 
     /// Does what this process has to do by itself, until cancelled: releases what has lapsed, finds out about payments, and
@@ -176,6 +183,7 @@ impl Core {
         let interval = Duration::from_millis(shared.settings.sweep_interval_ms);
         let orders = Worker::new(shared.db.clone(), Verdicts(shared.news.clone())).on(shared.bus.another());
         let payments = Worker::new(shared.db.clone(), shared.payments.clone()).on(shared.bus.another());
+        let commits = matches!(shared.bus, Bus::Database).then(|| shared.db.bell().listen());
         tokio::join!(
             async {
                 if services.stock {
@@ -187,6 +195,7 @@ impl Core {
                     shared.payments.run(interval, &stop).await;
                 }
             },
+            Box::pin(shared.peers.run(&shared.payments, commits, &stop)),
             Box::pin(async {
                 if services.order {
                     orders.run(interval, &stop).await;
@@ -206,7 +215,7 @@ impl Core {
         stop.cancelled().await;
     }
 
-    /// Orders in flight and the rate at which they are served, for whoever lets people in.
+    /// Orders in flight with this process's writers and the rate at which they are served, for whoever lets people in.
     pub fn load(&self) -> tokio::sync::watch::Receiver<Load> {
         self.shared.stock.load()
     }

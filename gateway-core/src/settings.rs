@@ -58,6 +58,12 @@ pub struct Settings {
     pub bus: String,
     /// Which parts this process runs; the others run in processes on the same database and bus.
     pub services: Services,
+    /// The gRPC of a process with the part `stock`, which takes all orders of stock of a process that lacks it:
+    /// `http://host:port`. Empty: they are taken here.
+    pub stock_url: String,
+    /// The gRPC of a process with the part `payment`, which is told what it need not wait to find: `http://host:port`.
+    /// Empty: it finds all by itself.
+    pub payment_url: String,
     /// Where the payment provider is.
     pub processor_url: String,
     /// How long the payment provider may take for one call.
@@ -76,6 +82,8 @@ impl Default for Settings {
             sweep_interval_ms: 500,
             bus: String::from("database"),
             services: Services::ALL,
+            stock_url: String::new(),
+            payment_url: String::new(),
             processor_url: String::from("http://127.0.0.1:8083"),
             processor_timeout_ms: 5_000,
             body_bytes_max: 64 * 1024,
@@ -92,6 +100,8 @@ pub struct Secrets {
     pub webhook_secret: Vec<u8>,
     /// Proves to the payment provider who we are.
     pub processor_key: Vec<u8>,
+    /// Proves to the other processes of the same core that we are one of them. At least 32 bytes, one line of ASCII.
+    pub services_key: Vec<u8>,
 }
 
 /// Why the core did not open.
@@ -124,6 +134,9 @@ impl From<DbError> for OpenError {
 /// The shortest key that HMAC-SHA256 gets its strength from.
 const CUSTOMER_KEY_BYTES_MIN: usize = 32;
 
+/// As long: who can show it takes stock.
+const SERVICES_KEY_BYTES_MIN: usize = 32;
+
 impl Settings {
     pub(crate) fn durability(&self) -> Durability {
         if self.allow_lost_commits { Durability::Waived } else { Durability::Demanded }
@@ -147,13 +160,57 @@ impl Settings {
         if secrets.customer_key.len() < CUSTOMER_KEY_BYTES_MIN {
             return unfit("the customer key must have at least 32 bytes");
         }
+        if secrets.services_key.trim_ascii().len() < SERVICES_KEY_BYTES_MIN {
+            return unfit("the services key must have at least 32 bytes");
+        }
+        for (name, url) in [("core.stock_url", &self.stock_url), ("core.payment_url", &self.payment_url)] {
+            if !url.is_empty() && !is_plain_http(url) {
+                return Err(OpenError::Unfit(format!(
+                    "{name} must be http://host:port, the gRPC listener of another process of this core: the parts \
+                     speak without TLS, on a network of their own"
+                )));
+            }
+        }
         Ok(())
     }
 }
 
+/// A scheme, a host and a port, and nothing more.
+fn is_plain_http(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    uri.scheme() == Some(&http::uri::Scheme::HTTP) && uri.port().is_some() && matches!(uri.path(), "" | "/")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Services;
+    use super::{Secrets, Services, Settings};
+
+    #[test]
+    fn addresses_of_other_parts_are_hosts_with_ports_and_the_key_is_long() {
+        let secrets = Secrets {
+            customer_key: vec![7; 32],
+            webhook_secret: Vec::new(),
+            processor_key: Vec::new(),
+            services_key: vec![b'k'; 32],
+        };
+        let check = |stock_url: &str, payment_url: &str, secrets: &Secrets| {
+            let settings = Settings {
+                stock_url: stock_url.to_owned(),
+                payment_url: payment_url.to_owned(),
+                ..Settings::default()
+            };
+            settings.check(secrets).map_err(|error| error.to_string())
+        };
+        for fits in ["", "http://127.0.0.1:8082", "http://stock.internal:8082/", "http://[::1]:8082"] {
+            assert_eq!(check(fits, fits, &secrets), Ok(()), "{fits}");
+        }
+        for wrong in ["stock:8082", "http://stock", "https://stock:8082", "http://stock:8082/x", "redis://s:1", " "] {
+            assert!(check(wrong, "", &secrets).is_err_and(|said| said.contains("core.stock_url")), "{wrong}");
+            assert!(check("", wrong, &secrets).is_err_and(|said| said.contains("core.payment_url")), "{wrong}");
+        }
+        let short = Secrets { services_key: vec![b'k'; 31], ..secrets };
+        assert!(check("", "", &short).is_err_and(|said| said.contains("services key")));
+    }
 
     #[test]
     fn services_are_named_and_known() {

@@ -65,6 +65,7 @@ async fn world() -> World {
         customer_key: vec![7; 32],
         webhook_secret: b"webhook-secret".to_vec(),
         processor_key: b"processor-key".to_vec(),
+        services_key: vec![b'k'; 32],
     };
     let core = Core::open(settings, secrets, clock()).await.expect("the core opens");
     core.seed(&Catalogue::demo(clock()())).await.expect("the demo sale fits");

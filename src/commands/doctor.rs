@@ -41,6 +41,16 @@ pub(crate) async fn run(config: &Config) -> Result<()> {
         }
     }
     findings.push(("rooms in the store".to_owned(), rooms(config).await));
+    // The address of a part that this process runs is for the others.
+    let core = &settings.core;
+    for (name, url, own) in [
+        ("core.stock_url", &core.stock_url, core.services.stock),
+        ("core.payment_url", &core.payment_url, core.services.payment),
+    ] {
+        for server in servers(url).into_iter().filter(|_| !own) {
+            findings.push((format!("{name} {url}"), reachable(&server).await));
+        }
+    }
     let mut bad = 0;
     for (what, verdict) in findings {
         match verdict {
@@ -109,6 +119,7 @@ async fn port(address: SocketAddr) -> Result<String, String> {
 fn servers(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return Vec::new() };
     let port = match scheme {
+        "http" => 80,
         "mysql" => 3306,
         "redis" | "redis+cluster" => 6379,
         "redis+sentinel" => 26379,
@@ -137,6 +148,7 @@ mod tests {
         assert_eq!(servers("redis+cluster://a:1,b:2"), ["a:1", "b:2"]);
         assert_eq!(servers("redis+sentinel://:p@a,b:2/main/0"), ["a:26379", "b:2"]);
         assert_eq!(servers("redis://localhost/0"), ["localhost:6379"]);
+        assert_eq!(servers("http://stock:8082/"), ["stock:8082"]);
         assert!(servers("sqlite://x.db").is_empty() && servers("memory").is_empty());
     }
 }

@@ -108,7 +108,7 @@ impl availability_server::Availability for Availability {
 async fn tell_load(app: App, messages: mpsc::Sender<Result<Load, Status>>) {
     let mut sent = None;
     while !messages.is_closed() {
-        let now = app.stock.busy();
+        let now = app.peers.busy(&app.stock);
         if sent != Some(now) {
             let message = Load { in_flight: now.in_flight, per_second: now.per_second };
             if messages.send(Ok(message)).await.is_err() {

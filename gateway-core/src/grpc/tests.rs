@@ -14,7 +14,12 @@ use crate::{Core, Secrets, Settings};
 async fn core() -> (Core, World) {
     let world = World::sqlite().await;
     let settings = Settings { database_url: world.url.clone(), sweep_interval_ms: 100, ..Settings::default() };
-    let secrets = Secrets { customer_key: vec![7; 32], webhook_secret: vec![1], processor_key: vec![2] };
+    let secrets = Secrets {
+        customer_key: vec![7; 32],
+        webhook_secret: vec![1],
+        processor_key: vec![2],
+        services_key: vec![b'k'; 32],
+    };
     let core = Core::open(settings, secrets, clock()).await.expect("a core");
     core.seed(&small(300, 60_000)).await.expect("a catalogue");
     (core, world)

@@ -170,7 +170,7 @@ async fn take(app: &App, form: Form, customer: Customer, effect: &Effect, order:
     let id = effect.reservation(app.db.local_ms());
     let lines = order.lines.into_iter().map(|line| (line.product_id, line.quantity)).collect();
     let ask = HoldStock { id, customer: customer.0, lines, coupon: order.coupon };
-    match reservation::hold_stock(&app.stock, &ask).await? {
+    match app.peers.reserve(&app.stock, &ask).await? {
         StockOutcome::Ordered(order) => Ok(orders::new(form, &order)),
         StockOutcome::Repeated(order) => orders::answer(app, form, &order, StatusCode::CREATED).await,
         StockOutcome::Refused(refused) => Err(problem(refused).onward("/flashsale", "To the flash sale")),

@@ -79,7 +79,7 @@ async fn show(
     let mut order = found(&app, id, customer.0).await?;
     if matches!(order.state, Standing::Paying | Standing::Closing) {
         // Who comes back from the provider's page should not have to wait for the next round of questions.
-        app.payments.look(id).await?;
+        app.peers.look(&app.payments, id).await?;
         order = found(&app, id, customer.0).await?;
     }
     let json = form == Form::Json || uri.path().starts_with("/api/");

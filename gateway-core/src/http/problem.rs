@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::db::DbError;
 use crate::group::Unserved;
+use crate::grpc::Unreserved;
 
 macro_rules! codes {
     ($($name:ident $code:literal $status:ident $retry:ident $title:literal;)*) => {
@@ -236,6 +237,21 @@ impl From<Unserved> for Problem {
                 .detail("More people want this than can be served in seconds. Nothing was done; try again soon.")
                 .retry_after_ms(retry_after_ms),
         }
+    }
+}
+
+impl From<Unreserved> for Problem {
+    /// What failed in another process stands in that process's log.
+    fn from(unreserved: Unreserved) -> Self {
+        let detail = match unreserved {
+            Unreserved::Unserved(unserved) => return unserved.into(),
+            Unreserved::Broken => return Self::new(Code::Internal),
+            Unreserved::TurnedAway => "No orders can be taken at the moment. Nothing was done; try again soon.",
+            Unreserved::Later | Unreserved::NoAnswer => {
+                "Nobody knows yet whether this order was placed. Ask again with the same idempotency key."
+            }
+        };
+        Self::new(Code::Busy).detail(detail).retry_after_ms(BUSY_RETRY_MS)
     }
 }
 

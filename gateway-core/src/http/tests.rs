@@ -69,7 +69,12 @@ impl Shop {
         let world = World::sqlite().await;
         let settings = Settings { database_url: world.url.clone(), ..Settings::default() };
         let secret = |text: &str| text.as_bytes().to_vec();
-        let secrets = Secrets { customer_key: KEY.to_vec(), webhook_secret: secret("w"), processor_key: secret("p") };
+        let secrets = Secrets {
+            customer_key: KEY.to_vec(),
+            webhook_secret: secret("w"),
+            processor_key: secret("p"),
+            services_key: KEY.to_vec(),
+        };
         let core = Core::open(settings, secrets, clock()).await.expect("a core");
         core.seed(&small(hold_ms, pay_ms)).await.expect("a catalogue");
         Self { router: core.router(), core, world }

@@ -88,7 +88,7 @@ impl Payments {
     /// process that asks.
     pub(super) fn drive_soon(&self, id: AttemptId, why: Why) {
         if !self.shared.asks {
-            return;
+            return self.ring();
         }
         let Ok(queued) = Arc::clone(&self.shared.queue).try_acquire_owned() else { return };
         let payments = self.clone();
@@ -100,6 +100,16 @@ impl Payments {
                 tracing::error!(attempt = %id, %error, "a payment was not recorded; the reconciler will ask again");
             }
         });
+    }
+
+    /// Something is due: whoever reconciles need not wait for the next round.
+    pub(crate) fn ring(&self) {
+        self.shared.due.notify_one();
+    }
+
+    /// Waits until something is due, in a process that leaves it to others.
+    pub(crate) async fn rung(&self) {
+        self.shared.due.notified().await;
     }
 
     /// Asks the provider about the order's live try, at most once a second for each order, and not for long.
