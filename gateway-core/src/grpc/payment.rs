@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -31,6 +32,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The pause between two calls to look for what is due. What becomes due meanwhile is one call, and one look.
 const PAUSE: Duration = Duration::from_millis(25);
+
+/// The pause after a call without an answer: by then all is found without it.
+const PAUSE_WHILE_AWAY: Duration = Duration::from_millis(500);
 
 /// The service.
 pub(super) struct Asking(App);
@@ -64,17 +68,22 @@ impl payment_server::Payment for Asking {
 }
 
 /// A process that asks the provider.
-pub(super) struct Remote(PaymentClient<InterceptedService<Channel, KeyShow>>);
+pub(super) struct Remote {
+    client: PaymentClient<InterceptedService<Channel, KeyShow>>,
+    /// It did not answer when it was last called: said once.
+    away: AtomicBool,
+}
 
 impl Remote {
     pub(super) fn new(endpoint: &Endpoint, key: &KeyShow) -> Self {
-        Self(PaymentClient::with_interceptor(endpoint.connect_lazy(), key.clone()))
+        let client = PaymentClient::with_interceptor(endpoint.connect_lazy(), key.clone());
+        Self { client, away: AtomicBool::new(false) }
     }
 
     /// Whether it has looked at the order's try.
     pub(super) async fn inquire(&self, order: ReservationId) -> bool {
-        let mut client = self.0.clone();
-        heard(client.inquire(InquireRequest { order_id: order.to_bytes() })).await
+        let mut client = self.client.clone();
+        self.heard(client.inquire(InquireRequest { order_id: order.to_bytes() })).await
     }
 
     /// Passes on that something became due here, until the stop. `commits` rings where messages wait in rows alone; on
@@ -91,15 +100,33 @@ impl Remote {
                     () = payments.rung() => {}
                     () = rung(&mut commits) => {}
                 }
-                let mut client = self.0.clone();
-                heard(client.reconcile(ReconcileRequest {})).await;
-                tokio::time::sleep(PAUSE).await;
+                let mut client = self.client.clone();
+                let heard = self.heard(client.reconcile(ReconcileRequest {})).await;
+                tokio::time::sleep(if heard { PAUSE } else { PAUSE_WHILE_AWAY }).await;
             }
         };
         tokio::select! {
             () = passing => {}
             () = stop.cancelled() => {}
         }
+    }
+
+    /// Whether there was an answer in time. Without one the rows are found when they are due.
+    async fn heard<T>(&self, call: impl Future<Output = Result<T, Status>>) -> bool {
+        let answer = tokio::time::timeout(ANSWER_WITHIN, call).await;
+        let status = match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("it took too long"))) {
+            Ok(_) => {
+                if self.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("core.payment_url answers again");
+                }
+                return true;
+            }
+            Err(status) => status,
+        };
+        if !self.away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%status, "core.payment_url took no call; what is due is found a little later");
+        }
+        false
     }
 }
 
@@ -108,20 +135,5 @@ async fn rung(bell: &mut Option<watch::Receiver<()>>) {
         // The bell is the database's, which the caller holds.
         Some(bell) => drop(bell.changed().await),
         None => std::future::pending().await,
-    }
-}
-
-/// Whether there was an answer in time. Without one the rows are found when they are due.
-async fn heard<T>(call: impl Future<Output = Result<T, Status>>) -> bool {
-    match tokio::time::timeout(ANSWER_WITHIN, call).await {
-        Ok(Ok(_)) => true,
-        Ok(Err(status)) => {
-            tracing::warn!(%status, "core.payment_url did not take a call; what is due is found a little later");
-            false
-        }
-        Err(_) => {
-            tracing::warn!("core.payment_url did not answer; what is due is found a little later");
-            false
-        }
     }
 }

@@ -14,7 +14,9 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tower::ServiceExt;
 
 use super::contract::{ReserveRequest, stock_client::StockClient};
-use crate::base::ReservationId;
+use crate::base::{CustomerId, ReservationId};
+use crate::grpc::Unreserved;
+use crate::http::problem::{Code, Problem};
 use crate::reservation::{HoldStock, StockOutcome};
 use crate::testing::{World, clock, on_every_database, small};
 use crate::{Core, Secrets, Services, Settings};
@@ -196,6 +198,11 @@ async fn an_order_is_taken_there_and_its_repeat_is_the_same(world: &World) {
     assert_eq!(new, same);
     let more = HoldStock { lines: vec![(String::from("p"), 1)], ..ask.clone() };
     assert!(matches!(take(&more).await, Ok(StockOutcome::KeyReused)));
+    // Whom nobody knows has no order anywhere: a mistake, and no matter of asking again.
+    let nobody =
+        HoldStock { id: ReservationId::derived(rand::random()), customer: CustomerId::derived([9; 16]), ..ask };
+    assert!(matches!(take(&nobody).await, Err(Unreserved::Broken)));
+    assert_eq!(Problem::from(Unreserved::Broken).code, Code::Internal);
     assert_eq!((world.count(ORDERS).await, world.count(HELD).await), (2, 5));
     assert!(stock.shared.stock.busy().per_second > 0, "its writers have done it");
     assert_eq!(orders.shared.stock.busy(), crate::Load::default(), "and not ours");
@@ -350,6 +357,27 @@ async fn how_busy_the_other_is_shows_here() {
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(3), running).await.expect("it stops").expect("without a panic");
     assert_eq!(busy().in_flight, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_is_waited_for_no_longer_than_people_wait() {
+    let world = World::sqlite().await;
+    world.sale_of(&small(60_000, 60_000)).await;
+    let link = Link::to(&stock_process(&world).await).await;
+    let orders = order_process(&world, &link.url).await;
+    let token = token(&orders, &world).await;
+    link.is(Line::Mute);
+    let answer = tokio::time::timeout(Duration::from_secs(12), order(&orders, &token, "k", 1)).await;
+    answer.expect("well before the claim of its key ends").says_come_again("Nobody knows yet");
+    assert_eq!(world.count(ORDERS).await, 1, "it was placed");
+    link.is(Line::Open);
+    for n in 0..8 {
+        // What was swallowed on a connection is lost for good: those are given up, and no later order fails for it.
+        let key = if n == 0 { String::from("k") } else { format!("k{n}") };
+        let answer = order(&orders, &token, &key, 1).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{n}: {}", answer.body);
+    }
+    assert_eq!(world.count(ORDERS).await, 8);
 }
 
 #[tokio::test]
