@@ -8,7 +8,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use terms::{Coupon, Refused};
+pub(crate) use terms::{Coupon, Refused, Terms};
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +16,7 @@ use crate::base::{CustomerId, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{Unserved, Work, Writers};
 use crate::metrics;
-use terms::{Terms, Window};
+use terms::Window;
 
 /// Characters of a code, from an alphabet without look-alikes.
 const CODE_CHARS: usize = 10;
@@ -42,6 +42,15 @@ pub(crate) enum Issued {
     /// The campaign has ended.
     Over,
     NoSuchCampaign,
+}
+
+/// What a customer can have, or has, to order with.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) campaign: String,
+    pub(crate) terms: Terms,
+    /// The customer's own, which no order has.
+    pub(crate) code: Option<String>,
 }
 
 /// The writers of coupons: one pool for each campaign.
@@ -85,6 +94,15 @@ pub(crate) async fn issue(coupons: &Coupons, campaign: &str, customer: CustomerI
         Err(Unserved::Failed(_)) => return issued,
     });
     issued
+}
+
+/// What a customer, or somebody who is not known yet, can order a product with now: coupons of their own that are free, and
+/// campaigns that have some left. For showing: the order and the issuing decide.
+pub(crate) async fn offers(db: &Db, product: &str, customer: Option<CustomerId>) -> Result<Vec<Offer>, DbError> {
+    let now_ms = db.now_ms().await?;
+    let mut offers = store::offers(db, product, customer).await?;
+    offers.retain(|offer| offer.terms.window(now_ms) == Window::Open && offer.terms.takes_something_off());
+    Ok(offers)
 }
 
 /// The campaign is locked first: what a transaction of an unknown outcome holds is waited for, so the look for coupons

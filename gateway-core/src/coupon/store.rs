@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::Offer;
 use super::terms::{Coupon, Terms};
 use crate::base::{CustomerId, ReservationId};
-use crate::db::{Bulk, DbError, Row, Sql, Tx, Value, params};
+use crate::db::{Bulk, Db, DbError, Row, Sql, Tx, Value, params};
 
 const CAMPAIGN_LOCKED: Sql = Sql {
     sqlite: "\
@@ -17,6 +18,18 @@ const CAMPAIGN_LOCKED: Sql = Sql {
      where id = ?
        for update",
 };
+
+/// Nobody is the customer where nobody is known: null is equal to nothing.
+const OFFERS: &str = "\
+    select c.id, k.code, c.sale_id, c.starts_at, c.ends_at, c.amount_off, c.percent_off_bp, c.minimum_amount
+      from product p
+      join campaign c on c.sale_id = p.sale_id
+      left join coupon k on k.campaign_id = c.id and k.customer_id = ?
+      left join coupon_use u on u.code = k.code
+     where p.id = ?
+       and u.code is null
+       and (k.code is not null or c.remaining > 0)
+     order by c.id";
 
 const CLOSED: Sql = Sql { sqlite: ")", mysql: ")" };
 
@@ -61,6 +74,12 @@ const GIVE_BACK: &str = "delete from coupon_use where reservation_id = ?";
 pub(super) async fn lock_campaign(tx: &mut Tx, campaign: &str) -> Result<Option<(Terms, i64)>, DbError> {
     let Some(mut row) = tx.row(CAMPAIGN_LOCKED, params![campaign]).await? else { return Ok(None) };
     Ok(Some((terms_from(&mut row)?, row.int()?)))
+}
+
+pub(super) async fn offers(db: &Db, product: &str, customer: Option<CustomerId>) -> Result<Vec<Offer>, DbError> {
+    let offer =
+        |mut row: Row| Ok(Offer { campaign: row.text()?, code: row.text_or_null()?, terms: terms_from(&mut row)? });
+    db.rows(OFFERS, params![customer, product]).await?.into_iter().map(offer).collect()
 }
 
 fn terms_from(row: &mut Row) -> Result<Terms, DbError> {

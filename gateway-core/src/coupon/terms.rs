@@ -65,6 +65,11 @@ impl Terms {
         }
     }
 
+    /// Whether a coupon is worth having.
+    pub(super) fn takes_something_off(&self) -> bool {
+        self.amount_off > 0 || self.percent_off_bp > 0
+    }
+
     /// What it takes off `subtotal`, in whole minor units: a part is rounded down, and never is it more than there is
     /// to pay.
     pub(crate) fn discount(&self, subtotal: i64) -> i64 {

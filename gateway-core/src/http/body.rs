@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::App;
 use super::problem::{Code, Problem};
+use super::visitor::{Customer, Form};
 
 /// The fields of a form, in order; a name may come more than once.
 pub(crate) struct Fields(Vec<(String, String)>);
@@ -71,6 +72,30 @@ impl<T: DeserializeOwned + FromForm> FromRequest<App> for Body<T> {
             (_, true) => from_json(&bytes).map(Self),
             _ => Err(Problem::new(Code::UnsupportedBody)
                 .detail("Send application/json, or application/x-www-form-urlencoded from a page.")),
+        }
+    }
+}
+
+/// Who wants what. People who are not logged in come back from that to what they wanted, to the path that `back` knows.
+pub(crate) async fn wanted<T: DeserializeOwned + FromForm>(
+    app: &App,
+    form: Form,
+    customer: Result<Customer, Problem>,
+    request: Request,
+    back: impl FnOnce(&T) -> (String, &'static str),
+) -> Result<(Customer, T), Problem> {
+    // Apps are told what is wrong with their token before what is wrong with their body.
+    if form == Form::Json {
+        let customer = customer?;
+        let Body(wanted) = Body::from_request(request, app).await?;
+        return Ok((customer, wanted));
+    }
+    let Body(wanted) = Body::from_request(request, app).await?;
+    match customer {
+        Ok(customer) => Ok((customer, wanted)),
+        Err(problem) => {
+            let (path, label) = back(&wanted);
+            Err(problem.onward(path, label))
         }
     }
 }

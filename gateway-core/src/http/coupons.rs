@@ -1,17 +1,17 @@
 //! Coupons: one for each customer, while there are some; and why one cannot be used.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::App;
-use super::body::{Body, Fields, FromForm};
+use super::body::{Fields, FromForm, wanted};
 use super::problem::{Code, Problem};
-use super::visitor::Customer;
+use super::visitor::{Customer, Form, own_path};
 use crate::coupon::{self, Issued, Refused};
 
 pub(super) fn routes() -> Router<App> {
@@ -20,31 +20,48 @@ pub(super) fn routes() -> Router<App> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct Wish {
     campaign: String,
+    /// The page that a form stands on: it shows the coupon.
+    #[serde(skip)]
+    next: Option<String>,
 }
 
-impl FromForm for Wanted {
+impl FromForm for Wish {
     fn from_form(fields: &Fields) -> Result<Self, Problem> {
-        Ok(Self { campaign: fields.need("campaign")? })
+        let next = fields.one("next").and_then(own_path).map(str::to_owned);
+        Ok(Self { campaign: fields.need("campaign")?, next })
+    }
+}
+
+impl Wish {
+    /// Where people go on.
+    fn back(&self) -> (String, &'static str) {
+        (self.next.clone().unwrap_or_else(|| String::from("/flashsale")), "Back")
     }
 }
 
 async fn issue(
     State(app): State<App>,
-    customer: Customer,
-    Body(Wanted { campaign }): Body<Wanted>,
+    form: Form,
+    customer: Result<Customer, Problem>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    match coupon::issue(&app.coupons, &campaign, customer.0).await? {
-        Issued::Now { code } => {
-            Ok((StatusCode::CREATED, Json(json!({ "code": code, "campaign": campaign }))).into_response())
+    let (customer, wish) = wanted(&app, form, customer, request, Wish::back).await?;
+    let (back, label) = wish.back();
+    let campaign = wish.campaign;
+    let problem = match (coupon::issue(&app.coupons, &campaign, customer.0).await?, form) {
+        (Issued::Now { .. } | Issued::Before { .. }, Form::Page) => return Ok(Redirect::to(&back).into_response()),
+        (Issued::Now { code }, Form::Json) => {
+            return Ok((StatusCode::CREATED, Json(json!({ "code": code, "campaign": campaign }))).into_response());
         }
-        Issued::Before { code } => Err(Problem::new(Code::AlreadyIssued).with("coupon", code)),
-        Issued::Gone => Err(Problem::new(Code::CouponsGone)),
-        Issued::NotYet { in_ms } => Err(not_started(in_ms)),
-        Issued::Over => Err(Problem::new(Code::CampaignEnded)),
-        Issued::NoSuchCampaign => Err(Problem::new(Code::NoSuchCampaign)),
-    }
+        (Issued::Before { code }, Form::Json) => Problem::new(Code::AlreadyIssued).with("coupon", code),
+        (Issued::Gone, _) => Problem::new(Code::CouponsGone),
+        (Issued::NotYet { in_ms }, _) => not_started(in_ms),
+        (Issued::Over, _) => Problem::new(Code::CampaignEnded),
+        (Issued::NoSuchCampaign, _) => Problem::new(Code::NoSuchCampaign),
+    };
+    Err(problem.onward(back, label))
 }
 
 fn not_started(in_ms: i64) -> Problem {

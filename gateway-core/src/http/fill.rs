@@ -8,6 +8,7 @@ use super::{App, people};
 use crate::DbError;
 use crate::base::{Currency, Money};
 use crate::catalogue::{self, Film, Product, SaleState, Screening, Seat, SeatState};
+use crate::coupon::Offer;
 use crate::reservation::{Reservation, State};
 
 pub(crate) fn price(amount: i64, currency: Currency) -> Price {
@@ -82,6 +83,17 @@ pub(crate) fn product(product: &Product) -> page::sale::Product {
         capacity: product.capacity,
         per_order_max: product.per_order_max,
         state: sale_state(product.state()),
+    }
+}
+
+pub(crate) fn coupon(offer: Offer, currency: Currency) -> page::sale::Coupon {
+    let price = |amount: i64| (amount > 0).then(|| price(amount, currency));
+    page::sale::Coupon {
+        amount_off: price(offer.terms.amount_off),
+        percent_off_bp: offer.terms.percent_off_bp,
+        minimum: price(offer.terms.minimum_amount),
+        campaign: offer.campaign,
+        code: offer.code,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The flash sale: products, and the one call that takes stock and makes an order of it.
 
-use axum::extract::{FromRequest, OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body::{Body, Fields, FromForm};
+use super::body::{Body, Fields, FromForm, wanted};
 use super::page::clock;
 use super::page::sale::{FlashSalePage, ProductPage};
 use super::people::{html, layout_of};
@@ -18,6 +18,7 @@ use super::visitor::{Customer, Form};
 use super::{App, coupons, fill, orders, people, view};
 use crate::base::rfc3339;
 use crate::catalogue::{self, Opening, SaleState};
+use crate::coupon;
 use crate::reservation::{self, HoldStock, Refused, StockOutcome};
 
 pub(super) fn routes() -> Router<App> {
@@ -46,6 +47,7 @@ async fn product(
     State(app): State<App>,
     Path(id): Path<String>,
     form: Form,
+    viewer: Option<Customer>,
     uri: OriginalUri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -54,18 +56,23 @@ async fn product(
         problem.onward("/flashsale", "To the flash sale")
     };
     let product = catalogue::product(&app.db, &id).await?.ok_or_else(missing)?;
-    let all_held = product.state() == SaleState::AllHeld;
-    let may_return_in_ms = if all_held { reservation::product_returns_in_ms(&app.db, &id).await? } else { None };
-    Ok(match form {
-        Form::Json => Json(view::product(&product)).into_response(),
-        Form::Page => html(&ProductPage {
-            layout: layout_of(&app, &headers, uri.path()).await,
-            product: fill::product(&product),
-            may_return_in_ms,
-            pay_ms: product.pay_ms,
-            idempotency_key: fill::fresh_key(),
-        }),
-    })
+    if form == Form::Json {
+        return Ok(Json(view::product(&product)).into_response());
+    }
+    let (mut may_return_in_ms, mut offers) = (None, Vec::new());
+    match product.state() {
+        SaleState::AllHeld => may_return_in_ms = reservation::product_returns_in_ms(&app.db, &id).await?,
+        SaleState::OnSale => offers = coupon::offers(&app.db, &id, viewer.map(|viewer| viewer.0)).await?,
+        SaleState::SoldOut | SaleState::NotStarted { .. } | SaleState::Ended => {}
+    }
+    Ok(html(&ProductPage {
+        layout: layout_of(&app, &headers, uri.path()).await,
+        product: fill::product(&product),
+        may_return_in_ms,
+        coupons: offers.into_iter().map(|offer| fill::coupon(offer, product.price.currency)).collect(),
+        pay_ms: product.pay_ms,
+        idempotency_key: fill::fresh_key(),
+    }))
 }
 
 #[derive(Deserialize)]
@@ -116,19 +123,10 @@ async fn checkout(
     effect: Effect,
     request: Request,
 ) -> Result<Response, Problem> {
-    let customer = match (customer, form) {
-        (Ok(customer), _) => customer,
-        (Err(problem), Form::Json) => return Err(problem),
-        // People come back from logging in to what they wanted.
-        (Err(problem), Form::Page) => {
-            let Body(wanted) = Body::<Purchase>::from_request(request, &app).await?;
-            return Err(problem.onward(product_path(&wanted.product_id), "Back"));
-        }
-    };
-    let Body(wanted) = Body::<Purchase>::from_request(request, &app).await?;
-    let back = product_path(&wanted.product_id);
-    let order =
-        Order { lines: vec![Line { product_id: wanted.product_id, quantity: wanted.quantity }], coupon: wanted.coupon };
+    let back = |purchase: &Purchase| (product_path(&purchase.product_id), "Back");
+    let (customer, Purchase { product_id, quantity, coupon }) = wanted(&app, form, customer, request, back).await?;
+    let back = product_path(&product_id);
+    let order = Order { lines: vec![Line { product_id, quantity }], coupon };
     let taken = take(&app, form, customer, &effect, order).await;
     taken.map_err(|problem| if is_about_coupon(problem.code) { problem.onward(back, "Back") } else { problem })
 }

@@ -1,13 +1,13 @@
 //! Holds: taking seats, looking at them, giving them back, and checking out.
 
-use axum::extract::{FromRequest, OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
-use super::body::Body;
+use super::body::wanted;
 use super::orders::{self, done};
 use super::page::orders::{HoldPage, HoldState};
 use super::page::seats::Why;
@@ -41,21 +41,13 @@ async fn take(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let customer = match (customer, form) {
-        (Ok(customer), _) => customer,
-        (Err(problem), Form::Json) => return Err(problem),
-        // People come back from logging in to what they had chosen.
-        (Err(problem), Form::Page) => {
-            let Body(picked): Body<Picked> = Body::from_request(request, &app).await?;
-            return Err(problem.onward(fill::seats_path(&screening, picked.named()), "Back to the seats"));
-        }
-    };
-    let Body(picked): Body<Picked> = Body::from_request(request, &app).await?;
+    let back = |picked: &Picked| (fill::seats_path(&screening, picked.named()), "Back to the seats");
+    let (customer, picked) = wanted(&app, form, customer, request, back).await?;
     let named = picked.named().to_vec();
     let (pick, products) = picked.into_parts()?;
     let id = effect.reservation(app.db.now_ms().await?);
-    let wanted = Wanted { id, customer: customer.0, screening: screening.clone(), pick, products };
-    let outcome = reservation::hold(&app.db, wanted).await?;
+    let ask = Wanted { id, customer: customer.0, screening: screening.clone(), pick, products };
+    let outcome = reservation::hold(&app.db, ask).await?;
     if let SeatsOutcome::Held(hold) = &outcome {
         return answer(&app, form, hold, StatusCode::CREATED, &[]).await;
     }

@@ -129,3 +129,47 @@ async fn the_product_page_takes_a_coupon() {
     let empty = post(String::from("product_id=p&quantity=1&coupon=")).await;
     assert_eq!(empty.status, StatusCode::SEE_OTHER, "a field that was left empty is no coupon");
 }
+
+#[tokio::test]
+async fn the_product_page_gives_out_a_coupon() {
+    let shop = shop().await;
+    let token = shop.token().await;
+    let page = async |token: &str| {
+        let request = page_request("GET", "/products/p", token).body(Body::empty()).expect("a request");
+        shop.send(request).await.text()
+    };
+    let issue = async |token: &str, body: &'static str| {
+        let request = page_request("POST", "/api/coupons/issue", token).body(Body::from(body)).expect("a request");
+        shop.send(request).await
+    };
+    let offered = |page: &str| page.matches("data-testid=\"get-coupon\"").count();
+    // Of the campaigns one has not begun, and one is over.
+    assert_eq!((offered(&page("").await), offered(&page(&token).await)), (3, 3));
+    let login = issue("", "campaign=large&next=%2Fproducts%2Fp").await;
+    assert_eq!(login.header(header::LOCATION), "/login?next=/products/p");
+    for _ in 0..2 {
+        let issued = issue(&token, "campaign=large&next=%2Fproducts%2Fp").await;
+        assert_eq!((issued.status, issued.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/products/p"));
+    }
+    assert_eq!(shop.world.count("select count(*) from coupon").await, 1);
+    let shown = page(&token).await;
+    let code = shown.split("Your coupon <code>").nth(1).and_then(|rest| rest.split('<').next()).expect("a code");
+    assert!(shown.contains(&format!("value=\"{code}\"")), "it stands in the form: {shown}");
+    assert_eq!((offered(&shown), page("").await.contains(code)), (2, false));
+    assert_eq!(shop.post("/api/orders", &token, &order(2, code)).await.status, StatusCode::CREATED);
+    assert!(!page(&token).await.contains(code), "an order has it");
+
+    let elsewhere = issue(&token, "campaign=c&next=%2F%2Fevil.example").await;
+    assert_eq!(elsewhere.header(header::LOCATION), "/flashsale");
+    let over = issue(&token, "campaign=over&next=%2Fproducts%2Fp").await;
+    assert_eq!(over.status, StatusCode::CONFLICT);
+    assert!(over.text().contains("href=\"/products/p\""), "{}", over.text());
+    let mut foreign = page_request("POST", "/api/coupons/issue", &token).body(Body::from("campaign=all")).expect("one");
+    foreign.headers_mut().insert("sec-fetch-site", header::HeaderValue::from_static("cross-site"));
+    let foreign = shop.send(foreign).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    shop.post("/api/coupons/issue", "", &json!({ "nonsense": 1 })).await.is_problem("login_required", 401);
+    shop.post("/api/coupons/issue", &token, &json!({ "campaign": "all", "next": "/" }))
+        .await
+        .is_problem("invalid_body", 422);
+}

@@ -5,7 +5,7 @@ use super::super::films::SaleState;
 use super::super::orders::{
     Booking, BookingsPage, Discount, HoldPage, HoldState, Line, Occasion, OrderPage, OrderState, Showing,
 };
-use super::super::sale::{FlashSalePage, Product, ProductPage};
+use super::super::sale::{Coupon, FlashSalePage, Product, ProductPage};
 use super::{EVENING, euro, keep, layout};
 
 fn occasion() -> Occasion {
@@ -181,11 +181,25 @@ fn the_flash_sale_renders() {
         layout: layout("/products/poster"),
         product: product(3, 9, SaleState::OnSale),
         may_return_in_ms: None,
+        coupons: Vec::new(),
         pay_ms: 420_000,
         idempotency_key: "k".to_owned(),
     };
     assert_eq!(page.product.quantities(), 1..=3);
     assert!(keep("shop/product.html", &page).contains("buy-button"));
+    let coupon = |amount: Option<i64>, percent_off_bp, minimum: Option<i64>, code: Option<&str>| Coupon {
+        campaign: "spring".to_owned(),
+        amount_off: amount.map(euro),
+        percent_off_bp,
+        minimum: minimum.map(euro),
+        code: code.map(ToOwned::to_owned),
+    };
+    page.coupons = vec![coupon(Some(500), 0, Some(2_000), None), coupon(None, 1_250, None, Some("0123456789"))];
+    let html = keep("shop/product-coupons.html", &page);
+    assert!(html.contains("Get a coupon: €5.00 off one order of €20.00 or more<"), "{html}");
+    assert!(html.contains("takes 12.5 % off one order.") && html.contains("value=\"0123456789\""), "{html}");
+    assert_eq!(coupon(Some(500), 1_005, None, None).worth(), "€5.00 or 10.05 %, whichever is more,");
+    page.coupons.clear();
     (page.product, page.may_return_in_ms) = (product(0, 3, SaleState::AllHeld), Some(94_000));
     assert!(keep("shop/product-held.html", &page).contains("runs out in 1:34"));
     (page.product, page.may_return_in_ms) = (product(0, 0, SaleState::SoldOut), None);
