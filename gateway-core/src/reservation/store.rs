@@ -11,10 +11,10 @@ use crate::base::{CustomerId, Money, ReservationId};
 use crate::db::{Db, DbError, Row, Sql, Tx, Value, params};
 
 pub(super) use after::{cancel_until, cancel_until_of, decisions, in_review, insert_decision};
-pub(super) use due::{next_due_of, next_due_on, next_free_of};
+pub(super) use due::{lapsed_on, next_due_of, next_due_on, next_free_of};
 pub(super) use goods::{
-    ProductRow, SeatRow, Stock, StockMove, Windows, claim_seats, free_seats, lapsed_on, lock_seats, lock_stock,
-    mark_seats, move_stock, record_movement, seats_had, windows,
+    ProductRow, SeatRow, Stock, StockMove, Windows, claim_seats, free_seats, lock_seats, lock_stock, mark_seats,
+    move_stock, record_movement, seats_had, windows,
 };
 pub(super) use many::{
     had, insert_all, lapsed_among, lock_all, lock_customers, lock_stocks, products, record_holds, stored,

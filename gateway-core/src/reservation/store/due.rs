@@ -1,6 +1,19 @@
-//! Whose time is over next.
+//! Whose time is over, and whose is over next. What keeps a product is found by its deadline, and not by the index of lines by
+//! product: that one leads to all that were ever sold.
 
+use crate::base::ReservationId;
 use crate::db::{Db, DbError, Row, Tx, Value, params};
+
+const LAPSED_ON_PRODUCT: &str = "\
+    select r.id
+      from reservation r
+     where r.state in ('held', 'checkout')
+       and r.due_at <= ?
+       and case when ? in (select l.product_id
+                             from reservation_line l
+                            where l.reservation_id = r.id) then 1 else 0 end = 1
+     order by r.due_at
+     limit ?";
 
 /// Of each of the two states the first by the index, so that a crowd of holds is not gone through.
 const NEXT_DUE_ON_PRODUCT: &str = "\
@@ -10,10 +23,9 @@ const NEXT_DUE_ON_PRODUCT: &str = "\
                       from reservation r
                      where r.state = 'held'
                        and r.due_at > ?
-                       and exists (select 1
-                                     from reservation_line l
-                                    where l.reservation_id = r.id
-                                      and l.product_id = ?)
+                       and case when ? in (select l.product_id
+                                             from reservation_line l
+                                            where l.reservation_id = r.id) then 1 else 0 end = 1
                      order by r.due_at
                      limit 1) held
              union all
@@ -22,10 +34,9 @@ const NEXT_DUE_ON_PRODUCT: &str = "\
                       from reservation r
                      where r.state = 'checkout'
                        and r.due_at > ?
-                       and exists (select 1
-                                     from reservation_line l
-                                    where l.reservation_id = r.id
-                                      and l.product_id = ?)
+                       and case when ? in (select l.product_id
+                                             from reservation_line l
+                                            where l.reservation_id = r.id) then 1 else 0 end = 1
                      order by r.due_at
                      limit 1) ordered) next_due";
 
@@ -60,4 +71,34 @@ pub(in crate::reservation) async fn next_free_of(
     now_ms: i64,
 ) -> Result<Option<i64>, DbError> {
     first(db.row(NEXT_FREE_OF_SCREENING, params![screening, now_ms]).await?)
+}
+
+pub(in crate::reservation) async fn lapsed_on(
+    tx: &mut Tx,
+    product: &str,
+    limit: i64,
+) -> Result<Vec<ReservationId>, DbError> {
+    let rows = tx.rows(LAPSED_ON_PRODUCT, params![tx.now_ms(), product, limit]).await?;
+    rows.into_iter().map(|mut row| row.reservation_id()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+
+    use super::*;
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn nothing_goes_through_all_that_were_ever_sold() {
+        let world = World::sqlite().await;
+        let mut connection = SqliteConnection::connect(&world.url).await.expect("the database");
+        for statement in [LAPSED_ON_PRODUCT, NEXT_DUE_ON_PRODUCT] {
+            let explain = sqlx::query(AssertSqlSafe(format!("explain query plan {statement}")));
+            let plan = explain.fetch_all(&mut connection).await.expect("a plan");
+            let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            assert!(plan.iter().any(|step| step.contains("reservation_due")), "{plan:#?}");
+            assert!(plan.iter().all(|step| !step.contains("reservation_line_product")), "{plan:#?}");
+        }
+    }
 }

@@ -95,16 +95,6 @@ const MOVED: &str = "\
     insert into stock_movement (reservation_id, line_no, kind, product_id, quantity, at_ms)
     values (?, ?, ?, ?, ?, ?)";
 
-const LAPSED_ON_PRODUCT: &str = "\
-    select r.id
-      from reservation r
-      join reservation_line l on l.reservation_id = r.id
-     where r.state in ('held', 'checkout')
-       and r.due_at <= ?
-       and l.product_id = ?
-     order by r.due_at
-     limit ?";
-
 /// A seat as the claim sees it, locked.
 pub(in crate::reservation) struct SeatRow {
     pub(in crate::reservation) seat: String,
@@ -275,13 +265,4 @@ pub(in crate::reservation) async fn record_movement(
 ) -> Result<(), DbError> {
     let values = params![id, line_no, kind.name(), line.product.clone(), line.quantity, tx.now_ms()];
     tx.execute(MOVED, values).await.map(|_| ())
-}
-
-pub(in crate::reservation) async fn lapsed_on(
-    tx: &mut Tx,
-    product: &str,
-    limit: i64,
-) -> Result<Vec<ReservationId>, DbError> {
-    let rows = tx.rows(LAPSED_ON_PRODUCT, params![tx.now_ms(), product, limit]).await?;
-    rows.into_iter().map(|mut row| row.reservation_id()).collect()
 }
