@@ -16,6 +16,7 @@ mod sqlite;
 mod tests;
 mod tx;
 mod value;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(crate) use fitness::Durability;
 use hosts::Hosts;
 pub(crate) use tx::Tx;
 pub(crate) use value::{Row, Sql, Value, params};
+use writer::Writer;
 
 use crate::base::Clock;
 
@@ -59,7 +61,7 @@ pub(crate) struct Db {
 enum Pools {
     /// SQLite has one writer; readers beside it see the last commit.
     Sqlite {
-        writer: Pool<Sqlite>,
+        writer: Writer,
         readers: Pool<Sqlite>,
     },
     MySql(Arc<Hosts>),
@@ -103,7 +105,7 @@ impl Db {
     /// Brings the schema up to date. Safe to run from several nodes at once.
     pub(crate) async fn migrate(&self, migrations: &Migrations) -> Result<(), DbError> {
         let done = match &self.pools {
-            Pools::Sqlite { writer, .. } => migrations.sqlite.run(writer).await,
+            Pools::Sqlite { writer, .. } => migrations.sqlite.run(writer.alone().await?.connection()).await,
             Pools::MySql(hosts) => migrations.mysql.run(&hosts.pool()).await,
         };
         done.map_err(|error| DbError::Settings(format!("migrations: {error}")))?;
@@ -141,10 +143,8 @@ impl Db {
     #[cfg(test)]
     pub(crate) async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { writer, readers } => {
-                writer.close().await;
-                readers.close().await;
-            }
+            // The one that writes ends with its last transaction.
+            Pools::Sqlite { readers, .. } => readers.close().await,
             Pools::MySql(hosts) => hosts.pool().close().await,
         }
     }

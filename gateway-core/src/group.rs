@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::db::DbError;
+use crate::db::{Db, DbError};
 pub use load::Load;
 use load::Meter;
 
@@ -59,6 +59,25 @@ pub(crate) enum Unserved {
     Full { retry_after_ms: i64 },
     /// The database failed.
     Failed(DbError),
+}
+
+impl From<Unserved> for DbError {
+    fn from(unserved: Unserved) -> Self {
+        match unserved {
+            Unserved::Full { .. } => Self::too_much(),
+            Unserved::Failed(error) => error,
+        }
+    }
+}
+
+/// The pools of work on rows that are everybody's own: who queues together shares the price of a commit.
+const POOLS: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
+
+/// The pool for such a row. Where one transaction writes at a time there is one, for several would only wait for each other;
+/// elsewhere round trips are what takes long, and those of several pools go side by side.
+pub(crate) fn pool_of(db: &Db, row: &[u8]) -> &'static str {
+    let pools = if db.has_one_writer() { 1 } else { POOLS.len() };
+    POOLS[usize::from(row.last().copied().unwrap_or(0)) % pools]
 }
 
 /// How long things may take.

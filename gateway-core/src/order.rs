@@ -4,6 +4,7 @@
 //!
 //! Talks to the payments through the outbox alone, and reads how a try stands to answer the customer who waits.
 
+mod begin;
 mod pay;
 mod verdict;
 

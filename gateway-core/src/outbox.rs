@@ -25,6 +25,8 @@ pub(crate) use event::{Event, Part, Requested};
 pub(crate) use news::News;
 pub(crate) use worker::{Consumer, Message, Worker};
 
+use std::collections::HashSet;
+
 use crate::base::{MessageId, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::metrics;
@@ -46,6 +48,14 @@ pub(crate) async fn publish(tx: &mut Tx, order: ReservationId, event: &Event) ->
     store::insert(tx, &store::New { id, order, to: event.to().name(), kind: event.kind(), payload }).await?;
     tx.brings_work();
     Ok(())
+}
+
+/// Those of these messages that are written already, heard or not.
+pub(crate) async fn published(
+    tx: &mut Tx,
+    ids: impl Iterator<Item = MessageId>,
+) -> Result<HashSet<MessageId>, DbError> {
+    store::written(tx, ids).await
 }
 
 /// Forgets what was heard long ago.

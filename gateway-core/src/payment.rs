@@ -23,8 +23,10 @@ pub(crate) mod webhook;
 
 use crate::base::{AttemptId, Clock, ReservationId, TransactionId};
 use crate::db::{Db, DbError};
+use crate::group::Writers;
 use crate::outbox::News;
 use processors::Processor;
+use record::Records;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 
@@ -62,6 +64,8 @@ struct Shared {
     asks: bool,
     /// Whoever asks the provider has the try for himself this long, in milliseconds: a charge, and a question after it.
     lease_ms: i64,
+    /// The one way to record what the provider said.
+    records: Writers<Records>,
     workers: Semaphore,
     queue: Arc<Semaphore>,
     /// Something became due at once.
@@ -100,6 +104,7 @@ impl Payments {
         let client = processors::sandbox::Client::new(settings.processor_url, settings.processor_key, timeout_ms)?;
         Ok(Self {
             shared: Arc::new(Shared {
+                records: Writers::new(Records(db.clone())),
                 db,
                 clock,
                 processor: Processor::Sandbox(client),

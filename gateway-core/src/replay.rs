@@ -87,21 +87,24 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// The writers of claims and answers. Every request with a key writes both, so both go in groups.
-pub(crate) struct Replays {
-    begins: Writers<Begins>,
-    ends: Writers<Ends>,
+pub(crate) struct Replays(Writers<Keys>);
+
+/// The pools: keys are different rows, and one commit for all of them is what it is about. Where one transaction writes at
+/// a time, claims and answers share it; elsewhere they go side by side.
+const BEGINS: &str = "begins";
+const ENDS: &str = "ends";
+
+/// Claims requests and ends runs.
+pub(crate) struct Keys(Db);
+
+/// What happens to a key.
+pub(crate) enum Step {
+    Begin(Call, Claim),
+    End(Ended),
 }
 
-/// All keys are one pool: they are different rows, and one commit for all of them is what it is about.
-const ONE_POOL: &str = "";
-
-/// Claims requests.
-struct Begins(Db);
-
-/// Ends runs: keeps the answer, or gives the claim back.
-struct Ends(Db);
-
-struct Ended {
+/// A run that is over.
+pub(crate) struct Ended {
     call: Call,
     claim: Claim,
     /// What to keep, if the request failed in no way that is worth another try.
@@ -110,13 +113,14 @@ struct Ended {
 
 impl Replays {
     pub(crate) fn on(db: &Db) -> Self {
-        Self { begins: Writers::new(Begins(db.clone())), ends: Writers::new(Ends(db.clone())) }
+        Self(Writers::new(Keys(db.clone())))
     }
 
     /// Claims the request, or says what became of it.
     pub(crate) async fn begin(&self, call: &Call) -> Result<Begun, Unserved> {
         let claim = Claim { token: rand::random() };
-        let begun = self.begins.submit(ONE_POOL, (call.clone(), claim)).await?;
+        let begun = self.0.submit(BEGINS, Step::Begin(call.clone(), claim)).await?;
+        let begun = begun.ok_or(Unserved::Failed(DbError::Shape("a claim for each beginning")))?;
         metrics::keyed(match begun {
             Begun::Run(_) => Keyed::Run,
             Begun::Replay(_) => Keyed::Replayed,
@@ -137,30 +141,60 @@ impl Replays {
     }
 
     async fn end(&self, call: &Call, claim: &Claim, answer: Option<Answer>) -> Result<(), Unserved> {
-        self.ends.submit(ONE_POOL, Ended { call: call.clone(), claim: claim.clone(), answer }).await
+        let pool = if self.0.work().0.has_one_writer() { BEGINS } else { ENDS };
+        let ended = Ended { call: call.clone(), claim: claim.clone(), answer };
+        self.0.submit(pool, Step::End(ended)).await.map(|_| ())
     }
 }
 
-impl Work for Begins {
-    type Member = (Call, Claim);
-    type Outcome = Begun;
+impl Work for Keys {
+    type Member = Step;
+    /// What became of a beginning.
+    type Outcome = Option<Begun>;
 
-    async fn run(&self, members: &[(Call, Claim)]) -> Result<Vec<Begun>, DbError> {
-        in_tx!(self.0, tx, {
-            let until = tx.now_ms().saturating_add(RUN_MAX_MS);
-            match store::insert_all(tx, members, until).await {
-                Ok(()) => return Ok(members.iter().map(|(_, claim)| Begun::Run(claim.clone())).collect()),
-                Err(DbError::Duplicate) => {}
-                Err(error) => return Err(error),
+    async fn run(&self, steps: &[Step]) -> Result<Vec<Option<Begun>>, DbError> {
+        let (mut begins, mut ends) = (Vec::new(), Vec::new());
+        for step in steps {
+            match step {
+                Step::Begin(call, claim) => begins.push((call, claim)),
+                Step::End(ended) => ends.push(ended),
             }
-            // Some key was used before: each by itself then. Rows that were written until here are known by their claim.
-            let mut begun = Vec::with_capacity(members.len());
-            for (call, claim) in members {
-                begun.push(begin_one(tx, call, claim, until).await?);
-            }
-            Ok(begun)
-        })
+        }
+        let mut begun = in_tx!(self.0, tx, {
+            // An answer is there before somebody asks for it.
+            end_all(tx, &ends).await?;
+            begin_all(tx, &begins).await
+        })?
+        .into_iter();
+        Ok(steps.iter().map(|step| if matches!(step, Step::Begin(..)) { begun.next() } else { None }).collect())
     }
+}
+
+async fn begin_all(tx: &mut Tx, begins: &[(&Call, &Claim)]) -> Result<Vec<Begun>, DbError> {
+    let until = tx.now_ms().saturating_add(RUN_MAX_MS);
+    match store::insert_all(tx, begins, until).await {
+        Ok(()) => return Ok(begins.iter().map(|(_, claim)| Begun::Run((*claim).clone())).collect()),
+        Err(DbError::Duplicate) => {}
+        Err(error) => return Err(error),
+    }
+    // Some key was used before: each by itself then. Rows that were written until here are known by their claim.
+    let mut begun = Vec::with_capacity(begins.len());
+    for (call, claim) in begins {
+        begun.push(begin_one(tx, call, claim, until).await?);
+    }
+    Ok(begun)
+}
+
+async fn end_all(tx: &mut Tx, ends: &[&Ended]) -> Result<(), DbError> {
+    let (mut kept, mut given_back) = (Vec::new(), Vec::new());
+    for Ended { call, claim, answer } in ends {
+        match answer {
+            Some(answer) => kept.push((call, claim, answer)),
+            None => given_back.push((call, claim)),
+        }
+    }
+    store::fill_all(tx, &kept).await?;
+    store::delete_all(tx, &given_back).await
 }
 
 async fn begin_one(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<Begun, DbError> {
@@ -184,26 +218,6 @@ async fn begin_one(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Resul
         return Ok(Begun::InProgress { retry_after_ms: left.max(1) });
     }
     Ok(Begun::Run(claim.clone()))
-}
-
-impl Work for Ends {
-    type Member = Ended;
-    type Outcome = ();
-
-    async fn run(&self, members: &[Ended]) -> Result<Vec<()>, DbError> {
-        in_tx!(self.0, tx, {
-            let (mut kept, mut given_back) = (Vec::new(), Vec::new());
-            for Ended { call, claim, answer } in members {
-                match answer {
-                    Some(answer) => kept.push((call, claim, answer)),
-                    None => given_back.push((call, claim)),
-                }
-            }
-            store::fill_all(tx, &kept).await?;
-            store::delete_all(tx, &given_back).await?;
-            Ok::<_, DbError>(vec![(); members.len()])
-        })
-    }
 }
 
 /// Deletes answers that nobody will ask for any more.

@@ -70,6 +70,11 @@ impl From<sqlx::Error> for DbError {
 }
 
 impl DbError {
+    /// More than is done in a reasonable time waits already.
+    pub(crate) fn too_much() -> Self {
+        Self::Busy(Arc::new(sqlx::Error::PoolTimedOut))
+    }
+
     /// What an error means when it came instead of the answer to a commit.
     pub(super) fn of_commit(error: sqlx::Error) -> Self {
         match Self::from(error) {

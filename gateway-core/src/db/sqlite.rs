@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Pool, Sqlite};
+use sqlx::{Sqlite, SqliteConnection};
 
 use super::value::statements;
-use super::{ACQUIRE_TIMEOUT, DbError, Pools, Row};
+use super::{ACQUIRE_TIMEOUT, DbError, Pools, Row, Writer};
 
 statements!(Sqlite);
 
@@ -30,10 +30,11 @@ pub(super) async fn connect(path: &str) -> Result<Pools, DbError> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
-    let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
-    let writer = writer.connect_with(options.clone()).await.map_err(|error| unwritable(path, error))?;
+    let writer = Writer::connect(options.clone()).await.map_err(|error| unwritable(path, error))?;
     refuse_unfit(&writer, path).await?;
+    // Not tested before each use: nothing but this process can end them.
     let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(ACQUIRE_TIMEOUT);
+    let readers = readers.test_before_acquire(false);
     let readers = readers.connect_with(options.pragma("query_only", "on")).await?;
     Ok(Pools::Sqlite { writer, readers })
 }
@@ -42,7 +43,7 @@ pub(super) async fn connect(path: &str) -> Result<Pools, DbError> {
 const SYNCHRONOUS_FULL: i64 = 2;
 
 /// SQLite keeps silent where it could not do what it was asked for.
-async fn refuse_unfit(writer: &Pool<Sqlite>, path: &str) -> Result<(), DbError> {
+async fn refuse_unfit(writer: &Writer, path: &str) -> Result<(), DbError> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
     if let Some(kind) = network_file_system(&mounts, &absolute) {
@@ -50,12 +51,13 @@ async fn refuse_unfit(writer: &Pool<Sqlite>, path: &str) -> Result<(), DbError> 
             "{path} lies on a network file system ({kind}), where SQLite loses data: use a local disk, or MariaDB"
         )));
     }
-    let mut said = one(writer, "pragma journal_mode").await?;
+    let mut alone = writer.alone().await?;
     let (journal, sync, keys) = (
-        said.text()?,
-        one(writer, "pragma synchronous").await?.int()?,
-        one(writer, "pragma foreign_keys").await?.int()?,
+        one(alone.connection(), "pragma journal_mode").await?.text()?,
+        one(alone.connection(), "pragma synchronous").await?.int()?,
+        one(alone.connection(), "pragma foreign_keys").await?.int()?,
     );
+    drop(alone);
     if (journal.as_str(), sync, keys) != ("wal", SYNCHRONOUS_FULL, 1) {
         return Err(DbError::Settings(format!(
             "{path} takes neither journal_mode=wal, synchronous=full nor foreign_keys=on, or not all of them: it has \
@@ -63,13 +65,13 @@ async fn refuse_unfit(writer: &Pool<Sqlite>, path: &str) -> Result<(), DbError> 
         )));
     }
     // Takes the lock that every write takes, and so finds out whether the file can be written to at all.
-    match writer.begin_with("begin immediate").await {
-        Ok(probe) => Ok(probe.rollback().await?),
+    match writer.begin().await {
+        Ok(probe) => Ok(probe.roll_back().await?),
         Err(error) => Err(unwritable(path, error)),
     }
 }
 
-async fn one(writer: &Pool<Sqlite>, ask: &'static str) -> Result<Row, DbError> {
+async fn one(writer: &mut SqliteConnection, ask: &'static str) -> Result<Row, DbError> {
     rows(writer, ask, Vec::new()).await?.into_iter().next().ok_or(DbError::Shape("what SQLite is set to"))
 }
 

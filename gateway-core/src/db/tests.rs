@@ -176,6 +176,39 @@ async fn a_lock_wait_that_times_out_repeats_the_whole_transaction() {
     world.close().await;
 }
 
+/// However far a transaction has come when its caller goes away: all of it is there or nothing, and the next one begins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_goes_away_leaves_no_half_and_no_lock() {
+    let world = World::sqlite().await;
+    counters(&world.db).await.expect("two counters");
+    let (mut whole, mut nothing) = (0, 0);
+    for polls in 0..40 {
+        let before = sum(&world).await;
+        let mut both = Box::pin(async {
+            in_tx!(world.db, tx, {
+                tx.execute(UP, params![1_i64]).await?;
+                tx.execute(UP, params![2_i64]).await
+            })
+        });
+        for _ in 0..polls / 2 {
+            if futures_util::poll!(&mut both).is_ready() {
+                break;
+            }
+            // Some go away before the database has answered, others after it.
+            tokio::time::sleep(Duration::from_millis(polls % 2 * 2)).await;
+        }
+        drop(both);
+        in_tx!(world.db, tx, { tx.execute(UP, params![1_i64]).await }).expect("its turn");
+        in_tx!(world.db, tx, { tx.execute(UP, params![2_i64]).await }).expect("its turn");
+        match sum(&world).await - before {
+            2 => nothing += 1,
+            4 => whole += 1,
+            half => panic!("{half} after {polls} polls"),
+        }
+    }
+    assert!(whole > 0 && nothing > 0, "{whole} whole, {nothing} nothing");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_file_wait_for_each_other() {
     let world = World::sqlite().await;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use sqlx::{MySql, Pool, Sqlite, Transaction};
+use sqlx::{MySql, Transaction};
 
 #[cfg(test)]
 use super::crash::{Fuse, Side};
+use super::writer::{Alone, Writer};
 use super::{Bell, DbError, Hosts, Row, Sql, Value, mysql, sqlite};
 use crate::base::Clock;
 
@@ -22,14 +23,13 @@ pub(crate) struct Tx {
 }
 
 enum Inner {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Alone),
     MySql(Transaction<'static, MySql>, Arc<Hosts>),
 }
 
 impl Tx {
-    /// Takes the write lock at once: a lock taken later could be refused after half of the work.
-    pub(super) async fn begin_sqlite(pool: &Pool<Sqlite>, clock: &Clock) -> Result<Self, DbError> {
-        let inner = Inner::Sqlite(pool.begin_with("begin immediate").await?);
+    pub(super) async fn begin_sqlite(writer: &Writer, clock: &Clock) -> Result<Self, DbError> {
+        let inner = Inner::Sqlite(writer.begin().await?);
         Ok(Self::new(inner, clock()))
     }
 
@@ -87,7 +87,7 @@ impl Tx {
     pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<u64, DbError> {
         let sql = sql.into();
         let done = match &mut self.inner {
-            Inner::Sqlite(tx) => sqlite::execute(&mut **tx, sql.sqlite, params).await,
+            Inner::Sqlite(tx) => sqlite::execute(tx.connection(), sql.sqlite, params).await,
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::execute(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(done)
@@ -97,7 +97,7 @@ impl Tx {
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let sql = sql.into();
         let rows = match &mut self.inner {
-            Inner::Sqlite(tx) => sqlite::rows(&mut **tx, sql.sqlite, params).await,
+            Inner::Sqlite(tx) => sqlite::rows(tx.connection(), sql.sqlite, params).await,
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::rows(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(rows)
@@ -149,7 +149,7 @@ impl Tx {
     /// A failure to roll back is of no interest: the connection is closed then, and that rolls back as well.
     pub(super) async fn roll_back(self) {
         let _closed_instead = match self.inner {
-            Inner::Sqlite(tx) => tx.rollback().await,
+            Inner::Sqlite(tx) => tx.roll_back().await,
             Inner::MySql(tx, _) => tx.rollback().await,
         };
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::testing::World;
 
 /// Gives each number back, and writes down the groups. Fails where a member is in `poison`, or once with `first`.
 #[derive(Default)]
@@ -141,4 +142,13 @@ async fn after_a_panic_the_pool_goes_on() {
     assert!(matches!(writers.submit("p", 99_999).await, Err(Unserved::Failed(DbError::Shape(_)))));
     writers.work().running.store(0, Ordering::SeqCst);
     assert_eq!(writers.submit("p", 1).await.expect("served"), 1);
+}
+
+#[tokio::test]
+async fn rows_of_nobody_else_share_one_pool_where_one_writes_and_a_few_elsewhere() {
+    let pools = |db: &Db| (0..=u8::MAX).map(|n| pool_of(db, &[7, n])).collect::<std::collections::HashSet<_>>().len();
+    assert_eq!(pools(&World::sqlite().await.db), 1);
+    let Some(world) = World::mariadb().await else { return };
+    assert_eq!(pools(&world.db), POOLS.len());
+    world.close().await;
 }

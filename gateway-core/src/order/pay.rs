@@ -1,15 +1,17 @@
-//! A customer pays: the order is PAYING and the payments are asked, in one commit. Then the call waits for what becomes of
-//! it, as long as a provider may take, and otherwise says that it is under way.
+//! A customer pays: the order is PAYING and the payments are asked, in one commit ([`super::begin`]). Then the call waits for
+//! what becomes of it, as long as a provider may take, and otherwise says that it is under way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::begin::{Begins, Begun};
 use crate::base::{AttemptId, CustomerId, ReservationId};
-use crate::db::{Db, DbError, Tx, in_tx};
-use crate::outbox::{self, Event, News, Requested};
+use crate::db::{Db, DbError};
+use crate::group::{Writers, pool_of};
+use crate::outbox::News;
 use crate::payment::{Payments, Standing};
-use crate::reservation::step::{self, Began, Paid};
 use crate::reservation::{self, Reservation, State};
 
 /// How often the rows are looked at while nothing is heard: the payments may be another process.
@@ -19,6 +21,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(200);
 const MESSAGES_TAKE: Duration = Duration::from_secs(1);
 
 /// An order to be paid.
+#[derive(Clone)]
 pub(crate) struct Pay {
     /// New, or derived from the caller's idempotency key.
     pub(crate) attempt_id: AttemptId,
@@ -44,20 +47,11 @@ pub(crate) enum PayOutcome {
     Refused(Box<Reservation>),
 }
 
-enum Begun {
-    /// The payments are asked for this try.
-    Asked,
-    /// They are since an earlier run of the same call.
-    AskedBefore,
-    /// Another call's try is under way.
-    Running,
-    Is(PayOutcome),
-}
-
 /// The paying of orders. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Orders {
     db: Db,
+    begins: Arc<Writers<Begins>>,
     payments: Payments,
     news: News,
     patience: Duration,
@@ -66,13 +60,14 @@ pub(crate) struct Orders {
 impl Orders {
     /// `provider_takes`: how long the provider may take for one call.
     pub(crate) fn new(db: Db, payments: Payments, news: News, provider_takes: Duration) -> Self {
-        Self { db, payments, news, patience: provider_takes + MESSAGES_TAKE }
+        let begins = Arc::new(Writers::new(Begins(db.clone())));
+        Self { db, begins, payments, news, patience: provider_takes + MESSAGES_TAKE }
     }
 
     /// Pays an order, and says how it stands when the provider's time is up.
     pub(crate) async fn pay(&self, pay: &Pay) -> Result<PayOutcome, DbError> {
         let mut listener = self.news.listen(pay.order);
-        let own = match in_tx!(self.db, tx, { begin(tx, pay).await })? {
+        let own = match self.begins.submit(pool_of(&self.db, &pay.order.to_bytes()), pay.clone()).await? {
             Begun::Is(outcome) => return Ok(outcome),
             // Nothing can be known yet: the rows are looked at when there is news.
             Begun::Asked => {
@@ -100,39 +95,6 @@ impl Orders {
             }
             listener.news(left.min(LOOK_PAUSE)).await;
         }
-    }
-}
-
-async fn begin(tx: &mut Tx, pay: &Pay) -> Result<Begun, DbError> {
-    let reservation = match step::begin_paying(tx, pay.order, pay.customer).await? {
-        Began::Now(reservation) => reservation,
-        Began::Before => return Ok(Begun::Running),
-        Began::NotFound => return Ok(Begun::Is(PayOutcome::NotFound)),
-        Began::Refused(reservation) if reservation.state == State::Booked => {
-            return Ok(Begun::Is(PayOutcome::Booked));
-        }
-        Began::Refused(reservation) => return Ok(Begun::Is(PayOutcome::Refused(Box::new(reservation)))),
-    };
-    if reservation.total.amount == 0 {
-        return Ok(Begun::Is(match step::paid(tx, pay.order).await? {
-            Paid::Booked(_) => PayOutcome::Booked,
-            Paid::TooLate(reservation) => PayOutcome::Refused(Box::new(reservation)),
-            Paid::NotFound => PayOutcome::NotFound,
-        }));
-    }
-    let asked = Event::PaymentRequested(Requested {
-        attempt_id: pay.attempt_id,
-        customer: pay.customer,
-        money: reservation.total,
-        method: pay.method.clone(),
-        payment_token: pay.token.clone(),
-        return_url: pay.return_url.clone(),
-    });
-    match outbox::publish(tx, pay.order, &asked).await {
-        Ok(()) => Ok(Begun::Asked),
-        // The same call again, after its first run was cut off: it begins nothing new, also when its try is over.
-        Err(DbError::Duplicate) => Ok(tx.undo(Begun::AskedBefore)),
-        Err(error) => Err(error),
     }
 }
 

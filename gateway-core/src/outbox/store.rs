@@ -1,5 +1,7 @@
 //! Statements on the outbox and the inbox. Whatever an owner writes names its fence.
 
+use std::collections::HashSet;
+
 use super::letters::Letter;
 use crate::base::{MessageId, ReservationId};
 use crate::db::{Bulk, Db, DbError, Row, Sql, Tx, Value, params};
@@ -8,6 +10,8 @@ const INSERT: &str = "\
     insert into outbox
            (id, consumer, order_id, kind, payload, state, fence, tries, due_at, created_at, updated_at)
     values (?, ?, ?, ?, ?, 'ready', 0, 0, ?, ?, ?)";
+
+static WRITTEN: Bulk = Bulk::keys("select id from outbox where id in (", Sql { sqlite: ")", mysql: ")" });
 
 /// The first of each order that is not heard yet, if it is due.
 const WAITING: &str = "\
@@ -133,6 +137,12 @@ pub(super) async fn insert(tx: &mut Tx, new: &New) -> Result<(), DbError> {
     let now = tx.now_ms();
     let values = params![new.id, new.to, new.order, new.kind, new.payload.as_str(), now, now, now];
     tx.execute(INSERT, values).await.map(|_| ())
+}
+
+/// Those of these that are there, in whatever state.
+pub(super) async fn written(tx: &mut Tx, ids: impl Iterator<Item = MessageId>) -> Result<HashSet<MessageId>, DbError> {
+    let keys: Vec<Value> = ids.map(Value::from).collect();
+    tx.rows_of(&WRITTEN, &[], &keys).await?.into_iter().map(|mut row| row.message_id()).collect()
 }
 
 /// What can be taken, as far as can be seen without a lock.

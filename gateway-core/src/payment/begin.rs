@@ -55,9 +55,10 @@ pub(super) async fn requested(
     order: ReservationId,
     asked: &Requested,
 ) -> Result<(), DbError> {
-    let transaction_id = match store::transaction_of_order_in(tx, order).await? {
+    let earlier = store::transaction_of_order_in(tx, order).await?;
+    let transaction_id = match &earlier {
         Some(transaction) => {
-            renew(tx, &transaction, &asked.method).await?;
+            renew(tx, transaction, &asked.method).await?;
             transaction.id
         }
         None => insert(tx, order, asked).await?,
@@ -65,6 +66,7 @@ pub(super) async fn requested(
     let attempt = NewAttempt {
         id: asked.attempt_id,
         transaction_id,
+        is_first: earlier.is_none(),
         provider: payments.shared.processor.name(),
         money: asked.money,
         payment_method: &asked.method,
@@ -119,6 +121,7 @@ async fn submit(tx: &mut Tx, payments: &Payments, charge: &Charge) -> Result<Sub
     let attempt = NewAttempt {
         id: charge.attempt_id,
         transaction_id: charge.id,
+        is_first: true,
         provider: payments.shared.processor.name(),
         money: charge.money,
         payment_method: &charge.method,

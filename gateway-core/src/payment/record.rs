@@ -1,12 +1,14 @@
 //! Records what the provider said: the try, its transaction, a refund if one is due, and what the order is told of it, in
-//! one commit. The only place that makes a verdict of an answer.
+//! one commit, for all whose answers came while the previous one was under way. The only place that makes a verdict of an
+//! answer.
 
 use super::Payments;
 use super::processors::Heard;
 use super::state::{Attempt, Event, Evidence, Transaction};
 use super::store::{self, AttemptRow, Move};
 use crate::base::AttemptId;
-use crate::db::{DbError, Tx, in_tx};
+use crate::db::{Db, DbError, Tx, in_tx};
+use crate::group::{Work, pool_of};
 use crate::metrics;
 use crate::outbox::{self, Event as Told};
 
@@ -33,7 +35,8 @@ pub(super) mod cause {
 impl Payments {
     /// Records `heard` about a try, and answers with the try as it stands afterwards.
     pub(super) async fn record(&self, id: AttemptId, heard: &Heard) -> Result<Option<AttemptRow>, DbError> {
-        let recorded = in_tx!(self.db(), tx, { record(tx, id, heard).await })?;
+        let pool = pool_of(self.db(), &id.to_bytes());
+        let recorded = self.shared.records.submit(pool, (id, heard.clone())).await?;
         if let Some((attempt, refund)) = &recorded {
             if *refund == Refund::Due {
                 tracing::warn!(attempt = %attempt.id, "money is given back");
@@ -48,15 +51,48 @@ impl Payments {
     }
 }
 
+/// The writer of what was heard.
+pub(super) struct Records(pub(super) Db);
+
+impl Work for Records {
+    type Member = (AttemptId, Heard);
+    type Outcome = Option<(AttemptRow, Refund)>;
+
+    async fn run(&self, heard: &[(AttemptId, Heard)]) -> Result<Vec<Self::Outcome>, DbError> {
+        in_tx!(self.0, tx, { record_all(tx, heard).await })
+    }
+}
+
+/// All tries are locked at once, in the order of their ids: groups do not wait for each other in a circle.
+async fn record_all(tx: &mut Tx, heard: &[(AttemptId, Heard)]) -> Result<Vec<Option<(AttemptRow, Refund)>>, DbError> {
+    let mut ids: Vec<AttemptId> = heard.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut tries = store::lock_attempts(tx, &ids).await?;
+    let mut recorded = Vec::with_capacity(heard.len());
+    for (id, heard) in heard {
+        // Heard of twice in one group: as the first left it.
+        let attempt = match tries.remove(id) {
+            None => store::lock_attempts(tx, &[*id]).await?.remove(id),
+            first => first,
+        };
+        recorded.push(match attempt {
+            Some(attempt) => Some(record(tx, attempt, heard).await?),
+            None => None,
+        });
+    }
+    Ok(recorded)
+}
+
 /// Whether money has to go back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Refund {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refund {
     None,
     Due,
 }
 
-async fn record(tx: &mut Tx, id: AttemptId, heard: &Heard) -> Result<Option<(AttemptRow, Refund)>, DbError> {
-    let Some(mut attempt) = store::lock_attempt(tx, id).await? else { return Ok(None) };
+async fn record(tx: &mut Tx, mut attempt: AttemptRow, heard: &Heard) -> Result<(AttemptRow, Refund), DbError> {
+    let id = attempt.id;
     let evidence = heard.evidence(attempt.money);
     let from = attempt.state;
     let to = from.on(evidence);
@@ -99,7 +135,7 @@ async fn record(tx: &mut Tx, id: AttemptId, heard: &Heard) -> Result<Option<(Att
     }
     attempt.action_url = action_url.map(str::to_owned).or(attempt.action_url);
     attempt.state = to;
-    Ok(Some((attempt, refund)))
+    Ok((attempt, refund))
 }
 
 /// Counts a verdict, or that there is none, once it is kept.

@@ -4,6 +4,7 @@
 mod call_off;
 mod closing;
 mod crash;
+mod groups;
 mod pay;
 mod transactions;
 mod webhooks;

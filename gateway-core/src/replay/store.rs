@@ -75,7 +75,7 @@ pub(super) async fn insert(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) 
     tx.execute(INSERT, values).await.map(|_| ())
 }
 
-pub(super) async fn insert_all(tx: &mut Tx, claimed: &[(Call, Claim)], until: i64) -> Result<(), DbError> {
+pub(super) async fn insert_all(tx: &mut Tx, claimed: &[(&Call, &Claim)], until: i64) -> Result<(), DbError> {
     let now_ms = tx.now_ms();
     let rows = claimed.iter().map(|(call, claim)| row(call, claim, until, now_ms)).collect();
     tx.insert_all(&INSERT_ALL, rows).await

@@ -76,9 +76,9 @@ async fn many_ends_at_once_each_by_its_own_claim(world: &World) {
     for (n, call) in calls.iter().enumerate() {
         let Begun::Run(claim) = begin_now(world, call).await else { panic!("not run") };
         let claim = if n % 3 == 2 { Claim { token: [9; 16] } } else { claim };
-        ends.push(Ended { call: call.clone(), claim, answer: (n % 3 != 1).then(|| answer(n)) });
+        ends.push(Step::End(Ended { call: call.clone(), claim, answer: (n % 3 != 1).then(|| answer(n)) }));
     }
-    let work = Ends(world.db.clone());
+    let work = Keys(world.db.clone());
     for _ in 0..2 {
         assert_eq!(work.run(&ends).await.expect("ended").len(), 45, "twice is no more than once");
     }
@@ -97,14 +97,72 @@ async fn many_ends_at_once_each_by_its_own_claim(world: &World) {
 async fn a_claim_that_is_written_twice_is_ones_own() {
     let world = World::sqlite().await;
     let customer = world.customer().await;
-    let group: Vec<(Call, Claim)> = (0..5)
-        .map(|n| (Call { key: format!("k{n}"), ..call(customer, "1") }, Claim { token: rand::random() }))
+    let group: Vec<Step> = (0..5)
+        .map(|n| Step::Begin(Call { key: format!("k{n}"), ..call(customer, "1") }, Claim { token: rand::random() }))
         .collect();
-    let work = Begins(world.db.clone());
+    let work = Keys(world.db.clone());
     for _ in 0..2 {
         let begun = work.run(&group).await.expect("outcomes");
-        assert!(begun.iter().all(|one| matches!(one, Begun::Run(_))), "{begun:?}");
+        assert!(begun.iter().all(|one| matches!(one, Some(Begun::Run(_)))), "{begun:?}");
     }
+}
+
+/// Also twice, as after a commit whose answer was lost.
+#[tokio::test]
+async fn claims_and_answers_in_one_group_each_get_their_own() {
+    let world = World::sqlite().await;
+    let customer = world.customer().await;
+    let of = |n: u8| Call { key: format!("k{n}"), ..call(customer, "1") };
+    let claim = |n: u8| Claim { token: [n; 16] };
+    for n in 0..3 {
+        let begun = Keys(world.db.clone()).run(&[Step::Begin(of(n), claim(n))]).await.expect("an outcome");
+        assert!(matches!(begun.as_slice(), [Some(Begun::Run(_))]));
+    }
+    let answer = Answer { status: 201, headers: Vec::new(), body: vec![7] };
+    let end = |n: u8, answer| Step::End(Ended { call: of(n), claim: claim(n), answer });
+    let group = [
+        Step::Begin(of(7), claim(7)),
+        end(0, Some(answer.clone())),
+        Step::Begin(of(0), claim(8)),
+        end(1, None),
+        Step::Begin(of(1), claim(9)),
+        Step::Begin(of(2), claim(10)),
+    ];
+    for _ in 0..2 {
+        let begun = Keys(world.db.clone()).run(&group).await.expect("outcomes");
+        let [Some(Begun::Run(new)), None, Some(Begun::Replay(again)), None, Some(Begun::Run(freed)), Some(running)] =
+            begun.as_slice()
+        else {
+            panic!("{begun:?}");
+        };
+        assert_eq!((new.token, freed.token, again), ([7; 16], [9; 16], &answer));
+        assert!(matches!(running, Begun::InProgress { .. }), "{running:?}");
+    }
+}
+
+/// What a crowd writes: each commit is waited for by all who write.
+#[tokio::test]
+async fn where_one_writes_claims_and_answers_share_commits() {
+    let world = World::sqlite().await;
+    let customer = world.customer().await;
+    let of = |n: usize| Call { key: format!("k{n}"), ..call(customer, "1") };
+    let mut claims = Vec::new();
+    for n in 0..20 {
+        let Begun::Run(claim) = begin_now(&world, &of(n)).await else { panic!("not run") };
+        claims.push(claim);
+    }
+    let answer = Answer { status: 201, headers: Vec::new(), body: Vec::new() };
+    let before = world.db.fuse().committed();
+    let ends = claims.iter().enumerate().map(|(n, claim)| {
+        let (replays, call, answer) = (&world.replays, of(n), &answer);
+        async move { replays.finish(&call, claim, answer).await }
+    });
+    let calls: Vec<Call> = (20..40).map(of).collect();
+    let begins = futures_util::future::join_all(calls.iter().map(|call| world.replays.begin(call)));
+    let (ended, begun) = tokio::join!(futures_util::future::join_all(ends), begins);
+    assert!(ended.iter().all(Result::is_ok) && begun.iter().all(Result::is_ok));
+    let commits = world.db.fuse().committed() - before;
+    assert!(commits <= 4, "{commits} commits for 40");
 }
 
 #[test]

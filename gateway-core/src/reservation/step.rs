@@ -251,20 +251,19 @@ fn set_deadlines(reservation: &mut Reservation, to: State, now_ms: i64) {
 }
 
 async fn move_goods(tx: &mut Tx, reservation: &Reservation, movement: Movement) -> Result<(), DbError> {
-    let id = reservation.id;
     match movement {
-        Movement::Keep => store::mark_seats(tx, id, "pending", free_after(reservation)).await,
+        Movement::Keep => mark_seats(tx, reservation, "pending", free_after(reservation)).await,
         Movement::Release => {
-            store::free_seats(tx, id).await?;
+            free_seats(tx, reservation).await?;
             move_stock(tx, reservation, StockMove::Release).await?;
             give_coupon_back(tx, reservation).await
         }
         Movement::Sell => {
-            store::mark_seats(tx, id, "sold", None).await?;
+            mark_seats(tx, reservation, "sold", None).await?;
             move_stock(tx, reservation, StockMove::Sell).await
         }
         Movement::Return => {
-            store::free_seats(tx, id).await?;
+            free_seats(tx, reservation).await?;
             move_stock(tx, reservation, StockMove::Return).await?;
             give_coupon_back(tx, reservation).await
         }
@@ -274,6 +273,15 @@ async fn move_goods(tx: &mut Tx, reservation: &Reservation, movement: Movement) 
             take_coupon_again(tx, reservation).await
         }
     }
+}
+
+/// An order of stock has no seats: nothing is asked for it.
+async fn mark_seats(tx: &mut Tx, of: &Reservation, state: &str, free: Option<i64>) -> Result<(), DbError> {
+    if of.screening_id.is_some() { store::mark_seats(tx, of.id, state, free).await } else { Ok(()) }
+}
+
+async fn free_seats(tx: &mut Tx, of: &Reservation) -> Result<(), DbError> {
+    if of.screening_id.is_some() { store::free_seats(tx, of.id).await } else { Ok(()) }
 }
 
 async fn give_coupon_back(tx: &mut Tx, reservation: &Reservation) -> Result<(), DbError> {

@@ -17,7 +17,7 @@ use super::contract::{ReserveRequest, stock_client::StockClient};
 use crate::base::{CustomerId, ReservationId};
 use crate::grpc::Unreserved;
 use crate::http::problem::{Code, Problem};
-use crate::reservation::{HoldStock, StockOutcome};
+use crate::reservation::{HoldStock, Refused, StockOutcome};
 use crate::testing::{World, clock, on_every_database, small};
 use crate::{Core, Secrets, Services, Settings};
 
@@ -197,7 +197,7 @@ async fn an_order_is_taken_there_and_its_repeat_is_the_same(world: &World) {
     let Ok(StockOutcome::Repeated(same)) = take(&ask).await else { panic!("it is the same") };
     assert_eq!(new, same);
     let more = HoldStock { lines: vec![(String::from("p"), 1)], ..ask.clone() };
-    assert!(matches!(take(&more).await, Ok(StockOutcome::KeyReused)));
+    assert!(matches!(take(&more).await, Ok(StockOutcome::Refused(Refused::KeyReused))));
     // Whom nobody knows has no order anywhere: a mistake, and no matter of asking again.
     let nobody =
         HoldStock { id: ReservationId::derived(rand::random()), customer: CustomerId::derived([9; 16]), ..ask };

@@ -5,11 +5,11 @@ use super::contract::reserve_response::Outcome;
 use super::contract::{self, Nothing, ReserveRequest, ReserveResponse};
 use crate::base::{Currency, CustomerId, Money, ReservationId};
 use crate::catalogue::Opening;
-use crate::coupon::Refused;
+use crate::coupon;
 use crate::db::DbError;
 use crate::group::Unserved;
 use crate::grpc::Unreserved;
-use crate::reservation::{HoldStock, Line, Reservation, State, StockOutcome};
+use crate::reservation::{HoldStock, Line, Refused, Reservation, State, StockOutcome};
 
 pub(super) fn request(ask: &HoldStock) -> ReserveRequest {
     let lines =
@@ -53,73 +53,85 @@ fn failure(error: &DbError) -> contract::Failure {
 }
 
 fn decided(outcome: StockOutcome) -> Option<Outcome> {
-    let nothing = Nothing {};
     Some(match outcome {
         StockOutcome::Ordered(reservation) => Outcome::Ordered(order(reservation)),
         StockOutcome::Repeated(reservation) => Outcome::Repeated(order(reservation)),
-        StockOutcome::SoldOut { product, available } => Outcome::SoldOut(contract::Left { product, available }),
-        StockOutcome::AllHeld { product, available } => Outcome::AllHeld(contract::Left { product, available }),
-        StockOutcome::NoSuchProduct(product) => Outcome::NoSuchProduct(contract::Product { product }),
-        StockOutcome::NoLines => Outcome::NoLines(nothing),
-        StockOutcome::TooMany { product, per_order_max } => {
-            Outcome::TooMany(contract::TooMany { product, per_order_max })
-        }
-        StockOutcome::TooManyLines => Outcome::TooManyLines(nothing),
-        StockOutcome::MixedSales => Outcome::MixedSales(nothing),
-        StockOutcome::Closed(Opening::NotStarted { starts_at }) => {
-            Outcome::NotStarted(contract::Instant { at_ms: starts_at })
-        }
-        StockOutcome::Closed(Opening::Ended { ends_at }) => Outcome::Ended(contract::Instant { at_ms: ends_at }),
-        // Nobody is refused because a sale is open.
-        StockOutcome::Closed(Opening::Open) => return None,
-        StockOutcome::OverLimit { product, had, per_customer_max } => {
-            Outcome::OverLimit(contract::OverLimit { product, had, per_customer_max })
-        }
-        StockOutcome::Coupon(refused) => Outcome::Coupon(contract::CouponRefused { why: Some(why(&refused)) }),
-        StockOutcome::KeyReused => Outcome::KeyReused(nothing),
+        StockOutcome::Refused(refused) => return refusal(refused),
     })
 }
 
-fn why(refused: &Refused) -> Why {
+fn refusal(refused: Refused) -> Option<Outcome> {
+    let nothing = Nothing {};
+    Some(match refused {
+        Refused::SoldOut { product, available } => Outcome::SoldOut(contract::Left { product, available }),
+        Refused::AllHeld { product, available, may_return_in_ms } => {
+            Outcome::AllHeld(contract::AllHeld { product, available, may_return_in_ms })
+        }
+        Refused::NoSuchProduct(product) => Outcome::NoSuchProduct(contract::Product { product }),
+        Refused::NoLines => Outcome::NoLines(nothing),
+        Refused::TooMany { product, per_order_max } => Outcome::TooMany(contract::TooMany { product, per_order_max }),
+        Refused::TooManyLines => Outcome::TooManyLines(nothing),
+        Refused::MixedSales => Outcome::MixedSales(nothing),
+        Refused::Closed(Opening::NotStarted { starts_at }) => {
+            Outcome::NotStarted(contract::Instant { at_ms: starts_at })
+        }
+        Refused::Closed(Opening::Ended { ends_at }) => Outcome::Ended(contract::Instant { at_ms: ends_at }),
+        // Nobody is refused because a sale is open.
+        Refused::Closed(Opening::Open) => return None,
+        Refused::OverLimit { product, had, per_customer_max } => {
+            Outcome::OverLimit(contract::OverLimit { product, had, per_customer_max })
+        }
+        Refused::Coupon(refused) => Outcome::Coupon(contract::CouponRefused { why: Some(why(&refused)) }),
+        Refused::KeyReused => Outcome::KeyReused(nothing),
+    })
+}
+
+fn why(refused: &coupon::Refused) -> Why {
     match *refused {
-        Refused::Unknown => Why::Unknown(Nothing {}),
-        Refused::Used => Why::Used(Nothing {}),
-        Refused::NotYet { in_ms } => Why::NotYet(contract::NotYet { in_ms }),
-        Refused::Over => Why::Over(Nothing {}),
-        Refused::OtherSale => Why::OtherSale(Nothing {}),
-        Refused::BelowMinimum { minimum_amount } => Why::BelowMinimum(contract::BelowMinimum { minimum_amount }),
+        coupon::Refused::Unknown => Why::Unknown(Nothing {}),
+        coupon::Refused::Used => Why::Used(Nothing {}),
+        coupon::Refused::NotYet { in_ms } => Why::NotYet(contract::NotYet { in_ms }),
+        coupon::Refused::Over => Why::Over(Nothing {}),
+        coupon::Refused::OtherSale => Why::OtherSale(Nothing {}),
+        coupon::Refused::BelowMinimum { minimum_amount } => {
+            Why::BelowMinimum(contract::BelowMinimum { minimum_amount })
+        }
     }
 }
 
 /// What an answer says. One that cannot be read is none: the order is placed, or it is not.
 pub(super) fn outcome(response: ReserveResponse) -> Result<StockOutcome, Unreserved> {
-    let outcome = match response.outcome.ok_or(Unreserved::NoAnswer)? {
-        Outcome::Ordered(order) => reservation(order).map(StockOutcome::Ordered),
-        Outcome::Repeated(order) => reservation(order).map(StockOutcome::Repeated),
-        Outcome::SoldOut(contract::Left { product, available }) => Some(StockOutcome::SoldOut { product, available }),
-        Outcome::AllHeld(contract::Left { product, available }) => Some(StockOutcome::AllHeld { product, available }),
-        Outcome::NoSuchProduct(contract::Product { product }) => Some(StockOutcome::NoSuchProduct(product)),
-        Outcome::NoLines(Nothing {}) => Some(StockOutcome::NoLines),
-        Outcome::TooMany(contract::TooMany { product, per_order_max }) => {
-            Some(StockOutcome::TooMany { product, per_order_max })
+    let refused = match response.outcome.ok_or(Unreserved::NoAnswer)? {
+        Outcome::Ordered(order) => {
+            return reservation(order).map(StockOutcome::Ordered).ok_or(Unreserved::NoAnswer);
         }
-        Outcome::TooManyLines(Nothing {}) => Some(StockOutcome::TooManyLines),
-        Outcome::MixedSales(Nothing {}) => Some(StockOutcome::MixedSales),
-        Outcome::NotStarted(contract::Instant { at_ms }) => {
-            Some(StockOutcome::Closed(Opening::NotStarted { starts_at: at_ms }))
+        Outcome::Repeated(order) => {
+            return reservation(order).map(StockOutcome::Repeated).ok_or(Unreserved::NoAnswer);
         }
-        Outcome::Ended(contract::Instant { at_ms }) => Some(StockOutcome::Closed(Opening::Ended { ends_at: at_ms })),
-        Outcome::OverLimit(contract::OverLimit { product, had, per_customer_max }) => {
-            Some(StockOutcome::OverLimit { product, had, per_customer_max })
-        }
-        Outcome::Coupon(contract::CouponRefused { why }) => why.map(refused).map(StockOutcome::Coupon),
-        Outcome::KeyReused(Nothing {}) => Some(StockOutcome::KeyReused),
         Outcome::Full(contract::Full { retry_after_ms }) => {
             return Err(Unreserved::Unserved(Unserved::Full { retry_after_ms }));
         }
         Outcome::Failed(failure) => return Err(failed(failure)),
+        Outcome::SoldOut(contract::Left { product, available }) => Refused::SoldOut { product, available },
+        Outcome::AllHeld(contract::AllHeld { product, available, may_return_in_ms }) => {
+            Refused::AllHeld { product, available, may_return_in_ms }
+        }
+        Outcome::NoSuchProduct(contract::Product { product }) => Refused::NoSuchProduct(product),
+        Outcome::NoLines(Nothing {}) => Refused::NoLines,
+        Outcome::TooMany(contract::TooMany { product, per_order_max }) => Refused::TooMany { product, per_order_max },
+        Outcome::TooManyLines(Nothing {}) => Refused::TooManyLines,
+        Outcome::MixedSales(Nothing {}) => Refused::MixedSales,
+        Outcome::NotStarted(contract::Instant { at_ms }) => Refused::Closed(Opening::NotStarted { starts_at: at_ms }),
+        Outcome::Ended(contract::Instant { at_ms }) => Refused::Closed(Opening::Ended { ends_at: at_ms }),
+        Outcome::OverLimit(contract::OverLimit { product, had, per_customer_max }) => {
+            Refused::OverLimit { product, had, per_customer_max }
+        }
+        Outcome::Coupon(contract::CouponRefused { why }) => {
+            Refused::Coupon(of_coupon(why.ok_or(Unreserved::NoAnswer)?))
+        }
+        Outcome::KeyReused(Nothing {}) => Refused::KeyReused,
     };
-    outcome.ok_or(Unreserved::NoAnswer)
+    Ok(StockOutcome::Refused(refused))
 }
 
 fn failed(failure: i32) -> Unreserved {
@@ -130,14 +142,16 @@ fn failed(failure: i32) -> Unreserved {
     }
 }
 
-fn refused(why: Why) -> Refused {
+fn of_coupon(why: Why) -> coupon::Refused {
     match why {
-        Why::Unknown(Nothing {}) => Refused::Unknown,
-        Why::Used(Nothing {}) => Refused::Used,
-        Why::NotYet(contract::NotYet { in_ms }) => Refused::NotYet { in_ms },
-        Why::Over(Nothing {}) => Refused::Over,
-        Why::OtherSale(Nothing {}) => Refused::OtherSale,
-        Why::BelowMinimum(contract::BelowMinimum { minimum_amount }) => Refused::BelowMinimum { minimum_amount },
+        Why::Unknown(Nothing {}) => coupon::Refused::Unknown,
+        Why::Used(Nothing {}) => coupon::Refused::Used,
+        Why::NotYet(contract::NotYet { in_ms }) => coupon::Refused::NotYet { in_ms },
+        Why::Over(Nothing {}) => coupon::Refused::Over,
+        Why::OtherSale(Nothing {}) => coupon::Refused::OtherSale,
+        Why::BelowMinimum(contract::BelowMinimum { minimum_amount }) => {
+            coupon::Refused::BelowMinimum { minimum_amount }
+        }
     }
 }
 
@@ -240,32 +254,33 @@ mod tests {
         super::outcome(ReserveResponse::decode(&bytes[..]).expect("a message"))
     }
 
-    fn refusals() -> Vec<StockOutcome> {
+    fn refusals() -> Vec<Refused> {
         let product = || String::from("p");
         let coupons = [
-            Refused::Unknown,
-            Refused::Used,
-            Refused::NotYet { in_ms: 5 },
-            Refused::Over,
-            Refused::OtherSale,
-            Refused::BelowMinimum { minimum_amount: 2_000 },
+            coupon::Refused::Unknown,
+            coupon::Refused::Used,
+            coupon::Refused::NotYet { in_ms: 5 },
+            coupon::Refused::Over,
+            coupon::Refused::OtherSale,
+            coupon::Refused::BelowMinimum { minimum_amount: 2_000 },
         ];
         let mut all = vec![
-            StockOutcome::SoldOut { product: product(), available: 0 },
-            StockOutcome::SoldOut { product: product(), available: 3 },
-            StockOutcome::AllHeld { product: product(), available: 2 },
-            StockOutcome::NoSuchProduct(product()),
-            StockOutcome::NoSuchProduct(String::new()),
-            StockOutcome::NoLines,
-            StockOutcome::TooMany { product: product(), per_order_max: 4 },
-            StockOutcome::TooManyLines,
-            StockOutcome::MixedSales,
-            StockOutcome::Closed(Opening::NotStarted { starts_at: i64::MAX }),
-            StockOutcome::Closed(Opening::Ended { ends_at: -1 }),
-            StockOutcome::OverLimit { product: product(), had: 1, per_customer_max: 2 },
-            StockOutcome::KeyReused,
+            Refused::SoldOut { product: product(), available: 0 },
+            Refused::SoldOut { product: product(), available: 3 },
+            Refused::AllHeld { product: product(), available: 2, may_return_in_ms: None },
+            Refused::AllHeld { product: product(), available: 2, may_return_in_ms: Some(1_500) },
+            Refused::NoSuchProduct(product()),
+            Refused::NoSuchProduct(String::new()),
+            Refused::NoLines,
+            Refused::TooMany { product: product(), per_order_max: 4 },
+            Refused::TooManyLines,
+            Refused::MixedSales,
+            Refused::Closed(Opening::NotStarted { starts_at: i64::MAX }),
+            Refused::Closed(Opening::Ended { ends_at: -1 }),
+            Refused::OverLimit { product: product(), had: 1, per_customer_max: 2 },
+            Refused::KeyReused,
         ];
-        all.extend(coupons.map(StockOutcome::Coupon));
+        all.extend(coupons.map(Refused::Coupon));
         all
     }
 
@@ -275,9 +290,9 @@ mod tests {
         for refused in refusals() {
             let meant = format!("{refused:?}");
             kinds.insert(meant.split([' ', '(']).next().unwrap_or_default().to_owned());
-            match there_and_back(Ok(refused)) {
-                Ok(arrived) => assert_eq!(format!("{arrived:?}"), meant),
-                Err(lost) => panic!("{meant} became {lost:?}"),
+            match there_and_back(Ok(StockOutcome::Refused(refused))) {
+                Ok(StockOutcome::Refused(arrived)) => assert_eq!(format!("{arrived:?}"), meant),
+                other => panic!("{meant} became {other:?}"),
             }
         }
         // All but the two that are orders: `decided` has an arm for each, or does not compile.
@@ -328,7 +343,7 @@ mod tests {
             assert!(matches!(heard, Err(Unreserved::NoAnswer)), "{outcome:?} {heard:?}");
         }
         assert!(super::outcome(ReserveResponse { outcome: Some(Outcome::Ordered(known)) }).is_ok());
-        assert!(response(Ok(StockOutcome::Closed(Opening::Open))).outcome.is_none());
+        assert!(response(Ok(StockOutcome::Refused(Refused::Closed(Opening::Open)))).outcome.is_none());
         assert!(ask(ReserveRequest { order_id: vec![1; 16], ..ReserveRequest::default() }).is_none());
     }
 

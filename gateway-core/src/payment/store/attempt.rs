@@ -1,8 +1,10 @@
 //! Statements on tries, and on the reservations that wait for one to end.
 
+use std::collections::HashMap;
+
 use super::{reservation_or_null, transaction_state};
 use crate::base::{AttemptId, Money, ReservationId, TransactionId};
-use crate::db::{Db, DbError, Row, Sql, Tx, params};
+use crate::db::{Bulk, Db, DbError, Row, Sql, Tx, Value, params};
 use crate::payment::state::{Attempt, Transaction};
 use crate::reservation;
 
@@ -22,18 +24,17 @@ const ATTEMPT: &str = "\
       left join reservation r on r.id = t.reservation_id
      where a.id = ?";
 
-/// Locks the try and its transaction, and leaves the reservation to the reservation's own steps.
-const ATTEMPT_LOCKED: Sql = Sql {
-    sqlite: ATTEMPT,
-    mysql: "\
+/// Locks tries and their transactions, and leaves the reservations to the reservations' own steps.
+static ATTEMPTS_LOCKED: Bulk = Bulk::keys(
+    "\
     select a.id, a.transaction_id, t.reservation_id, a.state, t.state, a.reference, a.amount, a.currency,
            a.payment_method, a.payment_token, a.return_url, a.action_url, a.error_class, a.tries, a.created_at,
            cast(null as char)
       from attempt a
       join transactions t on t.id = a.transaction_id
-     where a.id = ?
-       for update",
-};
+     where a.id in (",
+    Sql { sqlite: ") order by a.id", mysql: ") order by a.id for update" },
+);
 
 const LATEST_ATTEMPT: &str = "select id from attempt where transaction_id = ? order by n desc limit 1";
 
@@ -109,6 +110,8 @@ pub(crate) struct AttemptRow {
 pub(in crate::payment) struct NewAttempt<'a> {
     pub(in crate::payment) id: AttemptId,
     pub(in crate::payment) transaction_id: TransactionId,
+    /// Whether its transaction is new as well.
+    pub(in crate::payment) is_first: bool,
     pub(in crate::payment) provider: &'static str,
     pub(in crate::payment) money: Money,
     pub(in crate::payment) payment_method: &'a str,
@@ -129,10 +132,7 @@ pub(in crate::payment) struct Move<'a> {
 
 pub(in crate::payment) async fn insert_attempt(tx: &mut Tx, new: &NewAttempt<'_>) -> Result<(), DbError> {
     let now = tx.now_ms();
-    let n = match tx.row(NEXT_N, params![new.transaction_id]).await? {
-        Some(mut row) => row.int()?,
-        None => 1,
-    };
+    let n = if new.is_first { 1 } else { next_n(tx, new.transaction_id).await? };
     let values = params![
         new.id,
         new.transaction_id,
@@ -151,13 +151,25 @@ pub(in crate::payment) async fn insert_attempt(tx: &mut Tx, new: &NewAttempt<'_>
     tx.execute(INSERT_ATTEMPT, values).await.map(|_| ())
 }
 
+async fn next_n(tx: &mut Tx, transaction: TransactionId) -> Result<i64, DbError> {
+    match tx.row(NEXT_N, params![transaction]).await? {
+        Some(mut row) => row.int(),
+        None => Ok(1),
+    }
+}
+
 pub(in crate::payment) async fn attempt(db: &Db, id: AttemptId) -> Result<Option<AttemptRow>, DbError> {
     db.row(ATTEMPT, params![id]).await?.map(read_attempt).transpose()
 }
 
-/// The try, locked until the transaction ends.
-pub(in crate::payment) async fn lock_attempt(tx: &mut Tx, id: AttemptId) -> Result<Option<AttemptRow>, DbError> {
-    tx.row(ATTEMPT_LOCKED, params![id]).await?.map(read_attempt).transpose()
+/// Those of these tries that there are, locked until the transaction ends. `ids` is sorted.
+pub(in crate::payment) async fn lock_attempts(
+    tx: &mut Tx,
+    ids: &[AttemptId],
+) -> Result<HashMap<AttemptId, AttemptRow>, DbError> {
+    let keys: Vec<Value> = ids.iter().copied().map(Value::from).collect();
+    let rows = tx.rows_of(&ATTEMPTS_LOCKED, &[], &keys).await?;
+    rows.into_iter().map(|row| read_attempt(row).map(|attempt| (attempt.id, attempt))).collect()
 }
 
 /// The last try of a transaction, if it had any.

@@ -274,6 +274,13 @@ mod stories {
 
     pub(super) async fn every_message_comes_twice(world: &World) {
         much_stock(world).await;
+        let journeys =
+            [Journey::Pays, Journey::IsDeclined, Journey::GivesUpWhilePaying, Journey::PaysTooLate, Journey::Pays];
+        let mut customers = Vec::new();
+        // Before anybody delivers twice: what they did until now is delivered by somebody else, who would take it away.
+        for (number, journey) in (1..).zip(journeys) {
+            customers.push(Customer::new(world, journey, number).await);
+        }
         let process = Process::start(world).await;
         // Its workers deliver once; these do it twice.
         process.running.abort();
@@ -290,14 +297,9 @@ mod stories {
                 }
             }
         });
-        let journeys =
-            [Journey::Pays, Journey::IsDeclined, Journey::GivesUpWhilePaying, Journey::PaysTooLate, Journey::Pays];
-        let mut customers = Vec::new();
-        for (number, journey) in (1..).zip(journeys) {
-            let customer = Customer::new(world, journey, number).await;
+        for customer in &customers {
             let gone = tokio::time::timeout(PATIENCE, customer.goes(&process, world)).await;
             assert!(gone.is_ok(), "{customer:?} is stuck");
-            customers.push(customer);
         }
         customers[0].waits(&process, world, "select count(*) from refund where state <> 'succeeded'").await;
         twice.abort();
