@@ -18,6 +18,7 @@ mod on {
 mod stories {
     use super::super::{World, orders, payments};
     use crate::base::{AttemptId, ReservationId};
+    use crate::coupon::{self, Coupons, Issued};
     use crate::db::crash::Side;
     use crate::db::{Db, in_tx, params};
     use crate::order::{Orders, Pay, PayOutcome, Verdicts};
@@ -40,6 +41,7 @@ mod stories {
         payments: Payments,
         orders: Orders,
         stock: StockOrders,
+        coupons: Coupons,
         running: tokio::task::JoinHandle<()>,
     }
 
@@ -60,7 +62,8 @@ mod stories {
                     );
                 }
             });
-            Self { orders: orders(&db, &payments), stock: StockOrders::on(db.clone()), db, payments, running }
+            let (stock, coupons) = (StockOrders::on(db.clone()), Coupons::on(db.clone()));
+            Self { orders: orders(&db, &payments), stock, coupons, db, payments, running }
         }
 
         async fn ends(self) {
@@ -70,6 +73,11 @@ mod stories {
             let _closed = tokio::time::timeout(Duration::from_secs(1), self.db.close()).await;
         }
     }
+
+    /// A campaign like that of the small sale, with one coupon.
+    const ONE_COUPON: &str = "\
+        insert into campaign (id, sale_id, total, remaining, starts_at, ends_at, amount_off, percent_off_bp, minimum_amount) \
+        select ?, sale_id, 1, 1, starts_at, ends_at, amount_off, percent_off_bp, minimum_amount from campaign where id = 'c'";
 
     /// What a customer wants, always with the same keys.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +94,8 @@ mod stories {
         journey: Journey,
         order: ReservationId,
         attempt: AttemptId,
+        /// Has one coupon, which is taken, used, and given back when the order dies.
+        campaign: String,
     }
 
     impl Customer {
@@ -93,9 +103,11 @@ mod stories {
             let (order, attempt) = (ReservationId::new(clock()()), AttemptId::new(clock()()));
             if journey == Journey::PaysTooLate {
                 let (order, attempt) = released_with_money(world, number).await;
-                return Self { journey, order, attempt };
+                return Self { journey, order, attempt, campaign: String::new() };
             }
-            Self { journey, order, attempt }
+            let campaign = format!("c-{number}");
+            in_tx!(world.db, tx, { tx.execute(ONE_COUPON, params![campaign.as_str()]).await }).expect("a campaign");
+            Self { journey, order, attempt, campaign }
         }
 
         /// Goes the whole way, from wherever an earlier life of the process left it.
@@ -104,8 +116,12 @@ mod stories {
                 process.payments.drive(self.attempt, Why::Again).await.expect("answers");
                 return self.waits(process, world, "select count(*) from refund where state <> 'succeeded'").await;
             }
+            let coupon = match coupon::issue(&process.coupons, &self.campaign, world.customer).await {
+                Ok(Issued::Now { code } | Issued::Before { code }) => Some(code),
+                other => panic!("{other:?}"),
+            };
             let lines = vec![(String::from("p"), 1)];
-            let ask = HoldStock { id: self.order, customer: world.customer, lines, coupon: None };
+            let ask = HoldStock { id: self.order, customer: world.customer, lines, coupon };
             reservation::hold_stock(&process.stock, &ask).await.expect("an order");
             let (token, page) = match self.journey {
                 Journey::IsDeclined => (Some("tok_declined"), None),
