@@ -72,7 +72,7 @@ pub(crate) fn mysql_url() -> Option<String> {
 /// How many random events a machine is tried with.
 #[expect(clippy::disallowed_methods, reason = "how long tests take is not a setting of the program")]
 pub(crate) fn events() -> u64 {
-    std::env::var("VESTIBULE_TEST_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(20_000)
+    std::env::var("VESTIBULE_TEST_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(1_000_000)
 }
 
 /// Says what a story came to, as a line that `deploy/bench` reads.

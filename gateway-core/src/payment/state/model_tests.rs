@@ -1,5 +1,5 @@
 //! Both machines against models that were written without them: what is known of the money, and nothing else. Random
-//! evidence, a little by default, and as much as `VESTIBULE_TEST_EVENTS` says where `deploy/bench` asks.
+//! evidence, as much as `VESTIBULE_TEST_EVENTS` says, a million pieces by default.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

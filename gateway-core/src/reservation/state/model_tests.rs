@@ -1,5 +1,5 @@
 //! The machine against a model that was written without it: what has happened to the goods and to the money, and nothing
-//! else. Random events, a few by default, and as many as `VESTIBULE_TEST_EVENTS` says where `deploy/bench` asks.
+//! else. Random events, as many as `VESTIBULE_TEST_EVENTS` says, a million by default.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
