@@ -57,15 +57,13 @@ async fn a_look_is_taken_there_or_here_and_never_by_strangers() {
     let order = ReservationId::derived([1; 16]);
     assert!(remote(&link.url, KEY).inquire(order).await);
     assert!(!remote(&link.url, b"another key").inquire(order).await, "a stranger");
+    let endpoint = tonic::transport::Endpoint::from_shared(link.url.clone()).expect("an address");
+    let mut client = PaymentClient::new(endpoint.connect().await.expect("a connection"));
+    let refused = client.inquire(InquireRequest { order_id: vec![1; 16] }).await.expect_err("no key");
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
     link.is(Line::Down);
     assert!(!remote(&link.url, KEY).inquire(order).await, "nobody there");
     let settings = Settings { services: ORDER, payment_url: link.url.clone(), ..Settings::default() };
     let orders = core_with(&world, settings, KEY).await;
     orders.shared.peers.look(&orders.shared.payments, order).await.expect("nobody has to wait for it");
-
-    link.is(Line::Open);
-    let endpoint = tonic::transport::Endpoint::from_shared(link.url.clone()).expect("an address");
-    let mut client = PaymentClient::new(endpoint.connect().await.expect("a connection"));
-    let refused = client.inquire(InquireRequest { order_id: vec![1; 16] }).await.expect_err("no key");
-    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
 }

@@ -63,7 +63,7 @@ pub(in crate::grpc) enum Line {
     Open,
     /// What is asked arrives, what is answered does not.
     Mute,
-    /// Broken, and so is every new one.
+    /// Broken, and nobody listens any more.
     Down,
 }
 
@@ -82,16 +82,35 @@ impl Link {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (line, state) = watch::channel(Line::Open);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, server, state.clone()));
-            }
-        });
+        tokio::spawn(listen(listener, server, state));
         Self { url, line }
     }
 
     pub(in crate::grpc) fn is(&self, line: Line) {
         self.line.send_replace(line);
+    }
+}
+
+/// Listens on the same port whenever the line is not down.
+async fn listen(listener: TcpListener, server: SocketAddr, mut line: watch::Receiver<Line>) {
+    let address = listener.local_addr().expect("an address");
+    let mut listener = Some(listener);
+    while line.wait_for(|line| *line != Line::Down).await.is_ok() {
+        let open = match listener.take() {
+            Some(open) => open,
+            None => TcpListener::bind(address).await.expect("its port"),
+        };
+        let mut watched = line.clone();
+        let accepting = async {
+            while let Ok((client, _)) = open.accept().await {
+                tokio::spawn(carry(client, server, line.clone()));
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = async { watched.wait_for(|line| *line == Line::Down).await.is_ok() } => {}
+            () = accepting => {}
+        }
     }
 }
 
@@ -118,6 +137,7 @@ async fn carry(mut client: TcpStream, server: SocketAddr, line: watch::Receiver<
         }
     };
     tokio::select! {
+        biased;
         _ = down => {}
         () = carrying => {}
     }
