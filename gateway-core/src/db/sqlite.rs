@@ -4,13 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Executor, Sqlite, SqliteConnection};
 
-use super::{ACQUIRE_TIMEOUT, DbError, Pools, Row, Value, Writer};
-
-/// Readers beside the writer.
-const READERS_MAX: u32 = 4;
+use super::{DbError, Pools, Readers, Row, Value, Writer};
 
 /// How long SQLite itself waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,10 +27,7 @@ pub(super) async fn connect(path: &str) -> Result<Pools, DbError> {
         .busy_timeout(BUSY_TIMEOUT);
     let writer = Writer::connect(options.clone()).await.map_err(|error| unwritable(path, error))?;
     refuse_unfit(&writer, path).await?;
-    // Not tested before each use: nothing but this process can end them.
-    let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(ACQUIRE_TIMEOUT);
-    let readers = readers.test_before_acquire(false);
-    let readers = readers.connect_with(options.pragma("query_only", "on")).await?;
+    let readers = Readers::connect(options.pragma("query_only", "on")).await?;
     Ok(Pools::Sqlite { writer, readers })
 }
 
