@@ -11,6 +11,7 @@ mod error;
 mod fitness;
 mod hosts;
 mod mysql;
+mod readers;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -21,13 +22,12 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Pool, Sqlite};
-
 pub(crate) use bell::Bell;
 pub(crate) use bulk::Bulk;
 pub use error::DbError;
 pub(crate) use fitness::Durability;
 use hosts::Hosts;
+use readers::Readers;
 pub(crate) use tx::Tx;
 pub(crate) use value::{Row, Sql, Value, params};
 use writer::Writer;
@@ -62,7 +62,7 @@ enum Pools {
     /// SQLite has one writer; readers beside it see the last commit.
     Sqlite {
         writer: Writer,
-        readers: Pool<Sqlite>,
+        readers: Readers,
     },
     MySql(Arc<Hosts>),
 }
@@ -144,7 +144,7 @@ impl Db {
     pub(crate) async fn close(&self) {
         match &self.pools {
             // The one that writes ends with its last transaction.
-            Pools::Sqlite { readers, .. } => readers.close().await,
+            Pools::Sqlite { readers, .. } => readers.close(),
             Pools::MySql(hosts) => hosts.pool().close().await,
         }
     }
@@ -159,7 +159,7 @@ impl Db {
     pub(crate) async fn rows(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let sql = sql.into();
         match &self.pools {
-            Pools::Sqlite { readers, .. } => sqlite::rows(readers, sql.sqlite, params).await,
+            Pools::Sqlite { readers, .. } => readers.rows(sql.sqlite, params).await,
             Pools::MySql(hosts) => hosts.noticed(mysql::rows(&hosts.pool(), sql.mysql, params).await),
         }
     }

@@ -3,16 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Sqlite, SqliteConnection};
 
 use super::value::statements;
-use super::{ACQUIRE_TIMEOUT, DbError, Pools, Row, Writer};
+use super::{DbError, Pools, Readers, Row, Writer};
 
 statements!(Sqlite);
-
-/// Readers beside the writer.
-const READERS_MAX: u32 = 4;
 
 /// How long SQLite itself waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,10 +29,7 @@ pub(super) async fn connect(path: &str) -> Result<Pools, DbError> {
         .busy_timeout(BUSY_TIMEOUT);
     let writer = Writer::connect(options.clone()).await.map_err(|error| unwritable(path, error))?;
     refuse_unfit(&writer, path).await?;
-    // Not tested before each use: nothing but this process can end them.
-    let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).acquire_timeout(ACQUIRE_TIMEOUT);
-    let readers = readers.test_before_acquire(false);
-    let readers = readers.connect_with(options.pragma("query_only", "on")).await?;
+    let readers = Readers::connect(options.pragma("query_only", "on")).await?;
     Ok(Pools::Sqlite { writer, readers })
 }
 

@@ -209,6 +209,27 @@ async fn a_caller_who_goes_away_leaves_no_half_and_no_lock() {
     assert!(whole > 0 && nothing > 0, "{whole} whole, {nothing} nothing");
 }
 
+/// More at once than there are connections, also after some went away in the middle and took theirs along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_take_turns_and_who_goes_away_keeps_none_of_them_busy() {
+    let world = World::sqlite().await;
+    counters(&world.db).await.expect("two counters");
+    for polls in 0..12 {
+        let mut read = Box::pin(world.db.row("select n from counter", params![]));
+        for _ in 0..polls {
+            if futures_util::poll!(&mut read).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    in_tx!(world.db, tx, { tx.execute(UP, params![1_i64]).await }).expect("its turn");
+    let reads = (0..32).map(|_| world.db.row("select sum(n) from counter", params![]));
+    for row in futures_util::future::join_all(reads).await {
+        assert_eq!(row.expect("a read").expect("a row").int().expect("a number"), 1, "what was committed is seen");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_file_wait_for_each_other() {
     let world = World::sqlite().await;

@@ -92,7 +92,8 @@ async fn holds_and_orders_are_counted_once_when_they_are_kept() {
 
     checkout(&world.db, id, customer).await.expect("an order");
     let undone: Result<bool, DbError> = in_tx!(world.db, tx, {
-        let booked = matches!(step::paid(tx, id).await?, Paid::Booked(_));
+        let booked =
+            matches!(step::paid(tx, &mut crate::reservation::step::Locked::default(), id).await?, Paid::Booked(_));
         Ok(tx.undo(booked))
     });
     assert!(undone.expect("undone"), "it had been booked until then");
@@ -106,7 +107,8 @@ async fn holds_and_orders_are_counted_once_when_they_are_kept() {
     let stock = HoldStock { id: ReservationId::derived([3; 16]), customer, lines, coupon: None };
     hold_stock(&world.stock, &stock).await.expect("an order");
     assert_eq!(counts.of("vestibule_holds_total goods=stock outcome=placed"), 1);
-    let paid = in_tx!(world.db, tx, { step::paid(tx, stock.id).await });
+    let paid =
+        in_tx!(world.db, tx, { step::paid(tx, &mut crate::reservation::step::Locked::default(), stock.id).await });
     paid.expect("booked");
     assert_eq!(counts.of("vestibule_orders_total outcome=booked"), 1);
 }

@@ -16,14 +16,17 @@ async fn paying(world: &World, customer: CustomerId, seat: &str) -> ReservationI
     let ask = HoldSeats { id, customer, screening, seats: vec![seat.to_owned()] };
     assert!(matches!(hold_seats(&world.db, &ask).await, Ok(SeatsOutcome::Held(_))));
     checkout(&world.db, id, customer).await.expect("an outcome");
-    let began: Result<_, DbError> = in_tx!(world.db, tx, { step::begin_paying(tx, id, customer).await });
+    let began: Result<_, DbError> = in_tx!(world.db, tx, {
+        step::begin_paying(tx, &mut crate::reservation::step::Locked::default(), id, customer).await
+    });
     began.expect("an outcome");
     id
 }
 
 async fn booked(world: &World, customer: CustomerId, seat: &str) -> String {
     let id = paying(world, customer, seat).await;
-    let paid: Result<_, DbError> = in_tx!(world.db, tx, { step::paid(tx, id).await });
+    let paid: Result<_, DbError> =
+        in_tx!(world.db, tx, { step::paid(tx, &mut crate::reservation::step::Locked::default(), id).await });
     paid.expect("an outcome");
     id.to_string()
 }

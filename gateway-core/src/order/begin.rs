@@ -9,7 +9,7 @@ use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::Work;
 use crate::outbox::{self, Event, Requested};
 use crate::reservation::State;
-use crate::reservation::step::{self, Began, Paid};
+use crate::reservation::step::{self, Began, Locked, Paid};
 
 /// What became of the wish to pay.
 #[derive(Debug)]
@@ -40,21 +40,21 @@ impl Work for Begins {
 async fn begin_all(tx: &mut Tx, pays: &[Pay]) -> Result<Vec<Begun>, DbError> {
     let mut orders: Vec<ReservationId> = pays.iter().map(|pay| pay.order).collect();
     orders.sort_unstable();
-    step::lock_all(tx, &orders).await?;
+    let mut locked = step::lock_all(tx, &orders).await?;
     let asked = outbox::published(tx, pays.iter().map(|pay| pay.attempt_id.into())).await?;
     let mut begun = Vec::with_capacity(pays.len());
     for pay in pays {
-        begun.push(begin(tx, pay, &asked).await?);
+        begun.push(begin(tx, &mut locked, pay, &asked).await?);
     }
     Ok(begun)
 }
 
-async fn begin(tx: &mut Tx, pay: &Pay, asked: &HashSet<MessageId>) -> Result<Begun, DbError> {
+async fn begin(tx: &mut Tx, locked: &mut Locked, pay: &Pay, asked: &HashSet<MessageId>) -> Result<Begun, DbError> {
     if asked.contains(&pay.attempt_id.into()) {
         // The same call again, after its first run was cut off: it begins nothing new, also when its try is over.
         return Ok(Begun::AskedBefore);
     }
-    let reservation = match step::begin_paying(tx, pay.order, pay.customer).await? {
+    let reservation = match step::begin_paying(tx, locked, pay.order, pay.customer).await? {
         Began::Now(reservation) => reservation,
         Began::Before => return Ok(Begun::Running),
         Began::NotFound => return Ok(Begun::Is(PayOutcome::NotFound)),
@@ -64,7 +64,7 @@ async fn begin(tx: &mut Tx, pay: &Pay, asked: &HashSet<MessageId>) -> Result<Beg
         Began::Refused(reservation) => return Ok(Begun::Is(PayOutcome::Refused(Box::new(reservation)))),
     };
     if reservation.total.amount == 0 {
-        return Ok(Begun::Is(match step::paid(tx, pay.order).await? {
+        return Ok(Begun::Is(match step::paid(tx, locked, pay.order).await? {
             Paid::Booked(_) => PayOutcome::Booked,
             Paid::TooLate(reservation) => PayOutcome::Refused(Box::new(reservation)),
             Paid::NotFound => PayOutcome::NotFound,

@@ -330,7 +330,7 @@ pub(super) async fn free_lapsed(tx: &mut Tx, rows: &[SeatRow]) -> Result<Vec<Str
     owners.sort_unstable();
     owners.dedup();
     for owner in owners {
-        if step::lapse(tx, owner).await? != Some(State::Released) {
+        if step::lapse(tx, &mut step::Locked::default(), owner).await? != Some(State::Released) {
             let kept = rows.iter().filter(|row| row.owner == Some(owner)).map(|row| row.seat.clone());
             return Ok(kept.collect());
         }

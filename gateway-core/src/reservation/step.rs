@@ -2,6 +2,8 @@
 //!
 //! Payments are told, and tell, through the outbox: what they have to know is written in the same transaction.
 
+use std::collections::HashMap;
+
 use super::state::{Event, Movement, Refused};
 use super::store::{self, StockMove};
 use super::{Reservation, State};
@@ -53,6 +55,20 @@ pub(crate) enum Paid {
     NotFound,
 }
 
+/// Reservations that are locked, as they stood then. Each is taken once: whoever comes again finds it as it stands by now. Where
+/// one moves another, the version tells.
+#[derive(Default)]
+pub(crate) struct Locked(HashMap<ReservationId, Reservation>);
+
+impl Locked {
+    async fn take(&mut self, tx: &mut Tx, id: ReservationId) -> Result<Option<Reservation>, DbError> {
+        match self.0.remove(&id) {
+            None => store::lock(tx, id).await,
+            locked => Ok(locked),
+        }
+    }
+}
+
 /// Turns a hold into an order. Repeated, it answers with the same order.
 pub(crate) async fn checkout(db: &Db, id: ReservationId, owner: CustomerId) -> Result<Stepped, DbError> {
     in_tx!(db, tx, { customer_step(tx, id, owner, Event::Checkout).await })
@@ -64,8 +80,13 @@ pub(crate) async fn cancel(db: &Db, id: ReservationId, owner: CustomerId) -> Res
 }
 
 /// Somebody wants to pay: CHECKOUT becomes PAYING. Have the payments told in the same transaction.
-pub(crate) async fn begin_paying(tx: &mut Tx, id: ReservationId, owner: CustomerId) -> Result<Began, DbError> {
-    let Some(reservation) = of_customer(tx, id, owner).await? else { return Ok(Began::NotFound) };
+pub(crate) async fn begin_paying(
+    tx: &mut Tx,
+    locked: &mut Locked,
+    id: ReservationId,
+    owner: CustomerId,
+) -> Result<Began, DbError> {
+    let Some(reservation) = of_customer(tx, locked, id, owner).await? else { return Ok(Began::NotFound) };
     let was_paying = reservation.state == State::Paying;
     Ok(match finish(tx, reservation, Event::StartPaying, None).await? {
         Stepped::Done(_) if was_paying => Began::Before,
@@ -76,8 +97,8 @@ pub(crate) async fn begin_paying(tx: &mut Tx, id: ReservationId, owner: Customer
 }
 
 /// The provider has the money. Books whatever the clock says, unless the seats are gone; repeats change nothing.
-pub(crate) async fn paid(tx: &mut Tx, id: ReservationId) -> Result<Paid, DbError> {
-    let Some(mut reservation) = store::lock(tx, id).await? else { return Ok(Paid::NotFound) };
+pub(crate) async fn paid(tx: &mut Tx, locked: &mut Locked, id: ReservationId) -> Result<Paid, DbError> {
+    let Some(mut reservation) = locked.take(tx, id).await? else { return Ok(Paid::NotFound) };
     if reservation.state == State::Released && !can_be_retaken(tx, &reservation).await? {
         return Ok(Paid::TooLate(reservation));
     }
@@ -88,13 +109,16 @@ pub(crate) async fn paid(tx: &mut Tx, id: ReservationId) -> Result<Paid, DbError
 }
 
 /// The provider confirms that no money comes from the attempt: PAYING goes back to CHECKOUT, CLOSING is released.
-pub(crate) async fn not_paid(tx: &mut Tx, id: ReservationId) -> Result<Stepped, DbError> {
-    system_step(tx, id, Event::NotPaid, Some("not_paid")).await
+pub(crate) async fn not_paid(tx: &mut Tx, locked: &mut Locked, id: ReservationId) -> Result<Stepped, DbError> {
+    match locked.take(tx, id).await? {
+        Some(reservation) => finish(tx, reservation, Event::NotPaid, Some("not_paid")).await,
+        None => Ok(Stepped::NotFound),
+    }
 }
 
 /// Judges a passed deadline. Does nothing when there is none.
-pub(super) async fn lapse(tx: &mut Tx, id: ReservationId) -> Result<Option<State>, DbError> {
-    let Some(mut reservation) = store::lock(tx, id).await? else { return Ok(None) };
+pub(super) async fn lapse(tx: &mut Tx, locked: &mut Locked, id: ReservationId) -> Result<Option<State>, DbError> {
+    let Some(mut reservation) = locked.take(tx, id).await? else { return Ok(None) };
     if reservation.due_at.is_none_or(|due| due > tx.now_ms()) {
         return Ok(None);
     }
@@ -109,29 +133,36 @@ pub(super) async fn lapse(tx: &mut Tx, id: ReservationId) -> Result<Option<State
 
 /// Locks a group before anything of it moves: who ends an order locks it first and its stock afterwards, and a group that
 /// held stock while it went for the next order would wait in a circle. `ids` is sorted.
-pub(crate) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<(), DbError> {
-    store::lock_all(tx, ids).await
+pub(crate) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<Locked, DbError> {
+    store::lock_all(tx, ids).await.map(Locked)
 }
 
 /// Judges the deadlines of a group.
 pub(super) async fn lapse_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<Vec<Option<State>>, DbError> {
-    lock_all(tx, ids).await?;
+    let mut locked = lock_all(tx, ids).await?;
     let mut states = Vec::with_capacity(ids.len());
     for id in ids {
-        states.push(lapse(tx, *id).await?);
+        states.push(lapse(tx, &mut locked, *id).await?);
     }
     Ok(states)
 }
 
 async fn customer_step(tx: &mut Tx, id: ReservationId, owner: CustomerId, event: Event) -> Result<Stepped, DbError> {
-    let Some(reservation) = of_customer(tx, id, owner).await? else { return Ok(Stepped::NotFound) };
+    let Some(reservation) = of_customer(tx, &mut Locked::default(), id, owner).await? else {
+        return Ok(Stepped::NotFound);
+    };
     let reason = (event == Event::Cancel).then_some("cancelled");
     finish(tx, reservation, event, reason).await
 }
 
 /// The customer's own, locked, and its deadline judged.
-async fn of_customer(tx: &mut Tx, id: ReservationId, owner: CustomerId) -> Result<Option<Reservation>, DbError> {
-    let Some(mut reservation) = store::lock(tx, id).await?.filter(|found| found.customer_id == owner) else {
+async fn of_customer(
+    tx: &mut Tx,
+    locked: &mut Locked,
+    id: ReservationId,
+    owner: CustomerId,
+) -> Result<Option<Reservation>, DbError> {
+    let Some(mut reservation) = locked.take(tx, id).await?.filter(|found| found.customer_id == owner) else {
         return Ok(None);
     };
     if reservation.has_lapsed(tx.now_ms()) {
@@ -140,18 +171,6 @@ async fn of_customer(tx: &mut Tx, id: ReservationId, owner: CustomerId) -> Resul
         let _released = apply(tx, &mut reservation, Event::Lapse, Some(reason)).await?;
     }
     Ok(Some(reservation))
-}
-
-async fn system_step(
-    tx: &mut Tx,
-    id: ReservationId,
-    event: Event,
-    reason: Option<&'static str>,
-) -> Result<Stepped, DbError> {
-    match store::lock(tx, id).await? {
-        Some(reservation) => finish(tx, reservation, event, reason).await,
-        None => Ok(Stepped::NotFound),
-    }
 }
 
 pub(super) async fn finish(

@@ -55,15 +55,18 @@ async fn stock(world: &World, customer: CustomerId, quantity: i64) -> StockOutco
 }
 
 async fn pay(world: &World, id: ReservationId, owner: CustomerId) -> Began {
-    in_tx!(world.db, tx, { step::begin_paying(tx, id, owner).await }).expect("an outcome")
+    in_tx!(world.db, tx, { step::begin_paying(tx, &mut crate::reservation::step::Locked::default(), id, owner).await })
+        .expect("an outcome")
 }
 
 async fn paid(world: &World, id: ReservationId) -> Paid {
-    in_tx!(world.db, tx, { step::paid(tx, id).await }).expect("an outcome")
+    in_tx!(world.db, tx, { step::paid(tx, &mut crate::reservation::step::Locked::default(), id).await })
+        .expect("an outcome")
 }
 
 async fn not_paid(world: &World, id: ReservationId) -> Stepped {
-    in_tx!(world.db, tx, { step::not_paid(tx, id).await }).expect("an outcome")
+    in_tx!(world.db, tx, { step::not_paid(tx, &mut crate::reservation::step::Locked::default(), id).await })
+        .expect("an outcome")
 }
 
 async fn state(world: &World, id: ReservationId) -> State {

@@ -174,8 +174,9 @@ async fn a_booked_order_is_cancelled_until_its_time() {
     }
     for order in &orders {
         let id = crate::base::ReservationId::parse(order).expect("an id");
-        let paid: Result<_, crate::DbError> =
-            crate::db::in_tx!(shop.world.db, tx, { crate::reservation::step::paid(tx, id).await });
+        let paid: Result<_, crate::DbError> = crate::db::in_tx!(shop.world.db, tx, {
+            crate::reservation::step::paid(tx, &mut crate::reservation::step::Locked::default(), id).await
+        });
         paid.expect("booked");
     }
     let cancel = async |order: &str| shop.post(&format!("/api/orders/{order}/cancel"), &token, &json!({})).await;

@@ -6,7 +6,7 @@ use super::goods::{ProductRow, Stock, StockMove};
 use super::{SELECT_LINES, from_row, lines_from};
 use crate::base::{CustomerId, ReservationId};
 use crate::catalogue::Opening;
-use crate::db::{Bulk, DbError, Sql, Tx, Value, params};
+use crate::db::{Bulk, DbError, Row, Sql, Tx, Value, params};
 use crate::reservation::Reservation;
 
 const CLOSED: Sql = Sql { sqlite: ")", mysql: ")" };
@@ -57,8 +57,20 @@ static STORED: Bulk = Bulk::keys(
 );
 
 static LOCKED: Bulk = Bulk::keys(
-    "select id from reservation where id in (",
+    "\
+    select id, sale_id, screening_id, customer_id, state, due_at, pay_until, pay_ms, amount, currency, reason,
+           ticket_code, version, created_at, coupon_code, discount
+      from reservation
+     where id in (",
     Sql { sqlite: ") order by id", mysql: ") order by id for update" },
+);
+
+static LINES: Bulk = Bulk::keys(
+    "\
+    select reservation_id, seat_no, product_id, title, quantity, price
+      from reservation_line
+     where reservation_id in (",
+    Sql { sqlite: ") order by reservation_id, line_no", mysql: ") order by reservation_id, line_no" },
 );
 
 static LAPSED_AMONG: Bulk = Bulk::keys(
@@ -168,10 +180,27 @@ pub(in crate::reservation) async fn stored(
     Ok(stored)
 }
 
-/// Locks these until the transaction ends. `ids` is sorted.
-pub(in crate::reservation) async fn lock_all(tx: &mut Tx, ids: &[ReservationId]) -> Result<(), DbError> {
+/// Those of these that there are, with their lines, locked until the transaction ends. `ids` is sorted.
+pub(in crate::reservation) async fn lock_all(
+    tx: &mut Tx,
+    ids: &[ReservationId],
+) -> Result<HashMap<ReservationId, Reservation>, DbError> {
     let ids: Vec<Value> = ids.iter().copied().map(Value::from).collect();
-    tx.rows_of(&LOCKED, &[], &ids).await.map(|_| ())
+    let mut locked = HashMap::new();
+    for row in tx.rows_of(&LOCKED, &[], &ids).await? {
+        let reservation = from_row(row)?;
+        locked.insert(reservation.id, reservation);
+    }
+    let mut lines: HashMap<ReservationId, Vec<Row>> = HashMap::new();
+    for mut row in tx.rows_of(&LINES, &[], &ids).await? {
+        lines.entry(row.reservation_id()?).or_default().push(row);
+    }
+    for (id, lines) in lines {
+        if let Some(reservation) = locked.get_mut(&id) {
+            reservation.lines = lines_from(lines)?;
+        }
+    }
+    Ok(locked)
 }
 
 /// Those of `ids` that only time keeps, and whose time is over.
