@@ -28,10 +28,11 @@ mod stories {
         all
     }
 
-    /// Commits since `before`: the first alone, and the others together. Where there are several writers, each has its own.
+    /// Commits since `before`: the first alone, and the others together, or in a few groups where the machine is busy. Where there are
+    /// several writers, each has its own.
     fn are_shared(world: &World, before: u64) {
         let commits = world.db.fuse().committed() - before;
-        let most = if world.db.has_one_writer() { 2 } else { MANY };
+        let most = if world.db.has_one_writer() { MANY / 2 } else { MANY };
         assert!((1..=most).contains(&commits), "{commits} commits");
     }
 
