@@ -51,19 +51,6 @@ static TAKEN: Bulk = Bulk::keys(
     Sql { sqlite: ") order by seq", mysql: ") order by seq" },
 );
 
-/// Nobody has tried them yet.
-static NEW: Bulk = Bulk::keys(
-    "\
-    select id, order_id, kind, payload, fence, tries
-      from outbox
-     where state = 'ready'
-       and owner is null
-       and tries = 0
-       and created_at >= ?
-       and id in (",
-    Sql { sqlite: ") order by seq", mysql: ") order by seq" },
-);
-
 static HELD: Bulk = Bulk::keys(
     "\
     select id, order_id, kind, payload, fence, tries
@@ -185,12 +172,6 @@ pub(super) async fn take(tx: &mut Tx, owner: &Owner, ids: &[MessageId]) -> Resul
         return Ok(Vec::new());
     }
     tx.rows_of(&TAKEN, &[name.into()], &keys).await?.into_iter().map(read_taken).collect()
-}
-
-/// Those of these that nobody has tried yet, and that are no older.
-pub(super) async fn new(tx: &mut Tx, ids: &[MessageId], since_ms: i64) -> Result<Vec<Taken>, DbError> {
-    let keys: Vec<Value> = ids.iter().copied().map(Value::from).collect();
-    tx.rows_of(&NEW, &[since_ms.into()], &keys).await?.into_iter().map(read_taken).collect()
 }
 
 /// Those of these that still wait, as they are now.

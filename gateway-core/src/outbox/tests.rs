@@ -15,7 +15,6 @@ on_every_database!(
     a_spoilt_message_keeps_nobody_and_is_dead_in_the_end,
     a_worker_whose_lease_ran_out_writes_nothing,
     what_comes_twice_takes_effect_once,
-    what_is_new_needs_no_lease_where_one_writes_at_a_time,
     what_kills_its_workers_is_dead_in_the_end,
     words_of_another_version_are_left_alone,
     what_was_heard_long_ago_is_forgotten,
@@ -205,30 +204,6 @@ async fn what_comes_twice_takes_effect_once(world: &World) {
     assert_eq!(worker.round().await.expect("a round"), 4);
     assert_eq!(ear.commits().concat().len(), 4);
     assert_eq!(world.count("select count(*) from outbox where state = 'done'").await, 4);
-}
-
-async fn what_is_new_needs_no_lease_where_one_writes_at_a_time(world: &World) {
-    let ear = Ear::default();
-    let worker = Worker::new(world.db.clone(), ear.clone());
-    let commits_of = async |worker: &Worker<Ear>| {
-        for n in 1..=3 {
-            tell(world, order(n), &Event::OrderClosing).await;
-        }
-        let before = world.db.fuse().committed();
-        assert_eq!(worker.round().await.expect("a round"), 3);
-        world.db.fuse().committed() - before
-    };
-    let leased = if world.db.has_one_writer() { 1 } else { 2 };
-    assert_eq!(commits_of(&worker).await, leased);
-    // What was there before this process is counted before it is tried.
-    let mut later = Worker::new(world.db.clone(), ear.clone());
-    later.since_ms = i64::MAX;
-    assert_eq!(commits_of(&later).await, 2);
-    // One that spoils its group keeps nobody, as ever.
-    *ear.poisoned.lock().unwrap() = Some(order(2));
-    commits_of(&worker).await;
-    assert_eq!(ear.commits().concat().len(), 8);
-    assert_eq!(states(world).await.iter().filter(|(state, tries, _)| state == "ready" && *tries == 1).count(), 1);
 }
 
 async fn what_kills_its_workers_is_dead_in_the_end(world: &World) {

@@ -50,14 +50,11 @@ pub(crate) struct Worker<C: Consumer> {
     pub(super) db: Db,
     consumer: C,
     bus: Bus,
-    /// What was written before may have ended the process that tried it.
-    pub(super) since_ms: i64,
 }
 
 impl<C: Consumer> Worker<C> {
     pub(crate) fn new(db: Db, consumer: C) -> Self {
-        let since_ms = db.local_ms();
-        Self { db, consumer, bus: Bus::Database, since_ms }
+        Self { db, consumer, bus: Bus::Database }
     }
 
     /// The same on another bus.
@@ -164,50 +161,18 @@ impl<C: Consumer> Worker<C> {
         self.deliver(&held).await
     }
 
-    /// Has a group of what waits heard. How many they were.
+    /// Takes a group of what waits and has it heard. How many were taken.
     pub(crate) async fn round(&self) -> Result<usize, DbError> {
-        let waiting = self.waiting().await?;
-        let at_once = if !waiting.is_empty() && self.db.has_one_writer() { self.hear_new(&waiting).await } else { 0 };
-        if at_once > 0 {
-            return Ok(at_once);
-        }
-        let taken = self.take_these(&waiting).await?;
+        let taken = self.take().await?;
         self.deliver(&taken).await?;
         Ok(taken.len())
     }
 
-    /// Has what nobody has tried yet heard in one transaction, without a lease: where one transaction writes at a time, a lease keeps
-    /// nobody else away, and costs everybody a commit. What an earlier process left is leased all the same, so that a message
-    /// that ends its process is counted. How many were heard; if one spoils it, none.
-    async fn hear_new(&self, waiting: &[MessageId]) -> usize {
-        let heard = in_tx!(self.db, tx, {
-            let new = store::new(tx, waiting, self.since_ms).await?;
-            if new.is_empty() {
-                return Ok::<_, DbError>(tx.undo(0));
-            }
-            self.hear(tx, &new).await?;
-            Ok(new.len())
-        });
-        // Why not is written down when they are heard one by one.
-        heard.unwrap_or_else(|error| {
-            tracing::debug!(%error, consumer = C::PART.name(), "new messages are leased");
-            0
-        })
-    }
-
     /// Takes a group of what waits. It is ours until the lease ends.
     pub(super) async fn take(&self) -> Result<Vec<Taken>, DbError> {
-        let waiting = self.waiting().await?;
-        self.take_these(&waiting).await
-    }
-
-    /// Most looks find nothing, and need no lock for it.
-    async fn waiting(&self) -> Result<Vec<MessageId>, DbError> {
         let now_ms = self.db.now_ms().await?;
-        store::waiting(&self.db, C::PART.name(), now_ms, GROUP_MAX).await
-    }
-
-    async fn take_these(&self, waiting: &[MessageId]) -> Result<Vec<Taken>, DbError> {
+        // Most looks find nothing, and need no lock for it.
+        let waiting = store::waiting(&self.db, C::PART.name(), now_ms, GROUP_MAX).await?;
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
@@ -216,7 +181,7 @@ impl<C: Consumer> Worker<C> {
         let counts_vanished = matches!(self.bus, Bus::Database);
         in_tx!(self.db, tx, {
             let until = tx.now_ms().saturating_add(state::LEASE_MS);
-            store::take(tx, &Owner { name: name.clone(), until, counts_vanished }, waiting).await
+            store::take(tx, &Owner { name: name.clone(), until, counts_vanished }, &waiting).await
         })
     }
 
