@@ -30,7 +30,8 @@ use super::workers::Threads;
 use super::{endless, polls};
 
 /// Open connections of one server. With everything in one process a visitor has one descriptor, and a request on its way
-/// to the core two more (the door sends on 4,096 at most): together they fit under the usual limit of 20,000 open files.
+/// to the core two more (the door sends on 2,048 at most, and opens some more): together they fit under the usual limit of
+/// 20,000 open files.
 const CONNECTIONS_MAX: usize = 11_000;
 /// A client has this long for all of its request's headers; who sends them drop by drop is cut off.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);

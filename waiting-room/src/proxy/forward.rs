@@ -26,8 +26,9 @@ use crate::path::CanonicalPath;
 use crate::problem::{Code, Problem};
 
 /// Requests that are on their way to the upstream at once; more wait for their turn within their time. Each costs a
-/// connection, and a crowd of ten thousand must not need one for each of them.
-const IN_FLIGHT_MAX: usize = 4_096;
+/// connection, two descriptors where both ends are in one process, and some more while they are opened; a crowd of ten
+/// thousand must not need one for each of them.
+const IN_FLIGHT_MAX: usize = 2_048;
 /// Idle connections that are kept; more are opened as needed and closed afterwards.
 const IDLE_CONNECTIONS_MAX: usize = 512;
 /// An upstream usually closes idle connections after a minute or more; closing first avoids losing the race.
