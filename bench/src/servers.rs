@@ -91,7 +91,7 @@ impl Bench {
     }
 
     /// nginx with one process that answers everything with the same bytes, and logs nothing.
-    pub(crate) async fn nginx(&self, port: u16, body: &str) -> Result<Process> {
+    pub(crate) async fn nginx(&self, port: u16, cores: Cores, body: &str) -> Result<Process> {
         let folder = self.folder("nginx")?;
         let settings = format!(
             "daemon off; master_process off; worker_processes 1; pid pid; error_log stderr crit;\n\
@@ -102,15 +102,20 @@ impl Bench {
         );
         let file = folder.join("nginx.conf");
         fs::write(&file, settings)?;
-        let mut command = Command::new("nginx");
+        let mut command = cores.command(Path::new("nginx"));
         command.arg("-p").arg(&folder).arg("-c").arg(&file).args(["-e", "stderr"]);
         Process::start(command, &folder, port).await.context("nginx")
     }
 
     /// The front door alone, from this build. `folder` has its keys, which all doors of one line share.
     pub(crate) async fn door(&self, folder: &Path, settings: &[(&str, String)]) -> Result<Door> {
+        self.door_on(Cores::All, folder, settings).await
+    }
+
+    /// The same, where only some cores are there for it.
+    pub(crate) async fn door_on(&self, cores: Cores, folder: &Path, settings: &[(&str, String)]) -> Result<Door> {
         let (port, operator) = (free_port()?, free_port()?);
-        let mut command = Command::new(program_folder()?.join("vestibule"));
+        let mut command = cores.command(&program_folder()?.join("vestibule"));
         command.current_dir(folder).arg("waiting-room");
         let own = [("listen.door", format!("127.0.0.1:{port}")), ("listen.operator", format!("127.0.0.1:{operator}"))];
         for (name, value) in own.iter().chain(settings) {
@@ -127,6 +132,47 @@ impl Drop for Bench {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// What a server runs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cores {
+    All,
+    /// This one alone, by its number from 0 on.
+    One(usize),
+}
+
+impl Cores {
+    fn command(self, program: &Path) -> Command {
+        match self {
+            Cores::All => Command::new(program),
+            Cores::One(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &core.to_string()]).arg(program);
+                command
+            }
+        }
+    }
+
+    /// Moves this process, which makes the load, with all its threads.
+    pub(crate) fn take(self) -> Result<()> {
+        let cores = match self {
+            Cores::All => format!("0-{}", cores()? - 1),
+            Cores::One(core) => core.to_string(),
+        };
+        let mut command = Command::new("taskset");
+        command.args(["-a", "-c", "-p", &cores, &std::process::id().to_string()]).stdout(Stdio::null());
+        if !command.status().context("taskset")?.success() {
+            bail!("taskset did not move the load to cores {cores}");
+        }
+        Ok(())
+    }
+}
+
+/// How many cores this machine has, whatever this process may use.
+pub(crate) fn cores() -> Result<usize> {
+    let known = fs::read_to_string("/proc/cpuinfo")?;
+    Ok(known.lines().filter(|line| line.starts_with("processor")).count().max(1))
 }
 
 /// Where the programs of this build are.
