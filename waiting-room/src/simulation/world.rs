@@ -66,8 +66,6 @@ pub(super) struct World<'a, B> {
     backing: B,
     store_away_until_ms: i64,
     replies_lost_until_ms: i64,
-    /// Until then a free place under the cap may be unused.
-    cap_disturbed_until_ms: i64,
     nodes: Vec<Node>,
     visitors: Vec<Visitor>,
     /// Sessions that the upstream ends, by their ids.
@@ -94,7 +92,6 @@ impl<'a, B: Backing> World<'a, B> {
             backing,
             store_away_until_ms: 0,
             replies_lost_until_ms: 0,
-            cap_disturbed_until_ms: 0,
             nodes: (0..scenario.nodes.max(1)).map(|_| Node::default()).collect(),
             visitors: Vec::new(),
             inside: Vec::new(),

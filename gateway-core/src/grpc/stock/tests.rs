@@ -185,6 +185,14 @@ async fn token(core: &Core, world: &World) -> String {
     core.shared.auth.token(world.customer().await).expect("a token").0
 }
 
+/// A process that takes stock, behind a line, one that leaves it to that, and a customer of the latter.
+async fn apart(world: &World) -> (Link, Core, String) {
+    let link = Link::to(&stock_process(world).await).await;
+    let orders = order_process(world, &link.url).await;
+    let token = token(&orders, world).await;
+    (link, orders, token)
+}
+
 const ORDERS: &str = "select count(*) from reservation";
 const HELD: &str = "select held from stock where product_id = 'p'";
 
@@ -230,9 +238,7 @@ async fn an_order_is_taken_there_and_its_repeat_is_the_same(world: &World) {
 
 async fn a_lost_answer_is_asked_for_again_and_is_one_order(world: &World) {
     world.sale(60_000, 60_000).await;
-    let link = Link::to(&stock_process(world).await).await;
-    let orders = order_process(world, &link.url).await;
-    let token = token(&orders, world).await;
+    let (link, orders, token) = apart(world).await;
     link.is(Line::Mute);
     let breaks = async {
         stored(world).await;
@@ -247,9 +253,7 @@ async fn a_lost_answer_is_asked_for_again_and_is_one_order(world: &World) {
 
 async fn while_it_is_away_people_are_told_to_come_again_and_then_get_it(world: &World) {
     world.sale(60_000, 60_000).await;
-    let link = Link::to(&stock_process(world).await).await;
-    let orders = order_process(world, &link.url).await;
-    let token = token(&orders, world).await;
+    let (link, orders, token) = apart(world).await;
     link.is(Line::Down);
     order(&orders, &token, "k", 1).await.says_come_again("same idempotency key");
     assert_eq!(world.count(ORDERS).await, 0);
@@ -263,9 +267,7 @@ async fn while_it_is_away_people_are_told_to_come_again_and_then_get_it(world: &
 
 async fn an_answer_that_never_comes_is_no_false_one(world: &World) {
     world.sale(60_000, 60_000).await;
-    let link = Link::to(&stock_process(world).await).await;
-    let orders = order_process(world, &link.url).await;
-    let token = token(&orders, world).await;
+    let (link, orders, token) = apart(world).await;
     link.is(Line::Mute);
     let breaks = async {
         stored(world).await;
@@ -348,9 +350,7 @@ async fn a_refusal_is_the_same_as_here(world: &World) {
 async fn how_busy_the_other_is_shows_here() {
     let world = World::sqlite().await;
     world.sale_of(&small(60_000, 60_000)).await;
-    let link = Link::to(&stock_process(&world).await).await;
-    let orders = order_process(&world, &link.url).await;
-    let token = token(&orders, &world).await;
+    let (link, orders, token) = apart(&world).await;
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn({
         let (orders, stop) = (orders.clone(), stop.clone());
@@ -383,9 +383,7 @@ async fn how_busy_the_other_is_shows_here() {
 async fn who_hangs_is_waited_for_no_longer_than_people_wait() {
     let world = World::sqlite().await;
     world.sale_of(&small(60_000, 60_000)).await;
-    let link = Link::to(&stock_process(&world).await).await;
-    let orders = order_process(&world, &link.url).await;
-    let token = token(&orders, &world).await;
+    let (link, orders, token) = apart(&world).await;
     link.is(Line::Mute);
     let answer = tokio::time::timeout(Duration::from_secs(12), order(&orders, &token, "k", 1)).await;
     answer.expect("well before the claim of its key ends").says_come_again("Nobody knows yet");

@@ -18,6 +18,7 @@ pub(in crate::simulation) struct Cap {
     /// By when each session is over at the latest, in true time.
     over_at_ms: BTreeMap<Box<str>, i64>,
     unused_s: u32,
+    calm_from_ms: i64,
     most: u64,
 }
 
@@ -56,6 +57,11 @@ impl Cap {
         self.unused_s = 0;
     }
 
+    /// A free place that is not used until then is no fault of the line.
+    pub(in crate::simulation) fn disturbed_until(&mut self, at_ms: i64) {
+        self.calm_from_ms = self.calm_from_ms.max(at_ms);
+    }
+
     /// The most that were inside at once.
     pub(in crate::simulation) const fn most(&self) -> u64 {
         self.most
@@ -67,7 +73,7 @@ impl Cap {
         (self.max > 0).then(|| u64::from(self.max).saturating_sub(inside))
     }
 
-    /// A second is over. `wanted`: people are there, the room is open, and nothing disturbs it.
+    /// A second is over. `enough`: more people are there than the next seconds can let in.
     ///
     /// # Errors
     /// A place was free for too long.
@@ -75,10 +81,14 @@ impl Cap {
         &mut self,
         now_ms: i64,
         rate_per_minute: u32,
-        wanted: bool,
+        enough: bool,
     ) -> Result<(), Broken> {
         let free = self.free(now_ms).is_some_and(|free| free > 0);
-        self.unused_s = if wanted && free && rate_per_minute >= RATE_JUDGED_MIN { self.unused_s + 1 } else { 0 };
+        self.unused_s = if enough && now_ms > self.calm_from_ms && free && rate_per_minute >= RATE_JUDGED_MIN {
+            self.unused_s + 1
+        } else {
+            0
+        };
         if self.unused_s > UNUSED_S_MAX {
             return broken("W3", format!("a place under the cap was free for {} s while people waited", self.unused_s));
         }

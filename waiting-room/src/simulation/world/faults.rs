@@ -61,7 +61,7 @@ impl<B: Backing> World<'_, B> {
         }
         self.checker.progress.disturbed_until(heals_ms + RECOVERY_MS);
         self.checker.shares.disturbed_until(heals_ms + RECOVERY_MS);
-        self.cap_disturbed_until_ms = self.cap_disturbed_until_ms.max(heals_ms + kept_ms + RECOVERY_MS);
+        self.checker.cap.disturbed_until(heals_ms + kept_ms + RECOVERY_MS);
         Ok(())
     }
 }

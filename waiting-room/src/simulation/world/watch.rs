@@ -14,8 +14,7 @@ impl<B: Backing> World<'_, B> {
         // More than ten seconds of the rate are there and will stay, so that some of them are on their way at any time.
         let soon = u64::from(rate) / 6 + 1;
         let enough = self.staying > soon && now_ms > 60_000;
-        let wanted = enough && now_ms > self.cap_disturbed_until_ms;
-        self.checker.cap.second(now_ms, rate, wanted)?;
+        self.checker.cap.second(now_ms, rate, enough)?;
         // Where the cap is what people wait for, the rate is not used, and lanes lend for longer.
         let uncapped = self.checker.cap.free(now_ms).is_none_or(|free| free > soon);
         let (at_ms, waiting) = (now_ms, self.waiting);
