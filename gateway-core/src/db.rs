@@ -61,6 +61,7 @@ pub(crate) struct Db {
 enum Pools {
     /// SQLite has one writer; readers beside it see the last commit.
     Sqlite {
+        path: Arc<str>,
         writer: Writer,
         readers: Readers,
     },
@@ -105,7 +106,7 @@ impl Db {
     /// Brings the schema up to date. Safe to run from several nodes at once.
     pub(crate) async fn migrate(&self, migrations: &Migrations) -> Result<(), DbError> {
         let done = match &self.pools {
-            Pools::Sqlite { writer, .. } => migrations.sqlite.run(writer.alone().await?.connection()).await,
+            Pools::Sqlite { path, .. } => sqlite::migrate(path, migrations.sqlite).await,
             Pools::MySql(hosts) => migrations.mysql.run(&hosts.pool()).await,
         };
         done.map_err(|error| DbError::Settings(format!("migrations: {error}")))?;

@@ -10,7 +10,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use crate::Clock;
+use crate::{Clock, DbError};
 use axum::Router;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ pub enum OpenError {
         /// The file.
         path: String,
         /// What the database said.
-        source: sqlx::Error,
+        source: DbError,
     },
     /// The HTTP client for events cannot be built.
     #[error("the sandbox event client: {0}")]
@@ -104,8 +104,8 @@ impl Sandbox {
             let made = tokio::fs::create_dir_all(folder).await;
             made.map_err(|source| OpenError::Folder { path: path.clone(), source })?;
         }
-        let ledger =
-            Ledger::open(&settings.database_path).await.map_err(|source| OpenError::Ledger { path, source })?;
+        let ledger = Ledger::open(&settings.database_path, clock.clone()).await;
+        let ledger = ledger.map_err(|source| OpenError::Ledger { path, source })?;
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

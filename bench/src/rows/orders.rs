@@ -10,9 +10,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rusqlite::{Transaction, TransactionBehavior};
 use sqlx::mysql::MySqlPoolOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{MySql, Pool, Sqlite};
+use sqlx::{MySql, Pool};
 use tokio::task::LocalSet;
 
 use super::Finding;
@@ -81,19 +81,20 @@ pub(super) async fn sqlite(bench: &Bench) -> Result<Finding> {
     let file = folder.join("core.db");
     let core = core::start(bench, &format!("sqlite://{}", file.display())).await?;
     let order = an_order(core.address).await?;
-    let options = SqliteConnectOptions::new().filename(&file).foreign_keys(true).busy_timeout(Duration::from_secs(5));
-    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-    sqlx::query(STOCK_UP).bind(STOCK).bind(STOCK).execute(&pool).await?;
-    let customer: Vec<u8> = sqlx::query_scalar(CUSTOMER).fetch_one(&pool).await?;
+    let books = rusqlite::Connection::open(&file)?;
+    for (name, value) in [("journal_mode", "wal"), ("synchronous", "full"), ("foreign_keys", "on")] {
+        books.pragma_update(None, name, value)?;
+    }
+    books.execute(STOCK_UP, (STOCK, STOCK))?;
+    let customer: Vec<u8> = books.query_row(CUSTOMER, (), |row| row.get(0))?;
     let mut runs = Runs::default();
     for _ in 0..bench.runs(3, 1) {
         runs.http(core.address, &order, bench.runs(8, 3)).await?;
-        runs.alone.push(straight(1, bench.runs(6, 3), || one_sqlite(&pool, &customer)).await?);
+        runs.alone.push(straight(1, bench.runs(6, 3), || async { one_sqlite(&books, &customer) }).await?);
     }
     let stored = STORED.replace("cast(sum(quantity) as signed)", "sum(quantity)");
-    let stored = sqlx::query_scalar(sqlx::AssertSqlSafe(stored)).fetch_one(&pool).await?;
-    let books: (i64, i64) = (sqlx::query_scalar(SOLD).fetch_one(&pool).await?, stored);
+    let one = |sql: &str| books.query_row(sql, (), |row| row.get::<_, i64>(0));
+    let books = (one(SOLD)?, one(&stored)?);
     let share = ((sync_ms - SYNC_MS.0) / (SYNC_MS.1 - SYNC_MS.0)).clamp(0.0, 1.0);
     let times_min = TIMES_SQLITE.0 + share * (TIMES_SQLITE.1 - TIMES_SQLITE.0);
     let finding = runs.finding(books, times_min, None, "straight")?;
@@ -194,31 +195,36 @@ async fn straight<F: Future<Output = Result<()>>>(tasks: usize, seconds: u64, on
     Ok(count.take() / began.elapsed().as_secs_f64())
 }
 
-/// The way that books teach: look with a lock, write, commit. The same in both dialects, but not of the same type.
-macro_rules! one_order {
-    ($tx:expr, $look:expr, $customer:expr) => {{
-        let id = uuid::Uuid::now_v7().into_bytes().to_vec();
-        let mut tx = $tx;
-        let available: i64 = sqlx::query_scalar($look).fetch_one(&mut *tx).await?;
-        if available < 1 {
-            bail!("sold out");
-        }
-        let row = sqlx::query(INSERT).bind(&id).bind($customer).bind(FAR_AWAY).bind(FAR_AWAY);
-        row.execute(&mut *tx).await?;
-        for statement in [INSERT_LINE, MOVED] {
-            sqlx::query(statement).bind(&id).execute(&mut *tx).await?;
-        }
-        sqlx::query(TAKE).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
-    }};
-}
-
+/// The way that books teach: look with a lock, write, commit.
 async fn one_mariadb(pool: &Pool<MySql>, customer: &[u8]) -> Result<()> {
-    one_order!(pool.begin().await?, LOOK_LOCKED, customer)
+    let id = uuid::Uuid::now_v7().into_bytes().to_vec();
+    let mut tx = pool.begin().await?;
+    let available: i64 = sqlx::query_scalar(LOOK_LOCKED).fetch_one(&mut *tx).await?;
+    if available < 1 {
+        bail!("sold out");
+    }
+    sqlx::query(INSERT).bind(&id).bind(customer).bind(FAR_AWAY).bind(FAR_AWAY).execute(&mut *tx).await?;
+    for statement in [INSERT_LINE, MOVED] {
+        sqlx::query(statement).bind(&id).execute(&mut *tx).await?;
+    }
+    sqlx::query(TAKE).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
 }
 
-async fn one_sqlite(pool: &Pool<Sqlite>, customer: &[u8]) -> Result<()> {
-    one_order!(pool.begin_with("begin immediate").await?, LOOK, customer)
+/// The same on SQLite, where the transaction is the lock.
+fn one_sqlite(books: &rusqlite::Connection, customer: &[u8]) -> Result<()> {
+    let id = uuid::Uuid::now_v7().into_bytes();
+    let tx = Transaction::new_unchecked(books, TransactionBehavior::Immediate)?;
+    let available: i64 = tx.prepare_cached(LOOK)?.query_row((), |row| row.get(0))?;
+    if available < 1 {
+        bail!("sold out");
+    }
+    tx.prepare_cached(INSERT)?.execute((id.as_slice(), customer, FAR_AWAY, FAR_AWAY))?;
+    for statement in [INSERT_LINE, MOVED] {
+        tx.prepare_cached(statement)?.execute([id.as_slice()])?;
+    }
+    tx.prepare_cached(TAKE)?.execute(())?;
+    Ok(tx.commit()?)
 }
 
 /// How long the disk takes to sync 4 KiB, in milliseconds: the median of many.

@@ -1,8 +1,15 @@
 //! What can go wrong with a database, by what the caller must do about it.
 
+use std::error::Error;
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+
 use super::mysql;
+
+/// What a database said, in its own words.
+type Cause = Arc<dyn Error + Send + Sync>;
 
 /// A database error. Cheap to clone: what fails a group fails each of its members.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -12,13 +19,13 @@ pub enum DbError {
     Duplicate,
     /// Too much at once, or a lock that was not given: try later.
     #[error("the database is busy")]
-    Busy(#[source] Arc<sqlx::Error>),
+    Busy(#[source] Cause),
     /// It does not answer: try later.
     #[error("the database cannot be reached")]
-    Unreachable(#[source] Arc<sqlx::Error>),
+    Unreachable(#[source] Cause),
     /// The commit was sent and its answer did not come: the work is stored, or it is not.
     #[error("nobody knows yet whether this was stored")]
-    CommitUnknown(#[source] Arc<sqlx::Error>),
+    CommitUnknown(#[source] Cause),
     /// It can be read, but not written to, at least for now: a replica.
     #[error("the database cannot be written to: {0}")]
     ReadOnly(String),
@@ -27,7 +34,7 @@ pub enum DbError {
     Settings(String),
     /// A statement failed in a way that is a mistake of ours.
     #[error("a statement failed")]
-    Statement(#[source] Arc<sqlx::Error>),
+    Statement(#[source] Cause),
     /// A row does not have the shape that its reader expects.
     #[error("a row is not what was expected: {0}")]
     Shape(&'static str),
@@ -40,8 +47,16 @@ const MYSQL_LOCKS: [u16; 3] = [1213, 1205, 1020];
 /// MySQL: a node that has no majority or is not in step; shutting down; read-only, in two ways; the connection was ended.
 const MYSQL_GONE: [u16; 5] = [1047, 1053, 1290, 1836, 1927];
 
-/// SQLite's primary codes "busy" and "locked", the low byte of the extended code.
-const SQLITE_LOCKS: [u32; 2] = [5, 6];
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        match (error.sqlite_error_code(), extended) {
+            (_, Some(SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY)) => Self::Duplicate,
+            (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => Self::Busy(Arc::new(error)),
+            _ => Self::Statement(Arc::new(error)),
+        }
+    }
+}
 
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
@@ -49,12 +64,10 @@ impl From<sqlx::Error> for DbError {
             if inner.is_unique_violation() {
                 return Self::Duplicate;
             }
-            let (lock, gone) = (is_lock(inner.as_ref()), is_gone(inner.as_ref()));
-            let error = Arc::new(error);
-            return match (lock, gone) {
-                (true, _) => Self::Busy(error),
-                (_, true) => Self::Unreachable(error),
-                (false, false) => Self::Statement(error),
+            return match mysql::number(inner.as_ref()) {
+                Some(number) if MYSQL_LOCKS.contains(&number) => Self::Busy(Arc::new(error)),
+                Some(number) if MYSQL_GONE.contains(&number) => Self::Unreachable(Arc::new(error)),
+                _ => Self::Statement(Arc::new(error)),
             };
         }
         if matches!(error, sqlx::Error::PoolTimedOut) {
@@ -76,8 +89,8 @@ impl DbError {
     }
 
     /// What an error means when it came instead of the answer to a commit.
-    pub(super) fn of_commit(error: sqlx::Error) -> Self {
-        match Self::from(error) {
+    pub(super) fn of_commit(error: impl Into<Self>) -> Self {
+        match error.into() {
             // A victim of other transactions (a cluster says so at the commit) was rolled back.
             busy @ Self::Busy(_) => busy,
             Self::Unreachable(error) | Self::Statement(error) => Self::CommitUnknown(error),
@@ -104,20 +117,8 @@ impl DbError {
     pub(super) fn means_another_host(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::CommitUnknown(_) | Self::ReadOnly(_) => true,
-            Self::Busy(error) => matches!(**error, sqlx::Error::PoolTimedOut),
+            Self::Busy(error) => matches!(error.downcast_ref(), Some(sqlx::Error::PoolTimedOut)),
             Self::Duplicate | Self::Settings(_) | Self::Statement(_) | Self::Shape(_) => false,
         }
     }
-}
-
-fn is_gone(error: &dyn sqlx::error::DatabaseError) -> bool {
-    mysql::number(error).is_some_and(|number| MYSQL_GONE.contains(&number))
-}
-
-fn is_lock(error: &dyn sqlx::error::DatabaseError) -> bool {
-    if let Some(number) = mysql::number(error) {
-        return MYSQL_LOCKS.contains(&number);
-    }
-    let code = error.code().and_then(|code| code.parse::<u32>().ok());
-    code.is_some_and(|code| SQLITE_LOCKS.contains(&(code & 0xff)))
 }

@@ -144,7 +144,7 @@ async fn open(server: &MySqlConnectOptions, durability: Durability) -> Result<Po
 
 /// While connecting, waiting in vain means that nobody is there, not that too many are.
 fn unreachable_if_timed_out(error: sqlx::Error) -> DbError {
-    if matches!(error, sqlx::Error::PoolTimedOut) { DbError::Unreachable(error.into()) } else { error.into() }
+    if matches!(error, sqlx::Error::PoolTimedOut) { DbError::Unreachable(Arc::new(error)) } else { error.into() }
 }
 
 async fn check(connection: &mut MySqlConnection, durability: Durability) -> Result<(), DbError> {

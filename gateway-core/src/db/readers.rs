@@ -1,10 +1,8 @@
-//! SQLite's connections that read, beside the one that writes. They too go from one to the next as they are: what a pool asks of
-//! a connection's thread between two uses costs as much as the read.
+//! SQLite's connections that read, beside the one that writes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::{ACQUIRE_TIMEOUT, DbError, Row, Value, sqlite};
@@ -17,36 +15,30 @@ const READERS_MAX: usize = 4;
 pub(super) struct Readers(Arc<Inner>);
 
 struct Inner {
-    options: SqliteConnectOptions,
+    path: String,
     turns: Semaphore,
     // A std mutex: held to push or to pop. The last one used is the next one, for its statements are prepared.
-    free: Mutex<Vec<SqliteConnection>>,
+    free: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) async fn connect(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
-        let free = Mutex::new(vec![options.connect().await?]);
-        Ok(Self(Arc::new(Inner { options, turns: Semaphore::new(READERS_MAX), free })))
+    pub(super) fn open(path: &str) -> Result<Self, rusqlite::Error> {
+        let free = Mutex::new(vec![one(path)?]);
+        Ok(Self(Arc::new(Inner { path: path.to_owned(), turns: Semaphore::new(READERS_MAX), free })))
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
+    fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.0.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All rows. Cut off, the read takes its connection along, and the next one opens another.
+    /// All rows.
     pub(super) async fn rows(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, self.0.turns.acquire()).await;
-        let _turn = turn.map_err(|_| DbError::too_much())?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let _turn = turn.map_err(|_| DbError::too_much())?;
         let free = self.free().pop();
-        let mut connection = match free {
-            Some(connection) => connection,
-            None => self.0.options.connect().await?,
-        };
-        let rows = sqlite::rows(&mut connection, sql, params).await;
-        // A thread that has panicked is not asked again.
-        if !matches!(rows, Err(DbError::Unreachable(_))) {
-            self.free().push(connection);
-        }
+        let connection = free.map_or_else(|| one(&self.0.path), Ok)?;
+        let rows = sqlite::waiting_for_the_disk(|| sqlite::rows(&connection, sql, params));
+        self.free().push(connection);
         rows
     }
 
@@ -55,4 +47,10 @@ impl Readers {
     pub(super) fn close(&self) {
         self.free().clear();
     }
+}
+
+fn one(path: &str) -> Result<Connection, rusqlite::Error> {
+    let connection = sqlite::open(path)?;
+    connection.pragma_update(None, "query_only", "on")?;
+    Ok(connection)
 }

@@ -1,18 +1,23 @@
-//! SQLite: one writer connection, some readers, every commit on the disk before it is acknowledged.
+//! SQLite: one connection that writes, some that read, every commit on the disk before it is acknowledged.
+//!
+//! A statement is a call into SQLite from wherever it is wanted. Most take some tens of microseconds: handed to a thread and
+//! awaited, each would cost two switches of threads, and more time than it takes.
 
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Sqlite, SqliteConnection};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, migrate};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::value::statements;
-use super::{DbError, Pools, Readers, Row, Writer};
+use super::{DbError, Pools, Readers, Row, Value, Writer};
 
-statements!(Sqlite);
+/// How long another process that holds the file is waited for.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long SQLite itself waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many prepared statements a connection keeps: ours, the bulk ones in each of their sizes.
+const STATEMENTS_MAX: usize = 512;
 
 pub(super) async fn connect(path: &str) -> Result<Pools, DbError> {
     let path = path.split('?').next().unwrap_or(path);
@@ -20,17 +25,53 @@ pub(super) async fn connect(path: &str) -> Result<Pools, DbError> {
         return Err(DbError::Settings(String::from("SQLite needs a file")));
     }
     make_folder(path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT);
-    let writer = Writer::connect(options.clone()).await.map_err(|error| unwritable(path, error))?;
+    let writer = Writer::open(path).map_err(|error| unwritable(path, error.into()))?;
     refuse_unfit(&writer, path).await?;
-    let readers = Readers::connect(options.pragma("query_only", "on")).await?;
-    Ok(Pools::Sqlite { writer, readers })
+    Ok(Pools::Sqlite { path: path.into(), writer, readers: Readers::open(path)? })
+}
+
+pub(super) fn open(path: &str) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", "on")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// Brings the schema up to date, on a connection of its own.
+pub(super) async fn migrate(path: &str, migrations: &migrate::Migrator) -> Result<(), migrate::MigrateError> {
+    let options = SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
+    let mut connection: SqliteConnection = options.connect().await?;
+    migrations.run(&mut connection).await
+}
+
+pub(super) fn rows(on: &Connection, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
+    let mut statement = on.prepare_cached(sql)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(params_from_iter(params))?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns).map(|at| row.get(at)).collect::<Result<Vec<rusqlite::types::Value>, _>>()?;
+        all.push(values.into());
+    }
+    Ok(all)
+}
+
+pub(super) fn execute(on: &Connection, sql: &'static str, params: Vec<Value>) -> Result<u64, DbError> {
+    let changed = on.prepare_cached(sql)?.execute(params_from_iter(params))?;
+    Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+}
+
+/// For what may take as long as a disk: other tasks of this thread go on elsewhere meanwhile.
+pub(super) fn waiting_for_the_disk<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // A test on one thread.
+        _ => work(),
+    }
 }
 
 /// What `pragma synchronous` calls FULL.
@@ -45,11 +86,11 @@ async fn refuse_unfit(writer: &Writer, path: &str) -> Result<(), DbError> {
             "{path} lies on a network file system ({kind}), where SQLite loses data: use a local disk, or MariaDB"
         )));
     }
-    let mut alone = writer.alone().await?;
+    let alone = writer.alone().await?;
     let (journal, sync, keys) = (
-        one(alone.connection(), "pragma journal_mode").await?.text()?,
-        one(alone.connection(), "pragma synchronous").await?.int()?,
-        one(alone.connection(), "pragma foreign_keys").await?.int()?,
+        one(alone.connection(), "pragma journal_mode")?.text()?,
+        one(alone.connection(), "pragma synchronous")?.int()?,
+        one(alone.connection(), "pragma foreign_keys")?.int()?,
     );
     drop(alone);
     if (journal.as_str(), sync, keys) != ("wal", SYNCHRONOUS_FULL, 1) {
@@ -59,26 +100,21 @@ async fn refuse_unfit(writer: &Writer, path: &str) -> Result<(), DbError> {
         )));
     }
     // Takes the lock that every write takes, and so finds out whether the file can be written to at all.
-    match writer.begin().await {
-        Ok(probe) => Ok(probe.roll_back().await?),
-        Err(error) => Err(unwritable(path, error)),
-    }
+    writer.begin().await.map(drop).map_err(|error| unwritable(path, error))
 }
 
-async fn one(writer: &mut SqliteConnection, ask: &'static str) -> Result<Row, DbError> {
-    rows(writer, ask, Vec::new()).await?.into_iter().next().ok_or(DbError::Shape("what SQLite is set to"))
+fn one(writer: &Connection, ask: &'static str) -> Result<Row, DbError> {
+    rows(writer, ask, Vec::new())?.into_iter().next().ok_or(DbError::Shape("what SQLite is set to"))
 }
-
-/// SQLite's primary codes for a file that it cannot write to or open, the low byte of the extended code.
-const UNWRITABLE: [u32; 2] = [8, 14];
 
 /// A file that cannot be written to is a mistake in the settings; trying again does not help.
-fn unwritable(path: &str, error: sqlx::Error) -> DbError {
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
-    if code.is_some_and(|code| UNWRITABLE.contains(&(code & 0xff))) {
+fn unwritable(path: &str, error: DbError) -> DbError {
+    let DbError::Statement(cause) = &error else { return error };
+    let code = cause.downcast_ref().and_then(rusqlite::Error::sqlite_error_code);
+    if matches!(code, Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)) {
         return DbError::Settings(format!("{path} cannot be written to: the file and its folder must be writable"));
     }
-    error.into()
+    error
 }
 
 /// The kind of the network file system that a file lies on, by what Linux says of its mounts: the longest mount point

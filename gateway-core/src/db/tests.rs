@@ -187,6 +187,8 @@ async fn a_caller_who_goes_away_leaves_no_half_and_no_lock() {
         let mut both = Box::pin(async {
             in_tx!(world.db, tx, {
                 tx.execute(UP, params![1_i64]).await?;
+                // SQLite's statements do not wait; what is between them may.
+                tokio::task::yield_now().await;
                 tx.execute(UP, params![2_i64]).await
             })
         });
@@ -209,20 +211,11 @@ async fn a_caller_who_goes_away_leaves_no_half_and_no_lock() {
     assert!(whole > 0 && nothing > 0, "{whole} whole, {nothing} nothing");
 }
 
-/// More at once than there are connections, also after some went away in the middle and took theirs along.
+/// More at once than there are connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_take_turns_and_who_goes_away_keeps_none_of_them_busy() {
+async fn readers_take_turns_and_see_what_was_committed() {
     let world = World::sqlite().await;
     counters(&world.db).await.expect("two counters");
-    for polls in 0..12 {
-        let mut read = Box::pin(world.db.row("select n from counter", params![]));
-        for _ in 0..polls {
-            if futures_util::poll!(&mut read).is_ready() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
     in_tx!(world.db, tx, { tx.execute(UP, params![1_i64]).await }).expect("its turn");
     let reads = (0..32).map(|_| world.db.row("select sum(n) from counter", params![]));
     for row in futures_util::future::join_all(reads).await {

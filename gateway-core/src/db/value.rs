@@ -1,5 +1,9 @@
 //! Statements, parameters and rows in the portable types.
 
+use std::sync::Arc;
+
+use rusqlite::ToSql;
+use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, ValueRef};
 use sqlx::Row as _;
 
 use super::DbError;
@@ -75,6 +79,17 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+impl ToSql for Value {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>, rusqlite::Error> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
 macro_rules! id_value {
     ($($name:ident $read:ident),*) => { $(
         impl From<$name> for Value {
@@ -101,42 +116,6 @@ macro_rules! params {
 }
 pub(crate) use params;
 
-/// `rows` and `execute` on one of the databases. A macro, because a function over both would be bounds for the most part:
-/// sqlx has no common trait for how many rows a statement matched.
-macro_rules! statements {
-    ($database:ty) => {
-        pub(super) async fn rows<'e>(
-            on: impl sqlx::Executor<'e, Database = $database>,
-            sql: &'static str,
-            params: Vec<$crate::db::Value>,
-        ) -> Result<Vec<$crate::db::Row>, $crate::db::DbError> {
-            let rows = bound(sql, params).fetch_all(on).await?;
-            Ok(rows.into_iter().map($crate::db::Row::from).collect())
-        }
-
-        pub(super) async fn execute<'e>(
-            on: impl sqlx::Executor<'e, Database = $database>,
-            sql: &'static str,
-            params: Vec<$crate::db::Value>,
-        ) -> Result<u64, $crate::db::DbError> {
-            Ok(bound(sql, params).execute(on).await?.rows_affected())
-        }
-
-        fn bound(
-            sql: &'static str,
-            params: Vec<$crate::db::Value>,
-        ) -> sqlx::query::Query<'static, $database, <$database as sqlx::Database>::Arguments> {
-            params.into_iter().fold(sqlx::query(sql), |query, value| match value {
-                $crate::db::Value::Null => query.bind(None::<i64>),
-                $crate::db::Value::Int(value) => query.bind(value),
-                $crate::db::Value::Text(value) => query.bind(value),
-                $crate::db::Value::Bytes(value) => query.bind(value),
-            })
-        }
-    };
-}
-pub(super) use statements;
-
 /// One row, read column by column in the order of the select list.
 pub(crate) struct Row {
     inner: Inner,
@@ -144,12 +123,12 @@ pub(crate) struct Row {
 }
 
 enum Inner {
-    Sqlite(sqlx::sqlite::SqliteRow),
+    Sqlite(Vec<rusqlite::types::Value>),
     MySql(sqlx::mysql::MySqlRow),
 }
 
-impl From<sqlx::sqlite::SqliteRow> for Row {
-    fn from(row: sqlx::sqlite::SqliteRow) -> Self {
+impl From<Vec<rusqlite::types::Value>> for Row {
+    fn from(row: Vec<rusqlite::types::Value>) -> Self {
         Self { inner: Inner::Sqlite(row), next: 0 }
     }
 }
@@ -167,7 +146,7 @@ macro_rules! read {
             let at = self.next;
             self.next += 1;
             Ok(match &self.inner {
-                Inner::Sqlite(row) => row.try_get(at)?,
+                Inner::Sqlite(row) => column(row, at)?,
                 Inner::MySql(row) => row.try_get(at)?,
             })
         }
@@ -186,6 +165,11 @@ read! {
     bytes -> Vec<u8>;
     /// The next column as bytes or null.
     bytes_or_null -> Option<Vec<u8>>;
+}
+
+fn column<T: FromSql>(row: &[rusqlite::types::Value], at: usize) -> Result<T, DbError> {
+    let value = row.get(at).ok_or(DbError::Shape("as many columns as are read"))?;
+    T::column_result(value.into()).map_err(|error: FromSqlError| DbError::Statement(Arc::new(error)))
 }
 
 impl Row {

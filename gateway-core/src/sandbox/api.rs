@@ -3,6 +3,7 @@
 use super::Sandbox;
 use super::state::Charge;
 use super::store::{ChargeRow, Moved, Placed, Refunded};
+use crate::db::DbError;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
 use axum::http::{StatusCode, header};
@@ -74,11 +75,11 @@ pub(super) enum Refusal {
     ReferenceReused,
     TooLate,
     Fault,
-    Ledger(sqlx::Error),
+    Ledger(DbError),
 }
 
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
+impl From<DbError> for Refusal {
+    fn from(error: DbError) -> Self {
         Self::Ledger(error)
     }
 }

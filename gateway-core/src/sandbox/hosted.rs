@@ -4,6 +4,7 @@ use super::Sandbox;
 use super::page::{PayErrorPage, PayPage, PayState, content_security_policy};
 use super::state::{Charge, Event};
 use super::store::{ChargeRow, Moved};
+use crate::db::DbError;
 use crate::http::page::Price;
 use askama::Template as _;
 use axum::Router;
@@ -82,7 +83,7 @@ fn unknown() -> Response {
     error_page(StatusCode::NOT_FOUND, "No such payment", "Go back to the shop and start the payment again.")
 }
 
-fn failed(error: &sqlx::Error) -> Response {
+fn failed(error: &DbError) -> Response {
     tracing::error!(%error, "the sandbox ledger failed");
     error_page(StatusCode::SERVICE_UNAVAILABLE, "One moment", "Nothing was paid by this click. Try again shortly.")
 }

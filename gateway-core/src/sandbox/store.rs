@@ -1,19 +1,14 @@
 //! The provider's ledger: its own SQLite file. Every change of a charge and the event that tells of it are one
 //! transaction.
 
-use super::state::{Charge, Event};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
 use std::path::Path;
-use std::time::Duration;
 
-/// One connection: SQLite has one writer, and a queue for it in the pool is fairer than `SQLITE_BUSY`.
-const CONNECTIONS_MAX: u32 = 1;
+use super::state::{Charge, Event};
+use crate::Clock;
+use crate::db::{Db, DbError, Durability, Row, Tx, in_tx, params};
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-const SCHEMA: &str = "\
-    create table if not exists charge (
+const SCHEMA: [&str; 4] = [
+    "create table if not exists charge (
         reference     text    primary key,
         amount        integer not null check (amount >= 0),
         currency      text    not null,
@@ -24,14 +19,14 @@ const SCHEMA: &str = "\
         refunded      integer not null default 0 check (refunded >= 0 and refunded <= captured),
         created_at_ms integer not null,
         updated_at_ms integer not null
-    ) strict;
-    create table if not exists refund (
+    ) strict",
+    "create table if not exists refund (
         refund_id     text    primary key,
         reference     text    not null references charge (reference),
         amount        integer not null check (amount > 0),
         created_at_ms integer not null
-    ) strict;
-    create table if not exists event (
+    ) strict",
+    "create table if not exists event (
         event_id      text    primary key,
         reference     text    not null,
         kind          text    not null,
@@ -39,8 +34,9 @@ const SCHEMA: &str = "\
         due_at_ms     integer not null,
         created_at_ms integer not null,
         delivered     integer not null default 0
-    ) strict;
-    create index if not exists event_due on event (delivered, due_at_ms);";
+    ) strict",
+    "create index if not exists event_due on event (delivered, due_at_ms)",
+];
 
 const CHARGE: &str = "\
     select reference, amount, currency, method, return_url, state, captured, refunded
@@ -151,52 +147,44 @@ pub(super) struct Total {
 
 /// The ledger. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Ledger {
-    pool: SqlitePool,
-}
-
-type ChargeTuple = (String, i64, String, String, Option<String>, String, i64, i64);
-type Tx = Transaction<'static, Sqlite>;
+pub(super) struct Ledger(Db);
 
 impl Ledger {
     /// Opens the file, and creates it with its tables if it is not there.
-    pub(super) async fn open(path: &Path) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
-        sqlx::raw_sql(SCHEMA).execute(&pool).await?;
-        Ok(Self { pool })
-    }
-
-    async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.pool.begin_with("begin immediate").await
+    pub(super) async fn open(path: &Path, clock: Clock) -> Result<Self, DbError> {
+        let db = Db::connect_to(&format!("sqlite://{}", path.display()), Durability::Demanded, clock).await?;
+        in_tx!(db, tx, {
+            for statement in SCHEMA {
+                tx.execute(statement, params![]).await?;
+            }
+            Ok::<_, DbError>(())
+        })?;
+        Ok(Self(db))
     }
 
     /// The charge with this reference.
-    pub(super) async fn charge(&self, reference: &str) -> Result<Option<ChargeRow>, sqlx::Error> {
-        let row: Option<ChargeTuple> = sqlx::query_as(CHARGE).bind(reference).fetch_optional(&self.pool).await?;
-        row.map(charge_row).transpose()
+    pub(super) async fn charge(&self, reference: &str) -> Result<Option<ChargeRow>, DbError> {
+        self.0.row(CHARGE, params![reference]).await?.map(charge_row).transpose()
     }
 
     /// Writes a new charge down, or finds the one that has its reference. A charge that was cancelled before it
     /// came stays cancelled, whatever its amount. `told` is the event to deliver with it, if any.
-    pub(super) async fn place(&self, new: &ChargeRow, told: Option<&str>, now: i64) -> Result<Placed, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        if let Some(found) = find(&mut tx, &new.reference).await? {
-            let same = found.amount == new.amount && found.currency == new.currency && found.method == new.method;
-            return Ok(if same || found.state == Charge::Cancelled { Placed::Stands(found) } else { Placed::Other });
-        }
-        insert(&mut tx, new, now).await?;
-        if let Some(event_id) = told {
-            insert_event(&mut tx, event_id, new, now).await?;
-        }
-        tx.commit().await?;
-        Ok(Placed::Stands(new.clone()))
+    pub(super) async fn place(&self, new: &ChargeRow, told: Option<&str>, now: i64) -> Result<Placed, DbError> {
+        in_tx!(self.0, tx, {
+            if let Some(found) = find(tx, &new.reference).await? {
+                let same = found.amount == new.amount && found.currency == new.currency && found.method == new.method;
+                return Ok(if same || found.state == Charge::Cancelled {
+                    Placed::Stands(found)
+                } else {
+                    Placed::Other
+                });
+            }
+            insert(tx, new, now).await?;
+            if let Some(event_id) = told {
+                insert_event(tx, event_id, new, now).await?;
+            }
+            Ok(Placed::Stands(new.clone()))
+        })
     }
 
     /// The customer's decision on the hosted page, with the event that tells the merchant.
@@ -206,49 +194,45 @@ impl Ledger {
         event: Event,
         event_id: &str,
         now: i64,
-    ) -> Result<Moved, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        let Some(found) = find(&mut tx, reference).await? else { return Ok(Moved::Unknown) };
-        match found.state.on(event) {
-            None => Ok(Moved::TooLate(found)),
-            Some(next) if next == found.state => Ok(Moved::Stands(found)),
-            Some(next) => {
-                let row = change(&mut tx, found, next, now).await?;
-                insert_event(&mut tx, event_id, &row, now).await?;
-                tx.commit().await?;
-                Ok(Moved::Stands(row))
+    ) -> Result<Moved, DbError> {
+        in_tx!(self.0, tx, {
+            let Some(found) = find(tx, reference).await? else { return Ok(Moved::Unknown) };
+            match found.state.on(event) {
+                None => Ok(Moved::TooLate(found)),
+                Some(next) if next == found.state => Ok(Moved::Stands(found)),
+                Some(next) => {
+                    let row = change(tx, found, next, now).await?;
+                    insert_event(tx, event_id, &row, now).await?;
+                    Ok(Moved::Stands(row))
+                }
             }
-        }
+        })
     }
 
     /// The merchant withdraws. A reference that never came is written down as cancelled, so that a charge which
     /// is still on its way finds itself cancelled when it arrives.
-    pub(super) async fn cancel(&self, reference: &str, now: i64) -> Result<Moved, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        let Some(found) = find(&mut tx, reference).await? else {
-            let row = ChargeRow {
-                reference: reference.to_owned(),
-                amount: 0,
-                currency: String::new(),
-                method: String::new(),
-                return_url: None,
-                state: Charge::Cancelled,
-                captured: 0,
-                refunded: 0,
+    pub(super) async fn cancel(&self, reference: &str, now: i64) -> Result<Moved, DbError> {
+        in_tx!(self.0, tx, {
+            let Some(found) = find(tx, reference).await? else {
+                let row = ChargeRow {
+                    reference: reference.to_owned(),
+                    amount: 0,
+                    currency: String::new(),
+                    method: String::new(),
+                    return_url: None,
+                    state: Charge::Cancelled,
+                    captured: 0,
+                    refunded: 0,
+                };
+                insert(tx, &row, now).await?;
+                return Ok(Moved::Stands(row));
             };
-            insert(&mut tx, &row, now).await?;
-            tx.commit().await?;
-            return Ok(Moved::Stands(row));
-        };
-        match found.state.on(Event::Cancel) {
-            None => Ok(Moved::TooLate(found)),
-            Some(next) if next == found.state => Ok(Moved::Stands(found)),
-            Some(next) => {
-                let row = change(&mut tx, found, next, now).await?;
-                tx.commit().await?;
-                Ok(Moved::Stands(row))
+            match found.state.on(Event::Cancel) {
+                None => Ok(Moved::TooLate(found)),
+                Some(next) if next == found.state => Ok(Moved::Stands(found)),
+                Some(next) => Ok(Moved::Stands(change(tx, found, next, now).await?)),
             }
-        }
+        })
     }
 
     /// Gives money back, once per refund id and never more than was captured.
@@ -258,101 +242,86 @@ impl Ledger {
         refund_id: &str,
         amount: i64,
         now: i64,
-    ) -> Result<Refunded, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        let Some(found) = find(&mut tx, reference).await? else { return Ok(Refunded::Unknown) };
-        let earlier: Option<(String, i64)> = sqlx::query_as(REFUND).bind(refund_id).fetch_optional(&mut *tx).await?;
-        if let Some(earlier) = earlier {
-            let same = earlier == (reference.to_owned(), amount);
-            return Ok(if same { Refunded::Stands(found) } else { Refunded::Refused });
-        }
-        let done =
-            sqlx::query(ADD_REFUNDED).bind(amount).bind(now).bind(reference).bind(amount).execute(&mut *tx).await?;
-        if done.rows_affected() == 0 {
-            return Ok(Refunded::Refused);
-        }
-        sqlx::query(INSERT_REFUND).bind(refund_id).bind(reference).bind(amount).bind(now).execute(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(Refunded::Stands(ChargeRow { refunded: found.refunded.saturating_add(amount), ..found }))
+    ) -> Result<Refunded, DbError> {
+        in_tx!(self.0, tx, {
+            let Some(found) = find(tx, reference).await? else { return Ok(Refunded::Unknown) };
+            if let Some(mut earlier) = tx.row(REFUND, params![refund_id]).await? {
+                let same = (earlier.text()?.as_str(), earlier.int()?) == (reference, amount);
+                return Ok(if same { Refunded::Stands(found) } else { Refunded::Refused });
+            }
+            if tx.execute(ADD_REFUNDED, params![amount, now, reference, amount]).await? == 0 {
+                return Ok(Refunded::Refused);
+            }
+            tx.execute(INSERT_REFUND, params![refund_id, reference, amount, now]).await?;
+            Ok(Refunded::Stands(ChargeRow { refunded: found.refunded.saturating_add(amount), ..found }))
+        })
     }
 
     /// Events that are due, oldest first.
-    pub(super) async fn due_events(&self, now: i64, max: i64) -> Result<Vec<EventRow>, sqlx::Error> {
-        let rows: Vec<(String, String, String, i64, i64)> =
-            sqlx::query_as(DUE_EVENTS).bind(now).bind(max).fetch_all(&self.pool).await?;
-        let event = |(event_id, reference, kind, attempts, created_at_ms)| EventRow {
-            event_id,
-            reference,
-            kind,
-            attempts,
-            created_at_ms,
+    pub(super) async fn due_events(&self, now: i64, max: i64) -> Result<Vec<EventRow>, DbError> {
+        let rows = self.0.rows(DUE_EVENTS, params![now, max]).await?;
+        let event = |mut row: Row| {
+            Ok(EventRow {
+                event_id: row.text()?,
+                reference: row.text()?,
+                kind: row.text()?,
+                attempts: row.int()?,
+                created_at_ms: row.int()?,
+            })
         };
-        Ok(rows.into_iter().map(event).collect())
+        rows.into_iter().map(event).collect()
     }
 
     /// The merchant has this event, or it is given up.
-    pub(super) async fn event_done(&self, event_id: &str) -> Result<(), sqlx::Error> {
-        sqlx::query(EVENT_DELIVERED).bind(event_id).execute(&self.pool).await?;
-        Ok(())
+    pub(super) async fn event_done(&self, event_id: &str) -> Result<(), DbError> {
+        in_tx!(self.0, tx, { tx.execute(EVENT_DELIVERED, params![event_id]).await.map(|_| ()) })
     }
 
     /// The merchant did not take this event: try again at `due_at_ms`.
-    pub(super) async fn event_again(&self, event_id: &str, due_at_ms: i64) -> Result<(), sqlx::Error> {
-        sqlx::query(EVENT_AGAIN).bind(due_at_ms).bind(event_id).execute(&self.pool).await?;
-        Ok(())
+    pub(super) async fn event_again(&self, event_id: &str, due_at_ms: i64) -> Result<(), DbError> {
+        in_tx!(self.0, tx, { tx.execute(EVENT_AGAIN, params![due_at_ms, event_id]).await.map(|_| ()) })
     }
 
     /// Sums by currency: what a merchant's books must agree with.
-    pub(super) async fn totals(&self) -> Result<Vec<Total>, sqlx::Error> {
-        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(TOTALS).fetch_all(&self.pool).await?;
-        let total = |(currency, captured, refunded, charges)| Total { currency, captured, refunded, charges };
-        Ok(rows.into_iter().map(total).collect())
+    pub(super) async fn totals(&self) -> Result<Vec<Total>, DbError> {
+        let total = |mut row: Row| {
+            Ok(Total { currency: row.text()?, captured: row.int()?, refunded: row.int()?, charges: row.int()? })
+        };
+        self.0.rows(TOTALS, params![]).await?.into_iter().map(total).collect()
     }
 }
 
-async fn find(tx: &mut Tx, reference: &str) -> Result<Option<ChargeRow>, sqlx::Error> {
-    let row: Option<ChargeTuple> = sqlx::query_as(CHARGE).bind(reference).fetch_optional(&mut **tx).await?;
-    row.map(charge_row).transpose()
+async fn find(tx: &mut Tx, reference: &str) -> Result<Option<ChargeRow>, DbError> {
+    tx.row(CHARGE, params![reference]).await?.map(charge_row).transpose()
 }
 
-async fn insert(tx: &mut Tx, row: &ChargeRow, now: i64) -> Result<(), sqlx::Error> {
-    sqlx::query(INSERT_CHARGE)
-        .bind(&row.reference)
-        .bind(row.amount)
-        .bind(&row.currency)
-        .bind(&row.method)
-        .bind(&row.return_url)
-        .bind(row.state.name())
-        .bind(row.captured)
-        .bind(now)
-        .bind(now)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+async fn insert(tx: &mut Tx, row: &ChargeRow, now: i64) -> Result<(), DbError> {
+    let ChargeRow { reference, amount, currency, method, return_url, state, captured, refunded: _ } = row;
+    let return_url = return_url.clone();
+    let params = params![reference, *amount, currency, method, return_url, state.name(), *captured, now, now];
+    tx.execute(INSERT_CHARGE, params).await.map(|_| ())
 }
 
-async fn change(tx: &mut Tx, row: ChargeRow, next: Charge, now: i64) -> Result<ChargeRow, sqlx::Error> {
+async fn change(tx: &mut Tx, row: ChargeRow, next: Charge, now: i64) -> Result<ChargeRow, DbError> {
     let captured = if next == Charge::Captured { row.amount } else { 0 };
-    let change = sqlx::query(MOVE_CHARGE).bind(next.name()).bind(captured).bind(now);
-    change.bind(&row.reference).bind(row.state.name()).execute(&mut **tx).await?;
+    tx.execute(MOVE_CHARGE, params![next.name(), captured, now, &row.reference, row.state.name()]).await?;
     Ok(ChargeRow { state: next, captured, ..row })
 }
 
-async fn insert_event(tx: &mut Tx, event_id: &str, row: &ChargeRow, now: i64) -> Result<(), sqlx::Error> {
+async fn insert_event(tx: &mut Tx, event_id: &str, row: &ChargeRow, now: i64) -> Result<(), DbError> {
     let kind = format!("charge.{}", row.state.name());
-    sqlx::query(INSERT_EVENT)
-        .bind(event_id)
-        .bind(&row.reference)
-        .bind(kind)
-        .bind(now)
-        .bind(now)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    tx.execute(INSERT_EVENT, params![event_id, &row.reference, kind, now, now]).await.map(|_| ())
 }
 
-fn charge_row(row: ChargeTuple) -> Result<ChargeRow, sqlx::Error> {
-    let (reference, amount, currency, method, return_url, state, captured, refunded) = row;
-    let state = Charge::named(&state).ok_or_else(|| sqlx::Error::Decode(format!("state {state}").into()))?;
-    Ok(ChargeRow { reference, amount, currency, method, return_url, state, captured, refunded })
+fn charge_row(mut row: Row) -> Result<ChargeRow, DbError> {
+    Ok(ChargeRow {
+        reference: row.text()?,
+        amount: row.int()?,
+        currency: row.text()?,
+        method: row.text()?,
+        return_url: row.text_or_null()?,
+        state: Charge::named(&row.text()?).ok_or(DbError::Shape("a charge's state"))?,
+        captured: row.int()?,
+        refunded: row.int()?,
+    })
 }
