@@ -165,6 +165,15 @@ impl Db {
         }
     }
 
+    /// All rows of a statement that may go through much of a table, outside of a transaction. It keeps nobody else waiting.
+    pub(crate) async fn scan(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let sql = sql.into();
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.scan(sql.sqlite, params).await,
+            Pools::MySql(_) => self.rows(sql, params).await,
+        }
+    }
+
     /// The first row, if any, outside of a transaction: for showing, not for deciding.
     pub(crate) async fn row(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Option<Row>, DbError> {
         Ok(self.rows(sql, params).await?.into_iter().next())

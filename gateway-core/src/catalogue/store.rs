@@ -144,7 +144,7 @@ fn opening_from(row: &mut Row, now_ms: i64) -> Result<Opening, DbError> {
 }
 
 async fn with_left(db: &Db, now_ms: i64, mut screening: Screening) -> Result<Screening, DbError> {
-    if let Some(mut row) = db.row(SEATS_LEFT, params![now_ms, now_ms, screening.id.as_str()]).await? {
+    if let Some(mut row) = db.scan(SEATS_LEFT, params![now_ms, now_ms, screening.id.as_str()]).await?.pop() {
         screening.left = left_from(&mut row)?;
         screening.price_from = row.int_or_null()?.unwrap_or(0);
     }
@@ -157,7 +157,7 @@ fn left_from(row: &mut Row) -> Result<Left, DbError> {
 
 pub(super) async fn seats(db: &Db, screening: &str, viewer: Option<CustomerId>) -> Result<Vec<Seat>, DbError> {
     let now_ms = db.now_ms().await?;
-    let rows = db.rows(SEATS, params![screening]).await?;
+    let rows = db.scan(SEATS, params![screening]).await?;
     rows.into_iter().map(|row| seat_from(row, now_ms, viewer)).collect()
 }
 
@@ -180,7 +180,7 @@ fn seat_from(mut row: Row, now_ms: i64, viewer: Option<CustomerId>) -> Result<Se
 
 pub(super) async fn products(db: &Db) -> Result<Vec<Product>, DbError> {
     let now_ms = db.now_ms().await?;
-    let lapsed = sums(db.rows(LAPSED_STOCK, params![now_ms]).await?)?;
+    let lapsed = sums(db.scan(LAPSED_STOCK, params![now_ms]).await?)?;
     let rows = db.rows(PRODUCTS, params![]).await?;
     rows.into_iter().map(|row| product_from(row, now_ms, &lapsed)).collect()
 }
@@ -213,15 +213,15 @@ fn sums(rows: Vec<Row>) -> Result<BTreeMap<String, i64>, DbError> {
 
 pub(super) async fn remaining(db: &Db) -> Result<Vec<SaleLeft>, DbError> {
     let now_ms = db.now_ms().await?;
-    let lapsed = sums(db.rows(LAPSED_STOCK_BY_SALE, params![now_ms]).await?)?;
+    let lapsed = sums(db.scan(LAPSED_STOCK_BY_SALE, params![now_ms]).await?)?;
     let mut sales: BTreeMap<String, Left> = BTreeMap::new();
-    for mut row in db.rows(STOCK_LEFT_BY_SALE, params![]).await? {
+    for mut row in db.scan(STOCK_LEFT_BY_SALE, params![]).await? {
         let sale = row.text()?;
         let mut left = left_from(&mut row)?;
         give_back(&mut left, lapsed.get(&sale));
         sales.insert(sale, left);
     }
-    for mut row in db.rows(SEATS_LEFT_BY_SALE, params![now_ms, now_ms]).await? {
+    for mut row in db.scan(SEATS_LEFT_BY_SALE, params![now_ms, now_ms]).await? {
         let left = sales.entry(row.text()?).or_default();
         let seats = left_from(&mut row)?;
         left.free += seats.free;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{ACQUIRE_TIMEOUT, DbError, Row, Value, sqlite};
 
@@ -33,13 +33,31 @@ impl Readers {
 
     /// All rows.
     pub(super) async fn rows(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
-        let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, self.0.turns.acquire()).await;
-        let _turn = turn.map_err(|_| DbError::too_much())?;
-        let free = self.free().pop();
-        let connection = free.map_or_else(|| one(&self.0.path), Ok)?;
-        let rows = sqlite::waiting_for_the_disk(|| sqlite::rows(&connection, sql, params));
+        let _turn = self.turn().await?;
+        let connection = self.take()?;
+        let rows = sqlite::rows(&connection, sql, params);
         self.free().push(connection);
-        rows
+        Ok(rows?)
+    }
+
+    /// All rows of what takes long. Cut off, it takes its connection along, and the next one opens another.
+    pub(super) async fn scan(&self, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let _turn = self.turn().await?;
+        let connection = self.take()?;
+        let scan = move || sqlite::rows(&connection, sql, params).map(|rows| (connection, rows));
+        let (connection, rows) = sqlite::at_the_disk(scan).await?;
+        self.free().push(connection);
+        Ok(rows)
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, DbError> {
+        let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, self.0.turns.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(DbError::too_much)
+    }
+
+    fn take(&self) -> Result<Connection, rusqlite::Error> {
+        let free = self.free().pop();
+        free.map_or_else(|| one(&self.0.path), Ok)
     }
 
     /// Gives up those that nobody uses now: a test has many processes.

@@ -4,12 +4,12 @@
 //! awaited, each would cost two switches of threads, and more time than it takes.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, migrate};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::{DbError, Pools, Readers, Row, Value, Writer};
 
@@ -48,7 +48,7 @@ pub(super) async fn migrate(path: &str, migrations: &migrate::Migrator) -> Resul
     migrations.run(&mut connection).await
 }
 
-pub(super) fn rows(on: &Connection, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
+pub(super) fn rows(on: &Connection, sql: &'static str, params: Vec<Value>) -> Result<Vec<Row>, rusqlite::Error> {
     let mut statement = on.prepare_cached(sql)?;
     let columns = statement.column_count();
     let mut rows = statement.query(params_from_iter(params))?;
@@ -60,17 +60,19 @@ pub(super) fn rows(on: &Connection, sql: &'static str, params: Vec<Value>) -> Re
     Ok(all)
 }
 
-pub(super) fn execute(on: &Connection, sql: &'static str, params: Vec<Value>) -> Result<u64, DbError> {
+pub(super) fn execute(on: &Connection, sql: &'static str, params: Vec<Value>) -> Result<u64, rusqlite::Error> {
     let changed = on.prepare_cached(sql)?.execute(params_from_iter(params))?;
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
-/// For what may take as long as a disk: other tasks of this thread go on elsewhere meanwhile.
-pub(super) fn waiting_for_the_disk<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        // A test on one thread.
-        _ => work(),
+/// For what may take as long as a disk: on a thread that is there for waiting. Once begun it goes on to its end, whether
+/// anybody still listens or not.
+pub(super) async fn at_the_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, rusqlite::Error> + Send + 'static,
+) -> Result<T, DbError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(ended) => Err(DbError::Unreachable(Arc::new(ended))),
     }
 }
 

@@ -87,7 +87,7 @@ impl Tx {
     pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<u64, DbError> {
         let sql = sql.into();
         let done = match &mut self.inner {
-            Inner::Sqlite(tx) => sqlite::execute(tx.connection(), sql.sqlite, params),
+            Inner::Sqlite(tx) => sqlite::execute(tx.connection(), sql.sqlite, params).map_err(DbError::from),
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::execute(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(done)
@@ -97,7 +97,7 @@ impl Tx {
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let sql = sql.into();
         let rows = match &mut self.inner {
-            Inner::Sqlite(tx) => sqlite::rows(tx.connection(), sql.sqlite, params),
+            Inner::Sqlite(tx) => sqlite::rows(tx.connection(), sql.sqlite, params).map_err(DbError::from),
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::rows(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(rows)
@@ -133,7 +133,7 @@ impl Tx {
             return fuse.dead().await;
         }
         match self.inner {
-            Inner::Sqlite(tx) => tx.commit().map_err(DbError::of_commit),
+            Inner::Sqlite(tx) => tx.commit().await.map_err(DbError::of_commit),
             Inner::MySql(tx, hosts) => hosts.noticed(tx.commit().await.map_err(DbError::of_commit)),
         }?;
         #[cfg(test)]

@@ -66,8 +66,8 @@ impl Alone {
         self.0.prepare_cached(statement)?.execute([]).map(|_| ())
     }
 
-    pub(super) fn commit(self) -> Result<(), rusqlite::Error> {
-        sqlite::waiting_for_the_disk(|| self.run("commit"))
+    pub(super) async fn commit(self) -> Result<(), DbError> {
+        sqlite::at_the_disk(move || self.run("commit")).await
     }
 }
 

@@ -287,7 +287,7 @@ impl Ledger {
         let total = |mut row: Row| {
             Ok(Total { currency: row.text()?, captured: row.int()?, refunded: row.int()?, charges: row.int()? })
         };
-        self.0.rows(TOTALS, params![]).await?.into_iter().map(total).collect()
+        self.0.scan(TOTALS, params![]).await?.into_iter().map(total).collect()
     }
 }
 

@@ -17,7 +17,7 @@ pub(in crate::reservation) async fn hall_in(tx: &mut Tx, screening: &str) -> Res
 /// The hall, for showing.
 pub(in crate::reservation) async fn hall(db: &Db, screening: &str) -> Result<Hall, DbError> {
     let now_ms = db.now_ms().await?;
-    hall_from(db.rows(PLACES, params![screening]).await?, now_ms)
+    hall_from(db.scan(PLACES, params![screening]).await?, now_ms)
 }
 
 fn hall_from(rows: Vec<Row>, now_ms: i64) -> Result<Hall, DbError> {
