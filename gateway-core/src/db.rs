@@ -5,6 +5,7 @@
 
 mod bell;
 mod bulk;
+mod checkpoint;
 #[cfg(test)]
 pub(crate) mod crash;
 mod error;
@@ -68,6 +69,18 @@ enum Pools {
     MySql(Arc<Hosts>),
 }
 
+/// A database, and whether transactions on it wait for the disk.
+pub(crate) struct Synced<'a> {
+    db: &'a Db,
+    synced: bool,
+}
+
+impl Synced<'_> {
+    pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
+        self.db.open(self.synced).await
+    }
+}
+
 /// The migrations of one schema, one folder for each dialect.
 pub(crate) struct Migrations {
     pub(crate) sqlite: &'static sqlx::migrate::Migrator,
@@ -124,10 +137,20 @@ impl Db {
 
     /// Opens a transaction. Callers want [`in_tx`], which also repeats and commits.
     pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
+        self.synced(true).begin().await
+    }
+
+    /// Transactions that are on the disk when their commit is answered, as all are; or, if not `synced`, that a loss of power
+    /// may undo: for what nobody relies on. On a server all are synced.
+    pub(crate) fn synced(&self, synced: bool) -> Synced<'_> {
+        Synced { db: self, synced }
+    }
+
+    async fn open(&self, synced: bool) -> Result<Tx, DbError> {
         #[cfg(test)]
         self.fuse.alive().await;
         let tx = match &self.pools {
-            Pools::Sqlite { writer, .. } => Tx::begin_sqlite(writer, &self.clock).await,
+            Pools::Sqlite { writer, .. } => Tx::begin_sqlite(writer, synced, &self.clock).await,
             Pools::MySql(hosts) => hosts.noticed(Tx::begin_mysql(hosts).await),
         }?;
         #[cfg(test)]

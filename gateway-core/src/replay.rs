@@ -44,6 +44,12 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+impl Answer {
+    fn is_refusal(&self) -> bool {
+        (400..500).contains(&self.status)
+    }
+}
+
 /// What to do with a request.
 #[derive(Debug)]
 pub(crate) enum Begun {
@@ -103,6 +109,17 @@ pub(crate) enum Step {
     End(Ended),
 }
 
+impl Step {
+    /// Whether a loss of power must not undo it. A claim may be lost, and so may a refusal: who asks again runs again, and
+    /// finds by its id what the first run did.
+    fn has_to_last(&self) -> bool {
+        match self {
+            Self::Begin(..) => false,
+            Self::End(ended) => ended.answer.as_ref().is_some_and(|answer| !answer.is_refusal()),
+        }
+    }
+}
+
 /// A run that is over.
 pub(crate) struct Ended {
     call: Call,
@@ -160,7 +177,8 @@ impl Work for Keys {
                 Step::End(ended) => ends.push(ended),
             }
         }
-        let mut begun = in_tx!(self.0, tx, {
+        let db = self.0.synced(steps.iter().any(Step::has_to_last));
+        let mut begun = in_tx!(db, tx, {
             // An answer is there before somebody asks for it.
             end_all(tx, &ends).await?;
             begin_all(tx, &begins).await

@@ -37,6 +37,8 @@ pub(super) fn open(path: &str) -> Result<Connection, rusqlite::Error> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", "on")?;
+    // What a statement keeps aside while it runs: otherwise a file each, made and deleted.
+    connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
@@ -102,7 +104,7 @@ async fn refuse_unfit(writer: &Writer, path: &str) -> Result<(), DbError> {
         )));
     }
     // Takes the lock that every write takes, and so finds out whether the file can be written to at all.
-    writer.begin().await.map(drop).map_err(|error| unwritable(path, error))
+    writer.begin(true).await.map(drop).map_err(|error| unwritable(path, error))
 }
 
 fn one(writer: &Connection, ask: &'static str) -> Result<Row, DbError> {

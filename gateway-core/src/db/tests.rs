@@ -223,6 +223,34 @@ async fn readers_take_turns_and_see_what_was_committed() {
     }
 }
 
+#[tokio::test]
+async fn only_what_may_be_lost_does_not_wait_for_the_disk() {
+    let world = World::sqlite().await;
+    let level = async |synced| {
+        let db = world.db.synced(synced);
+        let row = in_tx!(db, tx, { tx.row("pragma synchronous", params![]).await });
+        row.expect("a row").expect("one row").int().expect("a level")
+    };
+    let (full, normal) = (2, 1);
+    for (synced, expected) in [(true, full), (false, normal), (false, normal), (true, full), (false, normal)] {
+        assert_eq!(level(synced).await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_copied_beside_the_writer() {
+    let world = World::sqlite().await;
+    in_tx!(world.db, tx, { tx.execute("create table big (bytes blob)", params![]).await }).expect("a table");
+    in_tx!(world.db, tx, { tx.execute("insert into big values (?)", params![vec![7_u8; 1 << 20]]).await })
+        .expect("a row");
+    let file = world.url.trim_start_matches("sqlite://");
+    let end = tokio::time::Instant::now() + Duration::from_secs(10);
+    while std::fs::metadata(file).expect("the file").len() < 1 << 20 {
+        assert!(tokio::time::Instant::now() < end, "nobody copied the log");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_file_wait_for_each_other() {
     let world = World::sqlite().await;

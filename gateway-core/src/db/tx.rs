@@ -28,8 +28,8 @@ enum Inner {
 }
 
 impl Tx {
-    pub(super) async fn begin_sqlite(writer: &Writer, clock: &Clock) -> Result<Self, DbError> {
-        let inner = Inner::Sqlite(writer.begin().await?);
+    pub(super) async fn begin_sqlite(writer: &Writer, synced: bool, clock: &Clock) -> Result<Self, DbError> {
+        let inner = Inner::Sqlite(writer.begin(synced).await?);
         Ok(Self::new(inner, clock()))
     }
 
