@@ -37,6 +37,7 @@ const CONNECTIONS_MAX: usize = 11_000;
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 /// A connection has this long until its first request, which covers the time before hyper knows the protocol.
 const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
+const PATIENCE: polls::Patience = polls::Patience { first: FIRST_REQUEST_WITHIN, then: HEADERS_WITHIN };
 /// Headers of a request, in number. The design's limit (DESIGN 5).
 pub(super) const HEADERS_MAX: usize = 64;
 /// Headers of a request, in bytes. The design's limit (DESIGN 5).
@@ -131,7 +132,7 @@ where
     let mut reader = StrictWire::new(reader);
     let mut read = BytesMut::new();
     if polls_first {
-        match polls::answer(&mut reader, &mut writer, (&stop, HEADERS_WITHIN), &answer).await {
+        match polls::answer(&mut reader, &mut writer, (&stop, PATIENCE), &answer).await {
             Some(other) => read = other,
             None => return,
         }

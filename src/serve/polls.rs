@@ -33,12 +33,21 @@ const GET: &[u8] = b"GET ";
 /// With one of these there is more to a request than its head.
 const NOT_PLAIN: [HeaderName; 4] = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, UPGRADE];
 
+/// How long a connection may say nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// At its beginning: in a crowd, a client that has connected may be long in sending.
+    pub(super) first: Duration,
+    /// From its first byte on without a whole request or with an answer not taken; at the latest for twice as long.
+    pub(super) then: Duration,
+}
+
 /// Answers polls until something else comes: what was read of it. `None` if the connection is at its end: it was closed, `stop`
-/// came, or nothing whole was asked, or no answer taken, for `silence_max` (at the latest for twice as long).
+/// came, or there is no `patience` left.
 pub(super) async fn answer<R, W, A>(
     reader: &mut R,
     writer: &mut W,
-    (stop, silence_max): (&CancellationToken, Duration),
+    (stop, patience): (&CancellationToken, Patience),
     answer: A,
 ) -> Option<BytesMut>
 where
@@ -48,8 +57,14 @@ where
 {
     let mut read = BytesMut::with_capacity(READ_BYTES);
     let mut out = Vec::new();
-    let mut silence = pin!(Silence::new(silence_max));
     let mut stopped = pin!(stop.cancelled());
+    tokio::select! {
+        biased;
+        bytes = reader.read_buf(&mut read) => if bytes.ok()? == 0 { return None },
+        () = sleep(patience.first) => return None,
+        () = stopped.as_mut() => return None,
+    }
+    let mut silence = pin!(Silence::new(patience.then));
     loop {
         match next(&mut read) {
             Heard::Poll(request) => {
@@ -234,6 +249,7 @@ mod tests {
     use super::*;
 
     const SILENCE_MAX: Duration = Duration::from_millis(150);
+    const PATIENCE: Patience = Patience { first: Duration::from_millis(600), then: SILENCE_MAX };
     const POLL: &str =
         "GET /.waiting-room/rooms/demo/ticket?lane=members HTTP/1.1\r\nHost: a\r\nCookie: t=1; u=2\r\n\r\n";
 
@@ -245,7 +261,7 @@ mod tests {
         let stop = stop.clone();
         let left = tokio::spawn(async move {
             let (mut reader, mut writer) = tokio::io::split(server);
-            answer(&mut reader, &mut writer, (&stop, SILENCE_MAX), |request| {
+            answer(&mut reader, &mut writer, (&stop, PATIENCE), |request| {
                 let mut heard = format!("{} {}", request.method(), request.uri());
                 for (name, value) in request.headers() {
                     heard.push_str(&format!(", {name}={}", value.to_str().unwrap_or("?")));
@@ -351,6 +367,18 @@ mod tests {
         }
         client.write_all(b"GET /never").await.unwrap();
         assert_eq!(left.await.unwrap(), None, "ended by nothing but time");
+    }
+
+    #[tokio::test]
+    async fn who_has_just_connected_is_given_more_time() {
+        let (mut client, left) = start(&CancellationToken::new());
+        tokio::time::sleep(SILENCE_MAX * 2).await;
+        client.write_all(POLL.as_bytes()).await.unwrap();
+        assert!(said(&mut client).await.starts_with("HTTP/1.1 200 OK"));
+        drop(client);
+        assert_eq!(left.await.unwrap(), None);
+        let (_client, left) = start(&CancellationToken::new());
+        assert_eq!(left.await.unwrap(), None, "but not for ever");
     }
 
     #[tokio::test]
