@@ -57,16 +57,8 @@ pub struct Secrets {
 /// Why the provider cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The ledger's folder cannot be made.
-    #[error("the folder of the sandbox ledger {path}: {source}")]
-    Folder {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The ledger file cannot be opened or is not ours.
-    #[error("the sandbox ledger {path}: {source}")]
+    /// The ledger file or its folder cannot be made or opened, or is not ours.
+    #[error("the sandbox ledger {path} cannot be used")]
     Ledger {
         /// The file.
         path: String,
@@ -100,10 +92,6 @@ impl Sandbox {
     /// The file cannot be opened, or is no ledger.
     pub async fn open(settings: Settings, secrets: Secrets, clock: Clock) -> Result<Self, OpenError> {
         let path = settings.database_path.display().to_string();
-        if let Some(folder) = settings.database_path.parent() {
-            let made = tokio::fs::create_dir_all(folder).await;
-            made.map_err(|source| OpenError::Folder { path: path.clone(), source })?;
-        }
         let ledger = Ledger::open(&settings.database_path, clock.clone()).await;
         let ledger = ledger.map_err(|source| OpenError::Ledger { path, source })?;
         let http = reqwest::Client::builder()

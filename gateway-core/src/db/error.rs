@@ -73,10 +73,7 @@ impl From<sqlx::Error> for DbError {
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::Busy(Arc::new(error));
         }
-        let gone = matches!(
-            error,
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
-        );
+        let gone = matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed);
         let error = Arc::new(error);
         if gone { Self::Unreachable(error) } else { Self::Statement(error) }
     }
