@@ -16,6 +16,7 @@ mod readers;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod tx;
 mod value;
 mod writer;
@@ -29,6 +30,7 @@ pub use error::DbError;
 pub(crate) use fitness::Durability;
 use hosts::Hosts;
 use readers::Readers;
+pub(crate) use turn::{Answering, Turn};
 pub(crate) use tx::Tx;
 pub(crate) use value::{Row, Sql, Value, params};
 use writer::Writer;
@@ -158,6 +160,17 @@ impl Db {
         Ok(tx.with_bell(self.bell.clone()))
     }
 
+    /// A transaction that can only read, of what was committed last: where there is one writer, one that does not wait for it,
+    /// nor for the disk that it may be waiting for. `None` where transactions do not wait for each other anyway.
+    pub(crate) async fn snapshot(&self) -> Result<Option<Tx>, DbError> {
+        #[cfg(test)]
+        self.fuse.alive().await;
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => Tx::snapshot(readers, &self.clock).await.map(Some),
+            Pools::MySql(_) => Ok(None),
+        }
+    }
+
     /// What rings when a commit of this process brought work.
     pub(crate) fn bell(&self) -> &Bell {
         &self.bell
@@ -218,6 +231,22 @@ impl Db {
     /// Whether the database itself lets only one transaction write at a time.
     pub(crate) fn has_one_writer(&self) -> bool {
         matches!(self.pools, Pools::Sqlite { .. })
+    }
+
+    /// How many processes may answer: where the database has one writer one does, unless it is said that there are `many`.
+    pub(crate) fn answering(&self, many: bool) -> Answering {
+        if self.has_one_writer() && !many { Answering::Alone } else { Answering::AmongMany }
+    }
+
+    /// Lets this process answer, alone or with others that do not want to be alone.
+    ///
+    /// # Errors
+    /// Another process stands against it: busy, which may pass.
+    pub(crate) fn take_turn(&self, answering: Answering) -> Result<Turn, DbError> {
+        match &self.pools {
+            Pools::Sqlite { path, .. } => turn::take(path, answering),
+            Pools::MySql(_) => Ok(Turn::FREE),
+        }
     }
 
     /// Whether it answers.

@@ -31,17 +31,16 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use auth::{Auth, TokenError};
+use auth::Auth;
 pub use base::Clock;
-use base::CustomerId;
 use catalogue::{Catalogue, SeedError, Seeded};
 use coupon::Coupons;
-use db::Db;
 pub use db::DbError;
+use db::{Db, Turn};
 pub use group::Load;
 use grpc::{KeyCheck, Peers};
 use live::Feeds;
-pub use office::{Office, OrderFacts, Wish, WishError};
+pub use office::{MadeNone, Office, OrderFacts, Wish, WishError};
 use order::{Orders, Verdicts};
 pub use outbox::letters;
 use outbox::{Bus, News, Worker};
@@ -54,23 +53,6 @@ pub use settings::{OpenError, Secrets, Services, Settings};
 #[derive(Clone)]
 pub struct Core {
     shared: Arc<Shared>,
-}
-
-/// Why there are no customers.
-#[derive(Debug, thiserror::Error)]
-pub enum MadeNone {
-    /// The database.
-    #[error(transparent)]
-    Db(#[from] DbError),
-    /// The key does not sign.
-    #[error("the tokens cannot be signed")]
-    Unsigned,
-}
-
-impl From<TokenError> for MadeNone {
-    fn from(_: TokenError) -> Self {
-        Self::Unsigned
-    }
 }
 
 /// What all parts of one core share.
@@ -94,10 +76,13 @@ pub(crate) struct Shared {
     /// Seat maps as they change.
     live: Feeds,
     settings: Settings,
+    /// While this process answers customers.
+    _turn: Option<Turn>,
 }
 
 impl Core {
-    /// Connects once, refuses a database whose settings would bend what is written, and brings the schema up to date.
+    /// Connects once, refuses a database whose settings would bend what is written, and brings the schema up to date. On
+    /// SQLite one process has the part `order`, unless [`Settings::many_order_processes`] says otherwise.
     ///
     /// # Errors
     /// [`OpenError::Unreachable`] may pass by itself; the others need a change of the settings.
@@ -105,6 +90,8 @@ impl Core {
         settings.check(&secrets)?;
         let db = Db::connect_to(&settings.database_url, settings.durability(), clock.clone()).await?;
         let bus = Bus::parse(&settings.bus).map_err(OpenError::Unfit)?;
+        let answering = db.answering(settings.many_order_processes);
+        let turn = settings.services.order.then(|| db.take_turn(answering)).transpose()?;
         db.migrate(&schema::MIGRATIONS).await?;
         let news = News::default();
         let payments = Payments::new(
@@ -135,12 +122,13 @@ impl Core {
                 peers: Peers::of(&settings, &secrets)?,
                 key_check: KeyCheck::new(&secrets.services_key),
                 coupons: Coupons::on(db.clone()),
-                replays: Replays::on(&db),
+                replays: Replays::on(&db, answering),
                 live: Feeds::on(db.clone()),
                 db,
                 auth,
                 payments,
                 settings,
+                _turn: turn,
             }),
         })
     }
@@ -151,16 +139,6 @@ impl Core {
     /// Something in the catalogue does not fit, or the database fails.
     pub async fn seed(&self, catalogue: &Catalogue) -> Result<Seeded, SeedError> {
         catalogue::seed(&self.shared.db, catalogue).await
-    }
-
-    /// New customers for a load test, each with a token, as it is sent. Nobody can log in as one of them.
-    ///
-    /// # Errors
-    /// The database fails, or the tokens cannot be signed.
-    pub async fn make_customers(&self, count: u32) -> Result<Vec<(CustomerId, String)>, MadeNone> {
-        let customers = self.shared.auth.make(count).await?;
-        let with_token = |id| Ok((id, self.shared.auth.token(id)?.0));
-        customers.into_iter().map(with_token).collect()
     }
 
     /// The JSON API and the pages; without the orders only where the payment provider tells us things.

@@ -1,14 +1,15 @@
 //! What an operator does in the core's database without a running core: seeding a catalogue, looking at orders, and deciding
 //! what only a person can. Refunds that a decision asks for are sent by the core as soon as it runs.
 
-use crate::base::{Clock, ReservationId, rfc3339};
+use crate::auth::{Auth, TokenError};
+use crate::base::{Clock, CustomerId, ReservationId, rfc3339};
 use crate::catalogue::{self, Catalogue, SeedError, Seeded};
 use crate::db::{Db, DbError, in_tx};
 use crate::payment::call_off;
 use crate::reservation::after::{self, By, CalledOff, Decision, Verdict};
 use crate::reservation::{Reservation, Stepped};
 use crate::schema;
-use crate::settings::{OpenError, Settings};
+use crate::settings::{OpenError, Secrets, Settings};
 
 /// Orders in one list: more than that, nobody looks through.
 const LISTED_MAX: i64 = 200;
@@ -83,6 +84,23 @@ pub enum WishError {
     Db(#[from] DbError),
 }
 
+/// Why there are no customers.
+#[derive(Debug, thiserror::Error)]
+pub enum MadeNone {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The key does not sign.
+    #[error("the tokens cannot be signed")]
+    Unsigned,
+}
+
+impl From<TokenError> for MadeNone {
+    fn from(_: TokenError) -> Self {
+        Self::Unsigned
+    }
+}
+
 impl Office {
     /// Connects once and brings the schema up to date, as the core does.
     ///
@@ -97,6 +115,24 @@ impl Office {
     #[cfg(test)]
     pub(crate) fn over(db: Db) -> Self {
         Self { db }
+    }
+
+    /// New customers for a load test, each with a token, as it is sent. Nobody can log in as one of them. `settings` and
+    /// `secrets` are those of the core that will check the tokens.
+    ///
+    /// # Errors
+    /// The database fails, or the tokens cannot be signed.
+    pub async fn make_customers(
+        &self,
+        count: u32,
+        settings: &Settings,
+        secrets: &Secrets,
+        clock: Clock,
+    ) -> Result<Vec<(CustomerId, String)>, MadeNone> {
+        let auth = Auth::new(self.db.clone(), clock, &secrets.customer_key, settings.customer_token_ms);
+        let customers = auth.make(count).await?;
+        let with_token = |id| Ok((id, auth.token(id)?.0));
+        customers.into_iter().map(with_token).collect()
     }
 
     /// Stores what is not there yet. What is there stays as it is, and is told where it differs. `progress` hears how

@@ -1,8 +1,11 @@
 //! Repeated requests: one effect, the same answer again. Keeps answers; what a request does is none of its business.
 //!
-//! The row is claimed before the request runs and filled after it. A process that dies in between leaves a claim that
-//! lapses; the next run finds its own effect, because the effect's id is derived from the same key ([`Call::seed`]).
+//! A request is claimed before it runs and its answer kept after it. A process that dies in between leaves an effect without an
+//! answer; the next run finds it, because the effect's id is derived from the same key ([`Call::seed`]).
 
+mod behind;
+mod here;
+mod rows;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -10,13 +13,12 @@ mod tests;
 use aws_lc_rs::digest;
 
 use crate::base::CustomerId;
-use crate::db::{Db, DbError, Tx, in_tx};
+use crate::db::{Answering, Db, DbError, in_tx};
 use crate::group::{Unserved, Work, Writers};
 use crate::metrics::{self, Keyed};
-
-/// How long a run may take before another one may take over: longer than the slowest request, a payment with its
-/// provider's time-out. Taking over too early would do no harm, only work.
-const RUN_MAX_MS: i64 = 15_000;
+use behind::Behind;
+use here::{Here, Place};
+use rows::Rows;
 
 /// How long an answer is kept: clients that retry for longer than a day have given up.
 const KEEP_MS: i64 = 24 * 3_600_000;
@@ -44,6 +46,14 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+impl Ended {
+    /// Whether a loss of power must not undo it. A refusal may be lost: who asks again runs again, and finds by its
+    /// id what the first run did.
+    fn has_to_last(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| !answer.is_refusal())
+    }
+}
+
 impl Answer {
     fn is_refusal(&self) -> bool {
         (400..500).contains(&self.status)
@@ -63,10 +73,11 @@ pub(crate) enum Begun {
     InProgress { retry_after_ms: i64 },
 }
 
-/// The right to run a request. Lapses, so it is proved again when the answer is stored.
-#[derive(Clone, Debug)]
+/// The right to run a request. Dropped where claims are in memory, it is given back.
+#[derive(Debug)]
 pub(crate) struct Claim {
     token: [u8; 16],
+    place: Option<Place>,
 }
 
 impl Call {
@@ -92,52 +103,48 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
-/// The writers of claims and answers. Every request with a key writes both, so both go in groups.
-pub(crate) struct Replays(Writers<Keys>);
-
-/// The pools: keys are different rows, and one commit for all of them is what it is about. Where one transaction writes at
-/// a time, claims and answers share it; elsewhere they go side by side.
-const BEGINS: &str = "begins";
-const ENDS: &str = "ends";
-
-/// Claims requests and ends runs.
-pub(crate) struct Keys(Db);
-
-/// What happens to a key.
-pub(crate) enum Step {
-    Begin(Call, Claim),
-    End(Ended),
+/// Claims and kept answers.
+pub(crate) struct Replays {
+    claims: Claims,
+    ends: Writers<Ends>,
 }
 
-impl Step {
-    /// Whether a loss of power must not undo it. A claim may be lost, and so may a refusal: who asks again runs again, and
-    /// finds by its id what the first run did.
-    fn has_to_last(&self) -> bool {
-        match self {
-            Self::Begin(..) => false,
-            Self::End(ended) => ended.answer.as_ref().is_some_and(|answer| !answer.is_refusal()),
-        }
-    }
+/// Where it stands who runs what.
+enum Claims {
+    /// In memory, if this is the one process that answers.
+    Here { db: Db, here: Here, behind: Behind },
+    /// In the database, for any number of processes. Keys are different rows; one commit for all is what the group is about.
+    Rows(Writers<Rows>),
 }
+
+/// The one pool of all who queue.
+const ALL: &str = "";
 
 /// A run that is over.
-pub(crate) struct Ended {
+struct Ended {
     call: Call,
-    claim: Claim,
+    token: [u8; 16],
     /// What to keep, if the request failed in no way that is worth another try.
     answer: Option<Answer>,
 }
 
 impl Replays {
-    pub(crate) fn on(db: &Db) -> Self {
-        Self(Writers::new(Keys(db.clone())))
+    pub(crate) fn on(db: &Db, answering: Answering) -> Self {
+        let claims = match answering {
+            Answering::Alone => {
+                Claims::Here { db: db.clone(), here: Here::default(), behind: Behind::on(db.clone()) }
+            }
+            Answering::AmongMany => Claims::Rows(Writers::new(Rows(db.clone()))),
+        };
+        Self { claims, ends: Writers::new(Ends(db.clone())) }
     }
 
     /// Claims the request, or says what became of it.
     pub(crate) async fn begin(&self, call: &Call) -> Result<Begun, Unserved> {
-        let claim = Claim { token: rand::random() };
-        let begun = self.0.submit(BEGINS, Step::Begin(call.clone(), claim)).await?;
-        let begun = begun.ok_or(Unserved::Failed(DbError::Shape("a claim for each beginning")))?;
+        let begun = match &self.claims {
+            Claims::Here { db, here, .. } => begin_here(db, here, call).await.map_err(Unserved::Failed)?,
+            Claims::Rows(writers) => writers.submit(ALL, (call.clone(), rand::random())).await?,
+        };
         metrics::keyed(match begun {
             Begun::Run(_) => Keyed::Run,
             Begun::Replay(_) => Keyed::Replayed,
@@ -148,94 +155,63 @@ impl Replays {
     }
 
     /// Keeps the answer, unless another run has taken over meanwhile: then that one's answer counts.
-    pub(crate) async fn finish(&self, call: &Call, claim: &Claim, answer: &Answer) -> Result<(), Unserved> {
-        self.end(call, claim, Some(answer.clone())).await
+    pub(crate) async fn finish(&self, call: &Call, claim: Claim, answer: &Answer) -> Result<(), Unserved> {
+        let Claim { token, place } = claim;
+        let ended = Ended { call: call.clone(), token, answer: Some(answer.clone()) };
+        match (&self.claims, place) {
+            (Claims::Here { behind, .. }, Some(place)) if answer.is_refusal() => behind.keep(ended, place, answer),
+            // The place is kept until the answer is.
+            (_, _place) => self.ends.submit(ALL, ended).await?,
+        }
+        Ok(())
     }
 
     /// Gives the claim back: the request failed in a way that is worth another try.
-    pub(crate) async fn forget(&self, call: &Call, claim: &Claim) -> Result<(), Unserved> {
-        self.end(call, claim, None).await
-    }
-
-    async fn end(&self, call: &Call, claim: &Claim, answer: Option<Answer>) -> Result<(), Unserved> {
-        let pool = if self.0.work().0.has_one_writer() { BEGINS } else { ENDS };
-        let ended = Ended { call: call.clone(), claim: claim.clone(), answer };
-        self.0.submit(pool, Step::End(ended)).await.map(|_| ())
-    }
-}
-
-impl Work for Keys {
-    type Member = Step;
-    /// What became of a beginning.
-    type Outcome = Option<Begun>;
-
-    async fn run(&self, steps: &[Step]) -> Result<Vec<Option<Begun>>, DbError> {
-        let (mut begins, mut ends) = (Vec::new(), Vec::new());
-        for step in steps {
-            match step {
-                Step::Begin(call, claim) => begins.push((call, claim)),
-                Step::End(ended) => ends.push(ended),
+    pub(crate) async fn forget(&self, call: &Call, claim: Claim) -> Result<(), Unserved> {
+        match &self.claims {
+            Claims::Here { .. } => Ok(()),
+            Claims::Rows(_) => {
+                self.ends.submit(ALL, Ended { call: call.clone(), token: claim.token, answer: None }).await
             }
         }
-        let db = self.0.synced(steps.iter().any(Step::has_to_last));
-        let mut begun = in_tx!(db, tx, {
-            // An answer is there before somebody asks for it.
-            end_all(tx, &ends).await?;
-            begin_all(tx, &begins).await
-        })?
-        .into_iter();
-        Ok(steps.iter().map(|step| if matches!(step, Step::Begin(..)) { begun.next() } else { None }).collect())
     }
 }
 
-async fn begin_all(tx: &mut Tx, begins: &[(&Call, &Claim)]) -> Result<Vec<Begun>, DbError> {
-    let until = tx.now_ms().saturating_add(RUN_MAX_MS);
-    match store::insert_all(tx, begins, until).await {
-        Ok(()) => return Ok(begins.iter().map(|(_, claim)| Begun::Run((*claim).clone())).collect()),
-        Err(DbError::Duplicate) => {}
-        Err(error) => return Err(error),
-    }
-    // Some key was used before: each by itself then. Rows that were written until here are known by their claim.
-    let mut begun = Vec::with_capacity(begins.len());
-    for (call, claim) in begins {
-        begun.push(begin_one(tx, call, claim, until).await?);
-    }
-    Ok(begun)
+/// First the place, then the look: an answer is kept before its place is given up, so one of the two is found.
+async fn begin_here(db: &Db, here: &Here, call: &Call) -> Result<Begun, DbError> {
+    let place = match here.enter(call) {
+        Ok(place) => place,
+        Err(begun) => return Ok(begun),
+    };
+    Ok(match store::kept(db, call).await? {
+        Some((fingerprint, _)) if fingerprint != call.fingerprint => Begun::KeyReused,
+        Some((_, answer)) => Begun::Replay(answer),
+        None => Begun::Run(Claim { token: rand::random(), place: Some(place) }),
+    })
 }
 
-async fn end_all(tx: &mut Tx, ends: &[&Ended]) -> Result<(), DbError> {
-    let (mut kept, mut given_back) = (Vec::new(), Vec::new());
-    for Ended { call, claim, answer } in ends {
-        match answer {
-            Some(answer) => kept.push((call, claim, answer)),
-            None => given_back.push((call, claim)),
-        }
-    }
-    store::fill_all(tx, &kept).await?;
-    store::delete_all(tx, &given_back).await
-}
+/// Ends runs.
+struct Ends(Db);
 
-async fn begin_one(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<Begun, DbError> {
-    match store::insert(tx, call, claim, until).await {
-        Ok(()) => return Ok(Begun::Run(claim.clone())),
-        Err(DbError::Duplicate) => {}
-        Err(error) => return Err(error),
+impl Work for Ends {
+    type Member = Ended;
+    type Outcome = ();
+
+    async fn run(&self, ends: &[Ended]) -> Result<Vec<()>, DbError> {
+        let db = self.0.synced(ends.iter().any(Ended::has_to_last));
+        in_tx!(db, tx, {
+            let (mut kept, mut given_back) = (Vec::new(), Vec::new());
+            for Ended { call, token, answer } in ends {
+                match answer {
+                    Some(answer) => kept.push((call, token, answer)),
+                    None => given_back.push((call, token)),
+                }
+            }
+            store::fill_all(tx, &kept).await?;
+            store::delete_all(tx, &given_back).await
+        })?;
+        Ok(vec![(); ends.len()])
     }
-    let Some(row) = store::read(tx, call).await? else { return Err(DbError::Shape("a row that was there")) };
-    if row.claim == claim.token && row.answer.is_none() {
-        return Ok(Begun::Run(claim.clone()));
-    }
-    if row.fingerprint != call.fingerprint {
-        return Ok(Begun::KeyReused);
-    }
-    if let Some(answer) = row.answer {
-        return Ok(Begun::Replay(answer));
-    }
-    let left = row.claimed_until.saturating_sub(tx.now_ms());
-    if left > 0 || !store::take_over(tx, call, claim, until).await? {
-        return Ok(Begun::InProgress { retry_after_ms: left.max(1) });
-    }
-    Ok(Begun::Run(claim.clone()))
 }
 
 /// Deletes answers that nobody will ask for any more.

@@ -5,6 +5,7 @@ pub(crate) mod after;
 mod extend;
 mod extras;
 mod hold;
+mod judge;
 mod limit;
 mod order;
 mod seating;

@@ -47,6 +47,9 @@ pub struct Settings {
     pub database_url: String,
     /// Starts although the database's settings may lose commits that were acknowledged: for tests.
     pub allow_lost_commits: bool,
+    /// On SQLite: several processes with the part `order` share the file, and each writes down which requests it is at work
+    /// on, instead of keeping that in memory. All of them must say so. On MariaDB it is always so.
+    pub many_order_processes: bool,
     /// Where customers reach the shop, for return addresses.
     pub public_url: String,
     /// How long a login lasts.
@@ -77,6 +80,7 @@ impl Default for Settings {
         Self {
             database_url: String::from("sqlite://data/core.db"),
             allow_lost_commits: false,
+            many_order_processes: false,
             public_url: String::from("http://127.0.0.1:8080"),
             customer_token_ms: 12 * 3_600_000,
             sweep_interval_ms: 500,

@@ -102,7 +102,7 @@ impl World {
         Self {
             stock: StockOrders::on(db.clone()),
             coupons: Coupons::on(db.clone()),
-            replays: Replays::on(&db),
+            replays: Replays::on(&db, db.answering(false)),
             db,
             url,
             _folder: folder,

@@ -8,7 +8,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result};
-use gateway_core::{Core, OpenError};
+use gateway_core::{Office, OpenError};
 
 use crate::cli::CustomersArgs;
 use crate::clock;
@@ -23,14 +23,15 @@ pub(crate) async fn run(arguments: &CustomersArgs, mut config: Config) -> Result
     let file = file.with_context(|| format!("cannot write {}", arguments.out.display()))?;
     config.place_databases();
     let keys = KeyFolder::open(config.data_dir())?;
-    let core = match Core::open(config.settings.core.clone(), keys.of_the_core()?, clock::start()).await {
-        Ok(core) => core,
+    let (settings, secrets, clock) = (&config.settings.core, keys.of_the_core()?, clock::start());
+    let office = match Office::open(settings, clock.clone()).await {
+        Ok(office) => office,
         Err(OpenError::Unreachable(reason)) => {
             return Err(Down(format!("core.database_url: {:#}", anyhow::Error::new(reason))).into());
         }
         Err(error) => return Err(error.into()),
     };
-    let customers = core.make_customers(arguments.count).await?;
+    let customers = office.make_customers(arguments.count, settings, &secrets, clock).await?;
     let mut out = BufWriter::new(file);
     for (id, token) in customers {
         writeln!(out, "{id} {token}")?;

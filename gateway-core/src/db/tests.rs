@@ -251,6 +251,24 @@ async fn the_log_is_copied_beside_the_writer() {
     }
 }
 
+#[tokio::test]
+async fn a_snapshot_waits_for_nobody_sees_one_moment_and_writes_nothing() {
+    let world = World::sqlite().await;
+    counters(&world.db).await.expect("two counters");
+    let mut writing = world.db.begin().await.expect("the writer");
+    writing.execute(UP, params![1_i64]).await.expect("one up");
+    let sum = "select sum(n) from counter";
+    let mut before = world.db.snapshot().await.expect("at once").expect("SQLite has them");
+    let seen = async |tx: &mut Tx| tx.row(sum, params![]).await.expect("a row").expect("one row").int().expect("a number");
+    assert_eq!(seen(&mut before).await, 0);
+    writing.finish().await.expect("a commit");
+    assert_eq!(seen(&mut before).await, 0, "what was committed later is not seen");
+    assert!(before.execute(UP, params![1_i64]).await.is_err());
+    drop(before);
+    let mut after = world.db.snapshot().await.expect("at once").expect("SQLite has them");
+    assert_eq!(seen(&mut after).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_file_wait_for_each_other() {
     let world = World::sqlite().await;

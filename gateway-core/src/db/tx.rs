@@ -6,6 +6,7 @@ use sqlx::{MySql, Transaction};
 
 #[cfg(test)]
 use super::crash::{Fuse, Side};
+use super::readers::{Readers, Snapshot};
 use super::writer::{Alone, Writer};
 use super::{Bell, DbError, Hosts, Row, Sql, Value, mysql, sqlite};
 use crate::base::Clock;
@@ -24,12 +25,18 @@ pub(crate) struct Tx {
 
 enum Inner {
     Sqlite(Alone),
+    Snapshot(Snapshot),
     MySql(Transaction<'static, MySql>, Arc<Hosts>),
 }
 
 impl Tx {
     pub(super) async fn begin_sqlite(writer: &Writer, synced: bool, clock: &Clock) -> Result<Self, DbError> {
         let inner = Inner::Sqlite(writer.begin(synced).await?);
+        Ok(Self::new(inner, clock()))
+    }
+
+    pub(super) async fn snapshot(readers: &Readers, clock: &Clock) -> Result<Self, DbError> {
+        let inner = Inner::Snapshot(readers.snapshot().await?);
         Ok(Self::new(inner, clock()))
     }
 
@@ -88,6 +95,7 @@ impl Tx {
         let sql = sql.into();
         let done = match &mut self.inner {
             Inner::Sqlite(tx) => sqlite::execute(tx.connection(), sql.sqlite, params).map_err(DbError::from),
+            Inner::Snapshot(tx) => sqlite::execute(tx.connection()?, sql.sqlite, params).map_err(DbError::from),
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::execute(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(done)
@@ -98,6 +106,7 @@ impl Tx {
         let sql = sql.into();
         let rows = match &mut self.inner {
             Inner::Sqlite(tx) => sqlite::rows(tx.connection(), sql.sqlite, params).map_err(DbError::from),
+            Inner::Snapshot(tx) => sqlite::rows(tx.connection()?, sql.sqlite, params).map_err(DbError::from),
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::rows(&mut **tx, sql.mysql, params).await),
         };
         self.noticed(rows)
@@ -134,6 +143,10 @@ impl Tx {
         }
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await.map_err(DbError::of_commit),
+            Inner::Snapshot(tx) => {
+                drop(tx);
+                Ok(())
+            }
             Inner::MySql(tx, hosts) => hosts.noticed(tx.commit().await.map_err(DbError::of_commit)),
         }?;
         #[cfg(test)]
@@ -150,6 +163,7 @@ impl Tx {
     pub(super) async fn roll_back(self) {
         match self.inner {
             Inner::Sqlite(tx) => drop(tx),
+            Inner::Snapshot(tx) => drop(tx),
             Inner::MySql(tx, _) => {
                 let _closed_instead = tx.rollback().await;
             }

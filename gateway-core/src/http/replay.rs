@@ -126,7 +126,7 @@ async fn run(app: &App, call: Call, request: Request, next: Next) -> Result<Resp
             // Its own task: a client who goes away does not stop a request halfway, and finds its answer later.
             let running = tokio::spawn(async move {
                 let answer = answer(&app, &asked, &call, request, next).await;
-                match answer.keep(&app, &call, &claim).await {
+                match answer.keep(&app, &call, claim).await {
                     Ok(response) => response,
                     Err(problem) => dressed(&app, &asked, problem.into_response()).await,
                 }
@@ -176,7 +176,7 @@ async fn answer(app: &App, asked: &Asked, call: &Arc<Call>, mut request: Request
 impl Finished {
     /// Stores the answer before it is given. What the same request may change later, our failures above all, is not
     /// kept.
-    async fn keep(self, app: &App, call: &Call, claim: &replay::Claim) -> Result<Response, Problem> {
+    async fn keep(self, app: &App, call: &Call, claim: replay::Claim) -> Result<Response, Problem> {
         if self.last_word {
             app.replays.finish(call, claim, &self.answer).await?;
         } else {

@@ -1,7 +1,7 @@
 //! Statements on kept answers.
 
-use super::{Answer, Call, Claim};
-use crate::db::{Bulk, DbError, Sql, Tx, Value, params};
+use super::{Answer, Call};
+use crate::db::{Bulk, Db, DbError, Row, Sql, Tx, Value, params};
 
 const INSERT: &str = "\
     insert into idempotency
@@ -32,7 +32,8 @@ const TAKE_OVER: &str = "\
        and state = 'running'
        and claimed_until <= ?";
 
-/// The rows are there, so this is an update of many at once. MySQL assigns from left to right, hence the state last.
+/// Where claims are rows, the rows are there and this updates many at once; elsewhere it inserts. MySQL assigns from left to
+/// right, hence the state last.
 static FILL_ALL: Bulk = Bulk::rows_or(
     "\
     insert into idempotency
@@ -70,26 +71,37 @@ pub(super) struct Kept {
     pub(super) answer: Option<Answer>,
 }
 
-pub(super) async fn insert(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<(), DbError> {
-    let values = row(call, claim, until, tx.now_ms());
+pub(super) async fn insert(tx: &mut Tx, call: &Call, token: &[u8; 16], until: i64) -> Result<(), DbError> {
+    let values = row(call, token, until, tx.now_ms());
     tx.execute(INSERT, values).await.map(|_| ())
 }
 
-pub(super) async fn insert_all(tx: &mut Tx, claimed: &[(&Call, &Claim)], until: i64) -> Result<(), DbError> {
+pub(super) async fn insert_all(tx: &mut Tx, calls: &[(Call, [u8; 16])], until: i64) -> Result<(), DbError> {
     let now_ms = tx.now_ms();
-    let rows = claimed.iter().map(|(call, claim)| row(call, claim, until, now_ms)).collect();
+    let rows = calls.iter().map(|(call, token)| row(call, token, until, now_ms)).collect();
     tx.insert_all(&INSERT_ALL, rows).await
 }
 
-fn row(call: &Call, claim: &Claim, until: i64, now_ms: i64) -> Vec<Value> {
+fn row(call: &Call, token: &[u8; 16], until: i64, now_ms: i64) -> Vec<Value> {
     let (route, key) = (call.route.as_str(), call.key.as_str());
-    let (print, token) = (call.fingerprint.as_slice(), claim.token.as_slice());
-    params![call.customer, route, key, print, token, until, now_ms]
+    params![call.customer, route, key, call.fingerprint.as_slice(), token.as_slice(), until, now_ms]
 }
 
 pub(super) async fn read(tx: &mut Tx, call: &Call) -> Result<Option<Kept>, DbError> {
-    let found = tx.row(READ, params![call.customer, call.route.as_str(), call.key.as_str()]).await?;
-    let Some(mut row) = found else { return Ok(None) };
+    tx.row(READ, name(call)).await?.map(kept_from).transpose()
+}
+
+/// The answer that is kept, with its request's fingerprint, outside of a transaction.
+pub(super) async fn kept(db: &Db, call: &Call) -> Result<Option<(Vec<u8>, Answer)>, DbError> {
+    let row = db.row(READ, name(call)).await?.map(kept_from).transpose()?;
+    Ok(row.and_then(|kept| Some((kept.fingerprint, kept.answer?))))
+}
+
+fn name(call: &Call) -> Vec<Value> {
+    params![call.customer, call.route.as_str(), call.key.as_str()]
+}
+
+fn kept_from(mut row: Row) -> Result<Kept, DbError> {
     let (fingerprint, claim, claimed_until) = (row.bytes()?, row.bytes()?, row.int()?);
     let (status, headers, body) = (row.int_or_null()?, row.text_or_null()?, row.bytes_or_null()?);
     let answer = match (status, headers, body) {
@@ -100,22 +112,22 @@ pub(super) async fn read(tx: &mut Tx, call: &Call) -> Result<Option<Kept>, DbErr
         }),
         _ => None,
     };
-    Ok(Some(Kept { fingerprint, claim, claimed_until, answer }))
+    Ok(Kept { fingerprint, claim, claimed_until, answer })
 }
 
-pub(super) async fn take_over(tx: &mut Tx, call: &Call, claim: &Claim, until: i64) -> Result<bool, DbError> {
-    let (route, key, token) = (call.route.as_str(), call.key.as_str(), claim.token.as_slice());
+pub(super) async fn take_over(tx: &mut Tx, call: &Call, token: &[u8; 16], until: i64) -> Result<bool, DbError> {
+    let (route, key, token) = (call.route.as_str(), call.key.as_str(), token.as_slice());
     let values = params![token, until, call.customer, route, key, tx.now_ms()];
     Ok(tx.execute(TAKE_OVER, values).await? == 1)
 }
 
 /// Keeps these answers, each if its claim still holds.
-pub(super) async fn fill_all(tx: &mut Tx, ends: &[(&Call, &Claim, &Answer)]) -> Result<(), DbError> {
+pub(super) async fn fill_all(tx: &mut Tx, ends: &[(&Call, &[u8; 16], &Answer)]) -> Result<(), DbError> {
     let now_ms = tx.now_ms();
     let mut rows = Vec::with_capacity(ends.len());
-    for (call, claim, answer) in ends {
+    for (call, token, answer) in ends {
         let headers = serde_json::to_string(&answer.headers).map_err(|_| DbError::Shape("headers to keep"))?;
-        let mut values = row(call, claim, now_ms, now_ms);
+        let mut values = row(call, token, now_ms, now_ms);
         values.extend(params![i64::from(answer.status), headers, answer.body.as_slice()]);
         rows.push(values);
     }
@@ -123,9 +135,9 @@ pub(super) async fn fill_all(tx: &mut Tx, ends: &[(&Call, &Claim, &Answer)]) -> 
 }
 
 /// Gives these claims back, each if it still holds.
-pub(super) async fn delete_all(tx: &mut Tx, ends: &[(&Call, &Claim)]) -> Result<(), DbError> {
-    let condition = |(call, claim): &(&Call, &Claim)| {
-        params![call.customer, call.route.as_str(), call.key.as_str(), claim.token.as_slice()]
+pub(super) async fn delete_all(tx: &mut Tx, ends: &[(&Call, &[u8; 16])]) -> Result<(), DbError> {
+    let condition = |(call, token): &(&Call, &[u8; 16])| {
+        params![call.customer, call.route.as_str(), call.key.as_str(), token.as_slice()]
     };
     tx.insert_all(&DELETE_ALL, ends.iter().map(condition).collect()).await
 }

@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::slice;
 
-use super::order::{self, HoldStock, Refused, StockOutcome};
+use super::judge;
+use super::order::{HoldStock, Refused, StockOutcome};
 use super::share::{Pot, share};
 use super::store::{self, StockMove};
 use super::{Line, Reservation, limit, short};
@@ -28,7 +29,7 @@ pub(super) async fn take(tx: &mut Tx, ask: &HoldStock, sale_id: &str, clear: boo
     let stock = store::lock_stocks(tx, &names).await?;
     // Coupons go with orders of stock alone.
     let coupons = HashMap::new();
-    let wanted = match order::reservation(ask, &products, &coupons, tx.now_ms())? {
+    let wanted = match judge::reservation(ask, &products, &coupons, tx.now_ms())? {
         Ok(wanted) if wanted.sale_id == sale_id => wanted,
         Ok(_) => return Ok(Extras::Refused(Refused::MixedSales)),
         Err(refused) => return Ok(Extras::Refused(refused)),
@@ -39,7 +40,7 @@ pub(super) async fn take(tx: &mut Tx, ask: &HoldStock, sale_id: &str, clear: boo
         return Ok(Extras::Lapsed(lapsed));
     }
     let returns = short::returns(tx, &shares).await?;
-    let wanted = match order::outcome(&[(wanted, ask)], &shares, &returns, 0)? {
+    let wanted = match judge::outcome(&[(wanted, ask)], &shares, &returns, 0)? {
         StockOutcome::Ordered(wanted) | StockOutcome::Repeated(wanted) => wanted,
         StockOutcome::Refused(refused) => return Ok(Extras::Refused(refused)),
     };

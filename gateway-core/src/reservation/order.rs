@@ -1,15 +1,15 @@
 //! Orders of stock, in groups: whoever wants of the same goods at the same time is served by one transaction. The
 //! statements guard the stock as if everybody came alone; the group only shares their price.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::hold::total_of;
-use super::share::{Pot, Share, Wish, share};
-use super::store::{self, ProductRow, Stock, StockMove};
-use super::{LINES_MAX, Line, Reservation, State, limit, short, step};
-use crate::base::{CustomerId, Money, ReservationId};
+use super::judge::judge;
+use super::share::Wish;
+use super::{LINES_MAX, Reservation, step};
+use crate::base::{CustomerId, ReservationId};
 use crate::catalogue::Opening;
-use crate::coupon::{self, Coupon};
+use crate::coupon;
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{Load, Unserved, Work, Writers};
 use crate::metrics::{self, Goods, Hold};
@@ -89,11 +89,13 @@ pub(crate) type StockOrders = Writers<Orders>;
 pub(crate) struct Orders {
     db: Db,
     load: tokio::sync::watch::Sender<Load>,
+    /// Whether the last group got nothing: then the next one looks before it waits to write.
+    gone: AtomicBool,
 }
 
 impl StockOrders {
     pub(crate) fn on(db: Db) -> Self {
-        Self::new(Orders { db, load: tokio::sync::watch::Sender::default() })
+        Self::new(Orders { db, load: tokio::sync::watch::Sender::default(), gone: AtomicBool::default() })
     }
 
     /// How busy they are, for whoever lets people in.
@@ -107,7 +109,15 @@ impl Work for Orders {
     type Outcome = StockOutcome;
 
     async fn run(&self, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
-        order_all(&self.db, asks).await
+        if self.gone.load(Ordering::Relaxed)
+            && let Some(outcomes) = refuse_all(&self.db, asks).await?
+        {
+            return Ok(outcomes);
+        }
+        let outcomes = order_all(&self.db, asks).await?;
+        let placed = outcomes.iter().any(|outcome| matches!(outcome, StockOutcome::Ordered(_)));
+        self.gone.store(!placed, Ordering::Relaxed);
+        Ok(outcomes)
     }
 
     fn report(&self, load: Load) {
@@ -186,55 +196,24 @@ async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbE
     Err(DbError::Shape("a last look that clears nothing"))
 }
 
-/// One ask on its way through the group.
-#[expect(clippy::large_enum_variant, reason = "at most a group of them, for a moment")]
-enum Fate {
-    Decided(StockOutcome),
-    /// Fits, and is dealt with by its place among those that fit.
-    Fits(usize),
-}
-
-/// The stock is locked first, then the coupons: what a transaction of an unknown outcome holds is waited for, so the look
-/// for the ids that are stored already is the last word.
 async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, DbError> {
-    let mut names: Vec<&str> = asks.iter().flat_map(|ask| &ask.lines).map(|(product, _)| product.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let products = store::products(tx, &names).await?;
-    let quota = limit::quota(tx, asks, &products).await?;
-    let before = store::lock_stocks(tx, &names).await?;
-    let coupons = coupon::lock(tx, asks.iter().filter_map(|ask| ask.coupon.as_deref()).collect()).await?;
-    let stored = store::stored(tx, asks.iter().map(|ask| ask.id)).await?;
-
-    let mut new: Vec<(Reservation, &HoldStock)> = Vec::new();
-    let mut fates = Vec::with_capacity(asks.len());
-    for ask in asks {
-        fates.push(match stored.get(&ask.id) {
-            Some(earlier) if is_of(earlier, ask) => Fate::Decided(StockOutcome::Repeated(earlier.clone())),
-            Some(_) => Fate::Decided(StockOutcome::Refused(Refused::KeyReused)),
-            None => match reservation(ask, &products, &coupons, tx.now_ms())? {
-                Ok(reservation) => {
-                    new.push((reservation, ask));
-                    Fate::Fits(new.len() - 1)
-                }
-                Err(refused) => Fate::Decided(StockOutcome::Refused(refused)),
-            },
-        });
-    }
-    let wishes: Vec<Wish<'_>> = new.iter().map(|(_, ask)| ask.wish()).collect();
-    let unused = coupons.iter().filter(|(_, one)| one.used_by.is_none()).map(|(code, _)| code.as_str()).collect();
-    let mut pot = Pot { stock: before.clone(), quota, unused };
-    let shares = share(&mut pot, &wishes);
-    if clear && let Some(lapsed) = short::lapsed_for(tx, &shares, &coupons).await? {
+    let judged = judge(tx, asks).await?;
+    if clear && let Some(lapsed) = judged.lapsed(tx).await? {
         return Ok(tx.undo(Done::Lapsed(lapsed)));
     }
-    store_granted(tx, &new, &shares, &before, &pot.stock).await?;
-    let returns = short::returns(tx, &shares).await?;
-    let outcomes = fates.into_iter().map(|fate| match fate {
-        Fate::Decided(outcome) => Ok(outcome),
-        Fate::Fits(place) => outcome(&new, &shares, &returns, place),
-    });
-    outcomes.collect::<Result<_, _>>().map(Done::Outcomes)
+    judged.store(tx).await?;
+    judged.outcomes(tx).await.map(Done::Outcomes)
+}
+
+/// The outcomes, if by what was committed last nobody gets anything. Then nothing is to be written, and nobody waits for who
+/// writes: "sold out" is told even while the disk stalls. `None` if somebody may get something.
+async fn refuse_all(db: &Db, asks: &[HoldStock]) -> Result<Option<Vec<StockOutcome>>, DbError> {
+    let Some(mut tx) = db.snapshot().await? else { return Ok(None) };
+    let judged = judge(&mut tx, asks).await?;
+    if judged.grants() || judged.lapsed(&mut tx).await?.is_some() {
+        return Ok(None);
+    }
+    judged.outcomes(&mut tx).await.map(Some)
 }
 
 pub(super) fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {
@@ -246,125 +225,4 @@ impl HoldStock {
     pub(super) fn wish(&self) -> Wish<'_> {
         Wish { id: self.id, customer: self.customer, lines: &self.lines, coupon: self.coupon.as_deref() }
     }
-}
-
-/// Whether an order that is stored is what is asked for.
-fn is_of(earlier: &Reservation, ask: &HoldStock) -> bool {
-    earlier.customer_id == ask.customer && products_of(earlier) == ask.lines && earlier.coupon == ask.coupon
-}
-
-/// The order as it would stand, or why it cannot be whatever is left.
-pub(super) fn reservation(
-    ask: &HoldStock,
-    products: &BTreeMap<String, ProductRow>,
-    coupons: &HashMap<String, Coupon>,
-    now_ms: i64,
-) -> Result<Result<Reservation, Refused>, DbError> {
-    let mut lines = Vec::with_capacity(ask.lines.len());
-    let mut first: Option<&ProductRow> = None;
-    for (id, quantity) in &ask.lines {
-        let Some(product) = products.get(id) else { return Ok(Err(Refused::NoSuchProduct(id.clone()))) };
-        if product.opening != Opening::Open {
-            return Ok(Err(Refused::Closed(product.opening)));
-        }
-        if *quantity > product.per_order_max {
-            let (product, per_order_max) = (id.clone(), product.per_order_max);
-            return Ok(Err(Refused::TooMany { product, per_order_max }));
-        }
-        if first.is_some_and(|first| first.sale_id != product.sale_id) {
-            return Ok(Err(Refused::MixedSales));
-        }
-        let title = product.title.clone();
-        lines.push(Line { seat: None, product: Some(id.clone()), title, quantity: *quantity, price: product.price });
-        first.get_or_insert(product);
-    }
-    let Some(sale) = first else { return Ok(Err(Refused::NoLines)) };
-    let subtotal = total_of(&lines)?;
-    let discount = match ask.coupon.as_ref().map(|code| coupons.get(code)) {
-        None => Ok(0),
-        Some(None) => Err(coupon::Refused::Unknown),
-        // Whether it is used already is decided among the group.
-        Some(Some(coupon)) => coupon.discount(ask.customer, &sale.sale_id, subtotal, now_ms),
-    };
-    let discount = match discount {
-        Ok(discount) => discount,
-        Err(refused) => return Ok(Err(Refused::Coupon(refused))),
-    };
-    let until = Some(now_ms.saturating_add(sale.pay_ms));
-    Ok(Ok(Reservation {
-        id: ask.id,
-        sale_id: sale.sale_id.clone(),
-        screening_id: None,
-        customer_id: ask.customer,
-        state: State::Checkout,
-        due_at: until,
-        pay_until: until,
-        pay_ms: sale.pay_ms,
-        total: Money { amount: subtotal.saturating_sub(discount), currency: sale.currency },
-        coupon: ask.coupon.clone(),
-        discount,
-        reason: None,
-        ticket_code: None,
-        version: 1,
-        created_at: now_ms,
-        lines,
-    }))
-}
-
-/// The rows first, then one conditional statement for each counter.
-async fn store_granted(
-    tx: &mut Tx,
-    new: &[(Reservation, &HoldStock)],
-    shares: &[Share],
-    before: &BTreeMap<String, Stock>,
-    left: &BTreeMap<String, Stock>,
-) -> Result<(), DbError> {
-    let granted: Vec<&Reservation> = new
-        .iter()
-        .zip(shares)
-        .filter_map(|((reservation, _), share)| (*share == Share::Granted).then_some(reservation))
-        .collect();
-    if granted.is_empty() {
-        return Ok(());
-    }
-    store::insert_all(tx, &granted).await?;
-    store::record_holds(tx, &granted).await?;
-    let uses: Vec<_> = granted.iter().filter_map(|order| Some((order.coupon.as_deref()?, order.id))).collect();
-    coupon::use_all(tx, &uses).await?;
-    for (product, stock) in before {
-        let taken = stock.available - left.get(product).map_or(stock.available, |left| left.available);
-        if taken > 0 && !store::move_stock(tx, StockMove::Hold, product, taken).await? {
-            return Err(DbError::Shape("stock that stays as it was while it is locked"));
-        }
-    }
-    let placed = granted.len();
-    tx.when_kept(move || metrics::holds(Goods::Stock, Hold::Placed, placed));
-    Ok(())
-}
-
-pub(super) fn outcome(
-    new: &[(Reservation, &HoldStock)],
-    shares: &[Share],
-    returns: &BTreeMap<String, i64>,
-    place: usize,
-) -> Result<StockOutcome, DbError> {
-    let one = |place: usize| new.get(place).map(|(reservation, _)| reservation.clone());
-    let lost = DbError::Shape("a share for each wish");
-    Ok(StockOutcome::Refused(match shares.get(place) {
-        Some(Share::Granted) => return one(place).map(StockOutcome::Ordered).ok_or(lost),
-        Some(Share::Repeat { of }) => return one(*of).map(StockOutcome::Repeated).ok_or(lost),
-        Some(Share::KeyReused) => Refused::KeyReused,
-        Some(Share::OverLimit { product, had, most }) => {
-            Refused::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
-        }
-        Some(Share::CouponUsed { .. }) => Refused::Coupon(coupon::Refused::Used),
-        Some(Share::Short { product, left: Stock { available, held: 0, .. } }) => {
-            Refused::SoldOut { product: product.clone(), available: *available }
-        }
-        Some(Share::Short { product, left }) => {
-            let may_return_in_ms = returns.get(product).copied();
-            Refused::AllHeld { product: product.clone(), available: left.available, may_return_in_ms }
-        }
-        None => return Err(lost),
-    }))
 }

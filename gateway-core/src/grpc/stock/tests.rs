@@ -35,7 +35,7 @@ const ORDER: Services = Services { order: true, stock: false, payment: false };
 const STOCK: Services = Services { order: false, stock: true, payment: false };
 
 pub(in crate::grpc) async fn core_with(world: &World, settings: Settings, services_key: &[u8]) -> Core {
-    let settings = Settings { database_url: world.url.clone(), ..settings };
+    let settings = Settings { database_url: world.url.clone(), many_order_processes: true, ..settings };
     let secrets = Secrets {
         customer_key: vec![7; 32],
         webhook_secret: vec![1],

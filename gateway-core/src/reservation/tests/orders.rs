@@ -71,6 +71,50 @@ async fn a_crowd_gets_exactly_what_there_is(world: &World) {
     assert!(load.in_flight == 0 && load.per_second > 0, "{load:?}");
 }
 
+/// Who writes waits for the disk, and that may take long.
+#[tokio::test]
+async fn who_finds_it_sold_out_does_not_wait_for_who_writes() {
+    let world = World::sqlite().await;
+    stocked(&world, 2, 1).await;
+    let customer = world.customer().await;
+    let outcomes = join_all((0..2).map(|_| async { hold_stock(&world.stock, &one(customer)).await })).await;
+    assert_eq!(ordered(&outcomes), 2);
+    let ask = one(customer);
+    assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Refused(_))), "the first to hear of it");
+    let writing = world.db.begin().await.expect("the writer");
+    let told = hold_stock(&world.stock, &ask).await;
+    let Ok(StockOutcome::Refused(Refused::AllHeld { available: 0, may_return_in_ms, .. })) = told else {
+        panic!("{told:?}");
+    };
+    assert!(may_return_in_ms.is_some_and(|ms| ms > 0));
+    drop(writing);
+    let mug = HoldStock { lines: vec![(String::from("q"), 1)], ..one(customer) };
+    let both = [hold_stock(&world.stock, &mug).await, hold_stock(&world.stock, &ask).await];
+    assert!(matches!(both, [Ok(StockOutcome::Ordered(_)), Ok(StockOutcome::Refused(_))]), "there is a mug: {both:?}");
+    let Ok(StockOutcome::Ordered(first)) = &outcomes[0] else { panic!("{outcomes:?}") };
+    step::cancel(&world.db, first.id, customer).await.expect("cancelled");
+    assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Ordered(_))), "one came back");
+    world.the_books_agree().await;
+}
+
+/// What nobody pays for in time is cleared away by who wants it, also after a group that got nothing.
+#[tokio::test]
+async fn who_finds_it_sold_out_finds_what_has_lapsed_since() {
+    let world = World::sqlite().await;
+    let mut catalogue = small(LONG_MS, 300);
+    catalogue.sales[0].products[0].stock = 1;
+    catalogue::seed(&world.db, &catalogue).await.expect("a catalogue");
+    let customer = world.customer().await;
+    assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Ordered(_))));
+    let ask = one(customer);
+    for _ in 0..2 {
+        assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Refused(Refused::AllHeld { .. }))));
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(350)).await;
+    assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Ordered(_))));
+    world.the_books_agree().await;
+}
+
 async fn one_order_sent_many_times_is_one_order(world: &World) {
     stocked(world, 100, 0).await;
     let (customer, other) = (world.customer().await, world.customer().await);
