@@ -3,7 +3,6 @@
 //! A request is claimed before it runs and its answer kept after it. A process that dies in between leaves an effect without an
 //! answer; the next run finds it, because the effect's id is derived from the same key ([`Call::seed`]).
 
-mod behind;
 mod here;
 mod rows;
 mod store;
@@ -16,7 +15,6 @@ use crate::base::CustomerId;
 use crate::db::{Answering, Db, DbError, in_tx};
 use crate::group::{Unserved, Work, Writers};
 use crate::metrics::{self, Keyed};
-use behind::Behind;
 use here::{Here, Place};
 use rows::Rows;
 
@@ -46,14 +44,6 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Ended {
-    /// Whether a loss of power must not undo it. A refusal may be lost: who asks again runs again, and finds by its
-    /// id what the first run did.
-    fn has_to_last(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| !answer.is_refusal())
-    }
-}
-
 impl Answer {
     fn is_refusal(&self) -> bool {
         (400..500).contains(&self.status)
@@ -73,7 +63,7 @@ pub(crate) enum Begun {
     InProgress { retry_after_ms: i64 },
 }
 
-/// The right to run a request. Dropped where claims are in memory, it is given back.
+/// The right to run a request. Where claims are in memory, it is given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Claim {
     token: [u8; 16],
@@ -112,7 +102,7 @@ pub(crate) struct Replays {
 /// Where it stands who runs what.
 enum Claims {
     /// In memory, if this is the one process that answers.
-    Here { db: Db, here: Here, behind: Behind },
+    Here(Here),
     /// In the database, for any number of processes. Keys are different rows; one commit for all is what the group is about.
     Rows(Writers<Rows>),
 }
@@ -128,12 +118,18 @@ struct Ended {
     answer: Option<Answer>,
 }
 
+impl Ended {
+    /// Whether a loss of power must not undo it. A refusal may be lost: who asks again runs again, and finds by its
+    /// id what the first run did.
+    fn has_to_last(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| !answer.is_refusal())
+    }
+}
+
 impl Replays {
     pub(crate) fn on(db: &Db, answering: Answering) -> Self {
         let claims = match answering {
-            Answering::Alone => {
-                Claims::Here { db: db.clone(), here: Here::default(), behind: Behind::on(db.clone()) }
-            }
+            Answering::Alone => Claims::Here(Here::on(db.clone())),
             Answering::AmongMany => Claims::Rows(Writers::new(Rows(db.clone()))),
         };
         Self { claims, ends: Writers::new(Ends(db.clone())) }
@@ -142,7 +138,7 @@ impl Replays {
     /// Claims the request, or says what became of it.
     pub(crate) async fn begin(&self, call: &Call) -> Result<Begun, Unserved> {
         let begun = match &self.claims {
-            Claims::Here { db, here, .. } => begin_here(db, here, call).await.map_err(Unserved::Failed)?,
+            Claims::Here(here) => here.begin(call).await.map_err(Unserved::Failed)?,
             Claims::Rows(writers) => writers.submit(ALL, (call.clone(), rand::random())).await?,
         };
         metrics::keyed(match begun {
@@ -159,7 +155,7 @@ impl Replays {
         let Claim { token, place } = claim;
         let ended = Ended { call: call.clone(), token, answer: Some(answer.clone()) };
         match (&self.claims, place) {
-            (Claims::Here { behind, .. }, Some(place)) if answer.is_refusal() => behind.keep(ended, place, answer),
+            (Claims::Here(here), Some(place)) if answer.is_refusal() => here.refuse(ended, place),
             // The place is kept until the answer is.
             (_, _place) => self.ends.submit(ALL, ended).await?,
         }
@@ -169,25 +165,12 @@ impl Replays {
     /// Gives the claim back: the request failed in a way that is worth another try.
     pub(crate) async fn forget(&self, call: &Call, claim: Claim) -> Result<(), Unserved> {
         match &self.claims {
-            Claims::Here { .. } => Ok(()),
+            Claims::Here(_) => Ok(()),
             Claims::Rows(_) => {
                 self.ends.submit(ALL, Ended { call: call.clone(), token: claim.token, answer: None }).await
             }
         }
     }
-}
-
-/// First the place, then the look: an answer is kept before its place is given up, so one of the two is found.
-async fn begin_here(db: &Db, here: &Here, call: &Call) -> Result<Begun, DbError> {
-    let place = match here.enter(call) {
-        Ok(place) => place,
-        Err(begun) => return Ok(begun),
-    };
-    Ok(match store::kept(db, call).await? {
-        Some((fingerprint, _)) if fingerprint != call.fingerprint => Begun::KeyReused,
-        Some((_, answer)) => Begun::Replay(answer),
-        None => Begun::Run(Claim { token: rand::random(), place: Some(place) }),
-    })
 }
 
 /// Ends runs.

@@ -54,6 +54,20 @@ fn a_store_or_database_that_is_not_there_is_tried_again_then_named() {
 }
 
 #[test]
+fn a_second_process_that_would_answer_from_the_same_file_is_told_what_to_do() {
+    let house = House::new();
+    let first = house.start(&[]);
+    let keys = format!("link.entry_keys_url={}/.waiting-room/jwks.json", first.door);
+    let address = ["--set", "listen.core=127.0.0.1:0", "--set", "listen.core_grpc=127.0.0.1:0", "--set", &keys];
+    let second = vestibule(house.path(), &[&["core", "--set", "start.patience_ms=1000"][..], &address].concat());
+    let said = said(&second);
+    assert_eq!(second.status.code(), Some(4), "{said}");
+    assert!(said.contains("core.db-lock") && said.contains("core.many_order_processes = true"), "{said}");
+    drop(first);
+    drop(house.start(&[]));
+}
+
+#[test]
 fn settings_can_be_checked_without_starting() {
     let house = House::new();
     let good = vestibule(house.path(), &["validate"]);

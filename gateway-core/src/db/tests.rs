@@ -259,7 +259,8 @@ async fn a_snapshot_waits_for_nobody_sees_one_moment_and_writes_nothing() {
     writing.execute(UP, params![1_i64]).await.expect("one up");
     let sum = "select sum(n) from counter";
     let mut before = world.db.snapshot().await.expect("at once").expect("SQLite has them");
-    let seen = async |tx: &mut Tx| tx.row(sum, params![]).await.expect("a row").expect("one row").int().expect("a number");
+    let seen =
+        async |tx: &mut Tx| tx.row(sum, params![]).await.expect("a row").expect("one row").int().expect("a number");
     assert_eq!(seen(&mut before).await, 0);
     writing.finish().await.expect("a commit");
     assert_eq!(seen(&mut before).await, 0, "what was committed later is not seen");

@@ -80,8 +80,10 @@ async fn answers_that_are_kept_twice_are_kept_once(world: &World) {
         let Begun::Run(claim) = begin_now(world, call).await else { panic!("not run") };
         claims.push(claim);
     }
-    let ended = |(n, (call, claim)): (usize, (&Call, &Claim))| {
-        Ended { call: call.clone(), token: claim.token, answer: Some(answer(n)) }
+    let ended = |(n, (call, claim)): (usize, (&Call, &Claim))| Ended {
+        call: call.clone(),
+        token: claim.token,
+        answer: Some(answer(n)),
     };
     let ends: Vec<Ended> = calls.iter().zip(&claims).enumerate().map(ended).collect();
     for _ in 0..2 {
@@ -98,7 +100,11 @@ async fn answers_that_are_kept_twice_are_kept_once(world: &World) {
 mod claims_as_rows {
     use super::*;
 
-    on_every_database!(a_claim_lapses, many_ends_at_once_each_by_its_own_claim, a_claim_that_is_written_twice_is_ones_own);
+    on_every_database!(
+        a_claim_lapses,
+        many_ends_at_once_each_by_its_own_claim,
+        a_claim_that_is_written_twice_is_ones_own
+    );
 
     fn replays(world: &World) -> Replays {
         Replays::on(&world.db, world.db.answering(true))
