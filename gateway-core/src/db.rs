@@ -11,6 +11,7 @@ pub(crate) mod crash;
 mod error;
 mod fitness;
 mod hosts;
+mod log;
 mod mysql;
 mod readers;
 mod sqlite;
@@ -71,15 +72,12 @@ enum Pools {
     MySql(Arc<Hosts>),
 }
 
-/// A database, and whether transactions on it wait for the disk.
-pub(crate) struct Synced<'a> {
-    db: &'a Db,
-    synced: bool,
-}
+/// A database whose transactions do not wait for the disk.
+pub(crate) struct Unsynced<'a>(&'a Db);
 
-impl Synced<'_> {
+impl Unsynced<'_> {
     pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
-        self.db.open(self.synced).await
+        self.0.open(false).await
     }
 }
 
@@ -139,13 +137,24 @@ impl Db {
 
     /// Opens a transaction. Callers want [`in_tx`], which also repeats and commits.
     pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
-        self.synced(true).begin().await
+        self.open(true).await
     }
 
-    /// Transactions that are on the disk when their commit is answered, as all are; or, if not `synced`, that a loss of power
-    /// may undo: for what nobody relies on. On a server all are synced.
-    pub(crate) fn synced(&self, synced: bool) -> Synced<'_> {
-        Synced { db: self, synced }
+    /// Transactions that a loss of power may undo until [`Db::on_disk`] says that they are on the disk: for what nobody relies on,
+    /// and for what is told to nobody before. On a server commits are on the disk when they are answered, these too.
+    pub(crate) fn unsynced(&self) -> Unsynced<'_> {
+        Unsynced(self)
+    }
+
+    /// Returns when all that is committed now is on the disk.
+    ///
+    /// # Errors
+    /// [`DbError::CommitUnknown`].
+    pub(crate) async fn on_disk(&self) -> Result<(), DbError> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.on_disk().await.map_err(DbError::of_commit),
+            Pools::MySql(_) => Ok(()),
+        }
     }
 
     async fn open(&self, synced: bool) -> Result<Tx, DbError> {
@@ -251,6 +260,9 @@ impl Db {
 
     /// Whether it answers.
     pub(crate) async fn check(&self) -> Result<(), DbError> {
+        if let Pools::Sqlite { writer, .. } = &self.pools {
+            writer.check()?;
+        }
         self.row("select 1", params![]).await.map(|_| ())
     }
 }

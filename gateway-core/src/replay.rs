@@ -45,6 +45,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A refusal is not waited for until it is on the disk.
     fn is_refusal(&self) -> bool {
         (400..500).contains(&self.status)
     }
@@ -118,14 +119,6 @@ struct Ended {
     answer: Option<Answer>,
 }
 
-impl Ended {
-    /// Whether a loss of power must not undo it. A refusal may be lost: who asks again runs again, and finds by its
-    /// id what the first run did.
-    fn has_to_last(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| !answer.is_refusal())
-    }
-}
-
 impl Replays {
     pub(crate) fn on(db: &Db, answering: Answering) -> Self {
         let claims = match answering {
@@ -157,7 +150,12 @@ impl Replays {
         match (&self.claims, place) {
             (Claims::Here(here), Some(place)) if answer.is_refusal() => here.refuse(ended, place),
             // The place is kept until the answer is.
-            (_, _place) => self.ends.submit(ALL, ended).await?,
+            (_, _place) => {
+                self.ends.submit(ALL, ended).await?;
+                if !answer.is_refusal() {
+                    self.ends.work().0.on_disk().await.map_err(Unserved::Failed)?;
+                }
+            }
         }
         Ok(())
     }
@@ -173,7 +171,7 @@ impl Replays {
     }
 }
 
-/// Ends runs.
+/// Ends runs. A refusal may be lost with the power: who asks again runs again, and finds by its id what the first run did.
 struct Ends(Db);
 
 impl Work for Ends {
@@ -181,8 +179,7 @@ impl Work for Ends {
     type Outcome = ();
 
     async fn run(&self, ends: &[Ended]) -> Result<Vec<()>, DbError> {
-        let db = self.0.synced(ends.iter().any(Ended::has_to_last));
-        in_tx!(db, tx, {
+        in_tx!(self.0.unsynced(), tx, {
             let (mut kept, mut given_back) = (Vec::new(), Vec::new());
             for Ended { call, token, answer } in ends {
                 match answer {

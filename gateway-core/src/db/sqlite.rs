@@ -25,7 +25,7 @@ pub(super) async fn connect(path: &str) -> Result<Pools, DbError> {
         return Err(DbError::Settings(String::from("SQLite needs a file")));
     }
     make_folder(path)?;
-    let writer = Writer::open(path).map_err(|error| unwritable(path, error.into()))?;
+    let writer = Writer::open(path).map_err(|error| unwritable(path, error))?;
     refuse_unfit(&writer, path).await?;
     Ok(Pools::Sqlite { path: path.into(), writer, readers: Readers::open(path)? })
 }
@@ -78,8 +78,9 @@ pub(super) async fn at_the_disk<T: Send + 'static>(
     }
 }
 
-/// What `pragma synchronous` calls FULL.
-const SYNCHRONOUS_FULL: i64 = 2;
+/// What `pragma synchronous` calls NORMAL: the log is synced before it is copied, and by [`super::log`] before a commit is
+/// acknowledged.
+const SYNCHRONOUS_NORMAL: i64 = 1;
 
 /// SQLite keeps silent where it could not do what it was asked for.
 async fn refuse_unfit(writer: &Writer, path: &str) -> Result<(), DbError> {
@@ -97,14 +98,14 @@ async fn refuse_unfit(writer: &Writer, path: &str) -> Result<(), DbError> {
         one(alone.connection(), "pragma foreign_keys")?.int()?,
     );
     drop(alone);
-    if (journal.as_str(), sync, keys) != ("wal", SYNCHRONOUS_FULL, 1) {
+    if (journal.as_str(), sync, keys) != ("wal", SYNCHRONOUS_NORMAL, 1) {
         return Err(DbError::Settings(format!(
-            "{path} takes neither journal_mode=wal, synchronous=full nor foreign_keys=on, or not all of them: it has \
+            "{path} takes neither journal_mode=wal, synchronous=normal nor foreign_keys=on, or not all of them: it has \
              {journal}, {sync} and {keys}; use a local disk"
         )));
     }
     // Takes the lock that every write takes, and so finds out whether the file can be written to at all.
-    writer.begin(true).await.map(drop).map_err(|error| unwritable(path, error))
+    writer.begin().await.map(drop).map_err(|error| unwritable(path, error))
 }
 
 fn one(writer: &Connection, ask: &'static str) -> Result<Row, DbError> {

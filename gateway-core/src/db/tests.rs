@@ -223,20 +223,6 @@ async fn readers_take_turns_and_see_what_was_committed() {
     }
 }
 
-#[tokio::test]
-async fn only_what_may_be_lost_does_not_wait_for_the_disk() {
-    let world = World::sqlite().await;
-    let level = async |synced| {
-        let db = world.db.synced(synced);
-        let row = in_tx!(db, tx, { tx.row("pragma synchronous", params![]).await });
-        row.expect("a row").expect("one row").int().expect("a level")
-    };
-    let (full, normal) = (2, 1);
-    for (synced, expected) in [(true, full), (false, normal), (false, normal), (true, full), (false, normal)] {
-        assert_eq!(level(synced).await, expected);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_is_copied_beside_the_writer() {
     let world = World::sqlite().await;

@@ -24,14 +24,14 @@ pub(crate) struct Tx {
 }
 
 enum Inner {
-    Sqlite(Alone),
+    Sqlite { tx: Alone, synced: bool },
     Snapshot(Snapshot),
     MySql(Transaction<'static, MySql>, Arc<Hosts>),
 }
 
 impl Tx {
     pub(super) async fn begin_sqlite(writer: &Writer, synced: bool, clock: &Clock) -> Result<Self, DbError> {
-        let inner = Inner::Sqlite(writer.begin(synced).await?);
+        let inner = Inner::Sqlite { tx: writer.begin().await?, synced };
         Ok(Self::new(inner, clock()))
     }
 
@@ -94,7 +94,7 @@ impl Tx {
     pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<u64, DbError> {
         let sql = sql.into();
         let done = match &mut self.inner {
-            Inner::Sqlite(tx) => sqlite::execute(tx.connection(), sql.sqlite, params).map_err(DbError::from),
+            Inner::Sqlite { tx, .. } => sqlite::execute(tx.connection(), sql.sqlite, params).map_err(DbError::from),
             Inner::Snapshot(tx) => sqlite::execute(tx.connection()?, sql.sqlite, params).map_err(DbError::from),
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::execute(&mut **tx, sql.mysql, params).await),
         };
@@ -105,7 +105,7 @@ impl Tx {
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let sql = sql.into();
         let rows = match &mut self.inner {
-            Inner::Sqlite(tx) => sqlite::rows(tx.connection(), sql.sqlite, params).map_err(DbError::from),
+            Inner::Sqlite { tx, .. } => sqlite::rows(tx.connection(), sql.sqlite, params).map_err(DbError::from),
             Inner::Snapshot(tx) => sqlite::rows(tx.connection()?, sql.sqlite, params).map_err(DbError::from),
             Inner::MySql(tx, hosts) => hosts.noticed(mysql::rows(&mut **tx, sql.mysql, params).await),
         };
@@ -142,7 +142,7 @@ impl Tx {
             return fuse.dead().await;
         }
         match self.inner {
-            Inner::Sqlite(tx) => tx.commit().await.map_err(DbError::of_commit),
+            Inner::Sqlite { tx, synced } => tx.commit(synced).await.map_err(DbError::of_commit),
             Inner::Snapshot(tx) => {
                 drop(tx);
                 Ok(())
@@ -162,7 +162,7 @@ impl Tx {
     /// A failure to roll back is of no interest: the connection is closed then, and that rolls back as well.
     pub(super) async fn roll_back(self) {
         match self.inner {
-            Inner::Sqlite(tx) => drop(tx),
+            Inner::Sqlite { tx, .. } => drop(tx),
             Inner::Snapshot(tx) => drop(tx),
             Inner::MySql(tx, _) => {
                 let _closed_instead = tx.rollback().await;

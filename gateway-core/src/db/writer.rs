@@ -1,5 +1,6 @@
 //! SQLite's one connection that writes. Whoever has it has it alone, in the order of asking.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::checkpoint::{self, Committed};
+use super::log::Log;
 use super::{ACQUIRE_TIMEOUT, DbError, sqlite};
 
 /// Takes the write lock at once: a lock taken later could be refused after half of the work.
@@ -22,41 +24,40 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// Cheap to clone. The mutex is a fair one: nobody is overtaken.
 #[derive(Clone)]
 pub(super) struct Writer {
-    slot: Arc<Mutex<Slot>>,
+    connection: Arc<Mutex<Connection>>,
+    log: Log,
     committed: Committed,
 }
 
-struct Slot {
-    connection: Connection,
-    /// Whether commits wait for the disk, as the connection is set now.
-    synced: bool,
-}
-
 impl Writer {
-    pub(super) fn open(path: &str) -> Result<Self, rusqlite::Error> {
+    pub(super) fn open(path: &str) -> Result<Self, DbError> {
+        Self::over(path, || Log::open(path))
+    }
+
+    fn over(path: &str, log: impl FnOnce() -> io::Result<Log>) -> Result<Self, DbError> {
         let connection = sqlite::open(path)?;
         // It is `begin` that waits for other processes, and that without a thread. Behind the lock there is nothing to wait for.
         connection.busy_timeout(Duration::ZERO)?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
+        // A commit is synced after it, with others.
+        connection.pragma_update(None, "synchronous", "normal")?;
+        // The log is there from the first look on.
+        sqlite::rows(&connection, "select count(*) from sqlite_schema", Vec::new())?;
+        let log = log().map_err(|error| DbError::Settings(format!("{path}-wal cannot be read: {error}")))?;
         let committed = checkpoint::keep_short(sqlite::open(path)?);
-        Ok(Self { slot: Arc::new(Mutex::new(Slot { connection, synced: true })), committed })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), log, committed })
     }
 
     /// The connection, outside of a transaction.
     pub(super) async fn alone(&self) -> Result<Alone, DbError> {
-        let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.slot).lock_owned()).await;
-        let slot = turn.map_err(|_| DbError::too_much())?;
-        Ok(Alone { slot, committed: self.committed.clone() })
+        let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.connection).lock_owned()).await;
+        let connection = turn.map_err(|_| DbError::too_much())?;
+        Ok(Alone { connection, log: self.log.clone(), committed: self.committed.clone() })
     }
 
-    /// A transaction whose commit waits for the disk, if `synced`; otherwise it is there with the next one that does.
-    pub(super) async fn begin(&self, synced: bool) -> Result<Alone, DbError> {
-        let mut alone = self.alone().await?;
-        if alone.slot.synced != synced {
-            // Not as a statement that is kept: this pragma acts when it is prepared.
-            alone.connection().pragma_update(None, "synchronous", if synced { "full" } else { "normal" })?;
-            alone.slot.synced = synced;
-        }
+    /// A transaction.
+    pub(super) async fn begin(&self) -> Result<Alone, DbError> {
+        let alone = self.alone().await?;
         let (asked, mut pause) = (Instant::now(), PAUSES.0);
         loop {
             let begun = alone.run(BEGIN);
@@ -72,40 +73,87 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Returns when all that is committed now is on the disk.
+    pub(super) async fn on_disk(&self) -> Result<(), DbError> {
+        self.log.on_disk().await
+    }
+
+    /// Whether commits can be acknowledged.
+    pub(super) fn check(&self) -> Result<(), DbError> {
+        self.log.check()
+    }
+}
+
 fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// The connection, as long as it is somebody's. Dropped in a transaction, the transaction is rolled back.
 pub(super) struct Alone {
-    slot: OwnedMutexGuard<Slot>,
+    connection: OwnedMutexGuard<Connection>,
+    log: Log,
     committed: Committed,
 }
 
 impl Alone {
     pub(super) fn connection(&self) -> &Connection {
-        &self.slot.connection
+        &self.connection
     }
 
     fn run(&self, statement: &'static str) -> Result<(), rusqlite::Error> {
-        self.slot.connection.prepare_cached(statement)?.execute([]).map(|_| ())
+        self.connection.prepare_cached(statement)?.execute([]).map(|_| ())
     }
 
-    pub(super) async fn commit(self) -> Result<(), DbError> {
+    /// Commits, and lets go of the connection. If `synced`, it returns when that is on the disk; otherwise it will be there with
+    /// the next one that is.
+    pub(super) async fn commit(self, synced: bool) -> Result<(), DbError> {
+        let log = self.log.clone();
         sqlite::at_the_disk(move || {
             self.run("commit")?;
             self.committed.tell();
             Ok(())
         })
-        .await
+        .await?;
+        if synced { log.on_disk().await } else { Ok(()) }
     }
 }
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        if !self.slot.connection.is_autocommit() {
+        if !self.connection.is_autocommit() {
             // An error says that SQLite has rolled back already.
             let _nothing = self.run("rollback");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::log;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_commit_lets_go_of_the_writer_and_is_answered_when_it_is_on_the_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("core.db").display().to_string();
+        let (log, begins, end) = log::by_hand();
+        let writer = Writer::over(&path, || Ok(log)).expect("a writer");
+        let write = async |sql| {
+            let tx = writer.begin().await.expect("the writer");
+            sqlite::execute(tx.connection(), sql, Vec::new()).expect("a statement");
+            tx
+        };
+        write("create table t (n integer)").await.commit(false).await.expect("what may be lost waits for nothing");
+        let first = tokio::spawn(write("insert into t values (1)").await.commit(true));
+        begins.recv().expect("a sync");
+        write("insert into t values (2)").await.commit(false).await.expect("the writer is free meanwhile");
+        assert!(!first.is_finished(), "nobody is told before it is on the disk");
+        end.send(Ok(())).expect("a thread");
+        first.await.expect("no panic").expect("on the disk");
+        end.send(Err(io::Error::other("a bad disk"))).expect("a thread");
+        let lost = write("insert into t values (3)").await.commit(true).await;
+        assert!(matches!(lost.map_err(DbError::of_commit), Err(DbError::CommitUnknown(_))));
+        assert!(writer.check().is_err());
     }
 }

@@ -19,8 +19,7 @@ impl Work for Rows {
 
     async fn run(&self, calls: &[(Call, [u8; 16])]) -> Result<Vec<Begun>, DbError> {
         // A loss of power may undo it: who asks again runs again, and finds by its id what the first run did.
-        let db = self.0.synced(false);
-        in_tx!(db, tx, { begin_all(tx, calls).await })
+        in_tx!(self.0.unsynced(), tx, { begin_all(tx, calls).await })
     }
 }
 

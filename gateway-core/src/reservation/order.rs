@@ -2,7 +2,7 @@
 //! statements guard the stock as if everybody came alone; the group only shares their price.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::judge::judge;
 use super::share::Wish;
@@ -20,6 +20,10 @@ const CLEARINGS_MAX: usize = 2;
 
 /// On a database with one writer all pools are one: several would only wait for each other.
 const ONE_POOL: &str = "";
+
+/// How many orders look first after one that found too little: about a second's worth. While stock comes back bit by bit, most
+/// are refused, and none of these waits for the commit of who got some.
+const LOOKING: u32 = 256;
 
 /// Some of some products, wanted for an order.
 #[derive(Clone)]
@@ -82,25 +86,64 @@ pub(crate) enum Refused {
     KeyReused,
 }
 
-/// The writers of orders of stock.
-pub(crate) type StockOrders = Writers<Orders>;
+/// Orders of stock: the writers, and those who look before they write.
+pub(crate) struct StockOrders {
+    writers: Writers<Orders>,
+    looks: Writers<Looks>,
+    /// How many of the next ones look first: some, as long as people find too little.
+    looking: AtomicU32,
+}
 
-/// What they do.
-pub(crate) struct Orders {
+/// What the writers do.
+struct Orders {
     db: Db,
     load: tokio::sync::watch::Sender<Load>,
-    /// Whether the last group got nothing: then the next one looks before it waits to write.
-    gone: AtomicBool,
 }
+
+/// Tells those who get nothing, by what was committed last, and has nobody else wait for it.
+struct Looks(Db);
 
 impl StockOrders {
     pub(crate) fn on(db: Db) -> Self {
-        Self::new(Orders { db, load: tokio::sync::watch::Sender::default(), gone: AtomicBool::default() })
+        Self {
+            looks: Writers::new(Looks(db.clone())),
+            writers: Writers::new(Orders { db, load: tokio::sync::watch::Sender::default() }),
+            looking: AtomicU32::new(0),
+        }
     }
 
-    /// How busy they are, for whoever lets people in.
+    /// How busy the writers are now.
+    pub(crate) fn busy(&self) -> Load {
+        self.writers.busy()
+    }
+
+    /// The same, each time that it changes.
     pub(crate) fn load(&self) -> tokio::sync::watch::Receiver<Load> {
-        self.work().load.subscribe()
+        self.writers.work().load.subscribe()
+    }
+
+    async fn submit(&self, ask: HoldStock) -> Result<StockOutcome, Unserved> {
+        let Orders { db, .. } = self.writers.work();
+        let pool = match ask.lines.first() {
+            Some((product, _)) if !db.has_one_writer() => product.clone(),
+            _ => ONE_POOL.to_owned(),
+        };
+        let looks = self.looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        let refused = if looks { self.looks.submit(ONE_POOL, ask.clone()).await? } else { None };
+        let outcome = match refused {
+            Some(refused) => refused,
+            None => self.writers.submit(&pool, ask).await?,
+        };
+        match &outcome {
+            // The group does not wait for the disk, or who is refused would wait with it; but nobody is told of an order that
+            // is not there.
+            StockOutcome::Ordered(_) | StockOutcome::Repeated(_) => db.on_disk().await.map_err(Unserved::Failed)?,
+            StockOutcome::Refused(Refused::SoldOut { .. } | Refused::AllHeld { .. }) if db.has_one_writer() => {
+                self.looking.store(LOOKING, Ordering::Relaxed);
+            }
+            StockOutcome::Refused(_) => {}
+        }
+        Ok(outcome)
     }
 }
 
@@ -109,15 +152,7 @@ impl Work for Orders {
     type Outcome = StockOutcome;
 
     async fn run(&self, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
-        if self.gone.load(Ordering::Relaxed)
-            && let Some(outcomes) = refuse_all(&self.db, asks).await?
-        {
-            return Ok(outcomes);
-        }
-        let outcomes = order_all(&self.db, asks).await?;
-        let placed = outcomes.iter().any(|outcome| matches!(outcome, StockOutcome::Ordered(_)));
-        self.gone.store(!placed, Ordering::Relaxed);
-        Ok(outcomes)
+        order_all(&self.db, asks).await
     }
 
     fn report(&self, load: Load) {
@@ -126,16 +161,23 @@ impl Work for Orders {
     }
 }
 
+impl Work for Looks {
+    type Member = HoldStock;
+    /// `None` for who may get something.
+    type Outcome = Option<StockOutcome>;
+
+    async fn run(&self, asks: &[HoldStock]) -> Result<Vec<Option<StockOutcome>>, DbError> {
+        Ok(match refuse_all(&self.0, asks).await? {
+            Some(outcomes) => outcomes.into_iter().map(Some).collect(),
+            None => asks.iter().map(|_| None).collect(),
+        })
+    }
+}
+
 /// Takes stock for an order that is in CHECKOUT at once. Repeated with the same id, it answers with the first order.
 pub(crate) async fn hold_stock(orders: &StockOrders, ask: &HoldStock) -> Result<StockOutcome, Unserved> {
     let outcome = match (sums(&ask.lines), code_of(ask)) {
-        (Ok(lines), Ok(coupon)) => {
-            let pool = match lines.first() {
-                Some((product, _)) if !orders.work().db.has_one_writer() => product.clone(),
-                _ => ONE_POOL.to_owned(),
-            };
-            orders.submit(&pool, HoldStock { lines, coupon, ..ask.clone() }).await
-        }
+        (Ok(lines), Ok(coupon)) => orders.submit(HoldStock { lines, coupon, ..ask.clone() }).await,
         (Err(refused), _) | (_, Err(refused)) => Ok(StockOutcome::Refused(refused)),
     };
     count(&outcome);
@@ -184,14 +226,14 @@ enum Done {
 
 async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
     for clearings_left in (0..=CLEARINGS_MAX).rev() {
-        let mut lapsed = match in_tx!(db, tx, { order_in(tx, asks, clearings_left > 0).await })? {
+        let mut lapsed = match in_tx!(db.unsynced(), tx, { order_in(tx, asks, clearings_left > 0).await })? {
             Done::Outcomes(outcomes) => return Ok(outcomes),
             Done::Lapsed(lapsed) => lapsed,
         };
         lapsed.sort_unstable();
         lapsed.dedup();
         // A transaction of its own: it locks orders before stock, as everybody who ends an order does.
-        in_tx!(db, tx, { step::lapse_all(tx, &lapsed).await })?;
+        in_tx!(db.unsynced(), tx, { step::lapse_all(tx, &lapsed).await })?;
     }
     Err(DbError::Shape("a last look that clears nothing"))
 }
@@ -206,7 +248,8 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
 }
 
 /// The outcomes, if by what was committed last nobody gets anything. Then nothing is to be written, and nobody waits for who
-/// writes: "sold out" is told even while the disk stalls. `None` if somebody may get something.
+/// writes: "sold out" is told even while the disk stalls. `None` if somebody may get something, and on a server, where
+/// transactions do not wait for each other anyway.
 async fn refuse_all(db: &Db, asks: &[HoldStock]) -> Result<Option<Vec<StockOutcome>>, DbError> {
     let Some(mut tx) = db.snapshot().await? else { return Ok(None) };
     let judged = judge(&mut tx, asks).await?;

@@ -56,7 +56,7 @@ async fn keep(db: Db, mut told: Receiver<Refused>) {
 async fn write(db: &Db, group: &[Refused]) {
     let ended = group.iter().map(|(ended, _)| ended);
     let answers: Vec<_> = ended.filter_map(|ended| Some((&ended.call, &ended.token, ended.answer.as_ref()?))).collect();
-    if let Err(error) = in_tx!(db.synced(false), tx, { store::fill_all(tx, &answers).await }) {
+    if let Err(error) = in_tx!(db.unsynced(), tx, { store::fill_all(tx, &answers).await }) {
         tracing::warn!(%error, refusals = answers.len(), "refusals are not kept under their keys");
     }
 }
