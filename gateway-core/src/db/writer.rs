@@ -71,9 +71,7 @@ impl Writer {
             }
         }
     }
-}
 
-impl Writer {
     /// Returns when all that is committed now is on the disk.
     pub(super) async fn on_disk(&self) -> Result<(), DbError> {
         self.log.on_disk().await
