@@ -195,6 +195,15 @@ impl Db {
         }
     }
 
+    /// How often somebody waited for SQLite's disk.
+    #[cfg(test)]
+    pub(crate) fn waits(&self) -> u64 {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.waits(),
+            Pools::MySql(_) => 0,
+        }
+    }
+
     /// What makes this process die at a commit.
     #[cfg(test)]
     pub(crate) fn fuse(&self) -> &crash::Fuse {

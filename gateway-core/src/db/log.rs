@@ -15,7 +15,11 @@ use super::DbError;
 /// Cheap to clone. The thread that syncs ends with the last of these, or with the first sync that fails: after that nobody
 /// knows what is on the disk, so nothing is acknowledged any more until the process is started again.
 #[derive(Clone)]
-pub(super) struct Log(UnboundedSender<oneshot::Sender<()>>);
+pub(super) struct Log {
+    ask: UnboundedSender<oneshot::Sender<()>>,
+    #[cfg(test)]
+    waits: Arc<std::sync::atomic::AtomicU64>,
+}
 
 impl Log {
     /// Of the database at `path`, which is open in this process, so that its log stays the same file.
@@ -27,26 +31,38 @@ impl Log {
     fn by(sync: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
         let (ask, asked) = unbounded_channel();
         std::thread::Builder::new().name(String::from("sqlite-log")).spawn(move || serve(sync, asked))?;
-        Ok(Self(ask))
+        Ok(Self {
+            ask,
+            #[cfg(test)]
+            waits: Arc::default(),
+        })
     }
 
     /// Returns when all that is committed now is on the disk.
     pub(super) async fn on_disk(&self) -> Result<(), DbError> {
+        #[cfg(test)]
+        self.waits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let (done, heard) = oneshot::channel();
-        if self.0.send(done).is_ok() {
+        if self.ask.send(done).is_ok() {
             tokio::select! {
                 biased;
                 Ok(()) = heard => return Ok(()),
                 // What was sent in the moment in which the thread ended stays with the channel, neither answered nor dropped.
-                () = self.0.closed() => {}
+                () = self.ask.closed() => {}
             }
         }
         Err(Self::unsynced())
     }
 
+    /// How often somebody waited for the disk.
+    #[cfg(test)]
+    pub(super) fn waits(&self) -> u64 {
+        self.waits.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
     /// Whether commits can be acknowledged.
     pub(super) fn check(&self) -> Result<(), DbError> {
-        if self.0.is_closed() { Err(Self::unsynced()) } else { Ok(()) }
+        if self.ask.is_closed() { Err(Self::unsynced()) } else { Ok(()) }
     }
 
     fn unsynced() -> DbError {

@@ -77,6 +77,11 @@ impl Writer {
         self.log.on_disk().await
     }
 
+    #[cfg(test)]
+    pub(super) fn waits(&self) -> u64 {
+        self.log.waits()
+    }
+
     /// Whether commits can be acknowledged.
     pub(super) fn check(&self) -> Result<(), DbError> {
         self.log.check()

@@ -174,21 +174,28 @@ mod claims_here {
         let world = World::sqlite().await;
         let customer = world.customer().await;
         let refused = Answer { status: 409, headers: Vec::new(), body: Vec::new() };
+        let waits = world.db.waits();
+        let done = Answer { status: 201, ..refused.clone() };
+        let call = call(customer, "1");
+        let Begun::Run(claim) = begin_now(&world, &call).await else { panic!("not run") };
+        world.replays.finish(&call, claim, &done).await.expect("kept");
+        assert_eq!(world.db.waits() - waits, 1, "what was done is on the disk with its answer");
         // Whoever writes now keeps everybody else from it.
         let writing = world.db.begin().await.expect("a transaction");
         for n in 0..40 {
-            let call = Call { key: format!("k{n}"), ..call(customer, "1") };
+            let call = Call { key: format!("k{n}"), ..call.clone() };
             let Begun::Run(claim) = begin_now(&world, &call).await else { panic!("not run") };
             world.replays.finish(&call, claim, &refused).await.expect("told");
             assert!(matches!(begin_now(&world, &call).await, Begun::Replay(_)));
         }
         drop(writing);
         let before = world.db.fuse().committed();
-        while world.count("select count(*) from idempotency").await < 40 {
+        while world.count("select count(*) from idempotency").await < 41 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let commits = world.db.fuse().committed() - before;
         assert!(commits <= 2, "{commits} commits for 40");
+        assert_eq!(world.db.waits() - waits, 1, "and nobody waited for these");
     }
 
     /// A client who goes away, or a run that panics.
