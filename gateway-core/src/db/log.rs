@@ -122,13 +122,13 @@ mod tests {
             })
         };
         let first = wait();
-        begins.recv().expect("the first sync");
+        begins.recv_timeout(Duration::from_secs(10)).expect("the first sync");
         let later = [wait(), wait(), wait()];
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!first.is_finished(), "not before its sync is over");
         end.send(Ok(())).expect("a thread");
         first.await.expect("no panic").expect("on the disk");
-        begins.recv().expect("the second sync");
+        begins.recv_timeout(Duration::from_secs(10)).expect("the second sync");
         assert!(later.iter().all(|one| !one.is_finished()), "the sync that was under way began before they came");
         end.send(Ok(())).expect("a thread");
         for one in later {
@@ -143,7 +143,7 @@ mod tests {
         let (log, begins, end) = by_hand();
         end.send(Err(io::Error::other("a bad disk"))).expect("a thread");
         assert!(matches!(log.on_disk().await, Err(DbError::Unreachable(_))));
-        begins.recv().expect("one sync");
+        begins.recv_timeout(Duration::from_secs(10)).expect("one sync");
         assert!(log.on_disk().await.is_err(), "nor later");
         assert!(begins.recv().is_err(), "and it is not tried again: what the disk lost it would not write");
         assert!(log.check().is_err());

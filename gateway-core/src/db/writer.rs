@@ -149,7 +149,7 @@ mod tests {
         };
         write("create table t (n integer)").await.commit(false).await.expect("what may be lost waits for nothing");
         let first = tokio::spawn(write("insert into t values (1)").await.commit(true));
-        begins.recv().expect("a sync");
+        begins.recv_timeout(Duration::from_secs(10)).expect("a sync");
         write("insert into t values (2)").await.commit(false).await.expect("the writer is free meanwhile");
         assert!(!first.is_finished(), "nobody is told before it is on the disk");
         end.send(Ok(())).expect("a thread");
