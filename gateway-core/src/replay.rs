@@ -140,7 +140,18 @@ impl Replays {
             Begun::KeyReused => Keyed::KeyReused,
             Begun::InProgress { .. } => Keyed::InProgress,
         });
+        if let Begun::Replay(answer) = &begun {
+            self.lasts(answer).await?;
+        }
         Ok(begun)
+    }
+
+    /// Nobody is told, the first time or again, that something was done before it is on the disk with its answer.
+    async fn lasts(&self, answer: &Answer) -> Result<(), Unserved> {
+        if answer.is_refusal() {
+            return Ok(());
+        }
+        self.ends.work().0.on_disk().await.map_err(Unserved::Failed)
     }
 
     /// Keeps the answer, unless another run has taken over meanwhile: then that one's answer counts.
@@ -152,9 +163,7 @@ impl Replays {
             // The place is kept until the answer is.
             (_, _place) => {
                 self.ends.submit(ALL, ended).await?;
-                if !answer.is_refusal() {
-                    self.ends.work().0.on_disk().await.map_err(Unserved::Failed)?;
-                }
+                self.lasts(answer).await?;
             }
         }
         Ok(())

@@ -180,6 +180,8 @@ mod claims_here {
         let Begun::Run(claim) = begin_now(&world, &call).await else { panic!("not run") };
         world.replays.finish(&call, claim, &done).await.expect("kept");
         assert_eq!(world.db.waits() - waits, 1, "what was done is on the disk with its answer");
+        assert!(matches!(begin_now(&world, &call).await, Begun::Replay(again) if again == done));
+        assert_eq!(world.db.waits() - waits, 2, "also for who is told again");
         // Whoever writes now keeps everybody else from it.
         let writing = world.db.begin().await.expect("a transaction");
         for n in 0..40 {
@@ -195,7 +197,7 @@ mod claims_here {
         }
         let commits = world.db.fuse().committed() - before;
         assert!(commits <= 2, "{commits} commits for 40");
-        assert_eq!(world.db.waits() - waits, 1, "and nobody waited for these");
+        assert_eq!(world.db.waits() - waits, 2, "and nobody waited for these");
     }
 
     /// A client who goes away, or a run that panics.
