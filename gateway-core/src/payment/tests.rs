@@ -21,7 +21,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 const WEBHOOK_SECRET: &[u8] = b"webhook-secret";
@@ -151,13 +151,23 @@ impl World {
         self.pays_through(&self.payments, pay).await
     }
 
-    /// Pays while messages are delivered, as in a process that runs.
+    /// Pays while messages are delivered, as in a process that runs. A round that began is ended: what is taken and not
+    /// heard would be nobody's for the length of a lease, and who else is paying would wait for it.
     async fn pays_through(&self, payments: &Payments, pay: &Pay) -> PayOutcome {
         let orders = orders(&self.db, payments);
-        let outcome = tokio::select! {
-            outcome = orders.pay(pay) => outcome,
-            () = async { loop { self.deliver_to(payments).await; tokio::time::sleep(Duration::from_millis(5)).await } } => unreachable!(),
+        let told = AtomicBool::new(false);
+        let pays = async {
+            let outcome = orders.pay(pay).await;
+            told.store(true, Ordering::SeqCst);
+            outcome
         };
+        let delivers = async {
+            while !told.load(Ordering::SeqCst) {
+                self.deliver_to(payments).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let (outcome, ()) = tokio::join!(pays, delivers);
         outcome.expect("the database answers")
     }
 
