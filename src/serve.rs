@@ -62,7 +62,10 @@ struct Process {
     keys: KeyFolder,
     clock: Clock,
     stop: CancellationToken,
+    /// Cancelled after the stop, when no server has a request under way any more: what these wait for goes on until then.
+    drained: CancellationToken,
     readiness: Readiness,
+    servers: JoinSet<()>,
     tasks: JoinSet<()>,
     /// Those of the door. They outlive all tasks: what the last of these wait for may be at work on them.
     workers: Option<Arc<Workers>>,
@@ -71,7 +74,7 @@ struct Process {
 impl Process {
     /// Serves a router until the stop.
     fn serve_router(&mut self, server: Server, listener: tokio::net::TcpListener, router: axum::Router) {
-        self.tasks.spawn(listener::serve(listener, self.stop.clone(), Threads::Shared, move |request, _peer| {
+        self.servers.spawn(listener::serve(listener, self.stop.clone(), Threads::Shared, move |request, _peer| {
             let router = router.clone();
             let answering = traced(server, request, |request| async move {
                 let Ok(response) = tower::ServiceExt::oneshot(router, request).await;
@@ -97,7 +100,9 @@ pub(crate) async fn run(role: Role, mut config: Config) -> Result<()> {
         keys,
         clock: clock::start(),
         stop,
+        drained: CancellationToken::new(),
         readiness: Readiness::default(),
+        servers: JoinSet::new(),
         tasks: JoinSet::new(),
         workers: None,
     };
@@ -122,6 +127,8 @@ pub(crate) async fn run(role: Role, mut config: Config) -> Result<()> {
         process.serve_router(Server::Operator, listener, operator);
     }
     announce::ready(role, &process.config, password.as_deref());
+    while process.servers.join_next().await.is_some() {}
+    process.drained.cancel();
     while process.tasks.join_next().await.is_some() {}
     tracing::info!("stopped");
     Ok(())

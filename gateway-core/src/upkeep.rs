@@ -1,5 +1,6 @@
 //! What the core does by itself, apart from payments: releases what has lapsed, forgets old answers.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,23 @@ const SWEEPS_PER_CLEANING: u64 = 120;
 
 /// The outbox is measured once in so many sweeps.
 const SWEEPS_PER_MEASURE: u64 = 10;
+
+/// A round of work that has begun has this long to end when the process stops: with the drain before it, within the five
+/// seconds that a stop may take.
+const ENDS_WITHIN: Duration = Duration::from_millis(800);
+
+/// What a round of work answers; `None` when the process stops and it did not end in time. Cut off at once, it would leave
+/// what it has taken to nobody until the lease ends.
+pub(crate) async fn round<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let too_late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(ENDS_WITHIN).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = too_late => None,
+    }
+}
 
 /// Sweeps every `interval` until cancelled. A failure is logged and tried again in the next round.
 pub(crate) async fn run(db: &Db, interval: Duration, stop: &CancellationToken) {

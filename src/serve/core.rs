@@ -47,8 +47,8 @@ pub(super) async fn start(
     process.serve_router(Server::Core, http, router);
     process.serve_router(Server::CoreGrpc, grpc, core.grpc().into_axum_router());
 
-    let stop = process.stop.clone();
-    process.tasks.spawn(async move { core.run(stop).await });
+    let drained = process.drained.clone();
+    process.tasks.spawn(async move { core.run(drained).await });
     Ok(())
 }
 

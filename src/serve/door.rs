@@ -70,7 +70,7 @@ pub(super) fn start(process: &mut Process, listener: TcpListener, door: Door) ->
     let workers = Arc::new(Workers::start().context("the threads that answer visitors cannot be started")?);
     let threads = Threads::Own(Arc::clone(&workers));
     process.workers = Some(workers);
-    process.tasks.spawn(listener::serve(listener, process.stop.clone(), threads, move |request, peer| {
+    process.servers.spawn(listener::serve(listener, process.stop.clone(), threads, move |request, peer| {
         let mut request: http::Request<axum::body::Body> = request;
         let trace = Trace::begin(Server::Door, &mut request);
         match trace.span().in_scope(|| door.answer(request, peer)).now() {

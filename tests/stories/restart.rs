@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::harness::{App, House, Running, id};
+use crate::harness::{App, House, Running, id, until};
 use crate::journey::FAST;
 
 /// The same ports again, so that the people in line find the door.
@@ -107,6 +107,29 @@ async fn ctrl_c_drains_and_stops_within_five_seconds() {
     again.customer.clone_from(&app.customer);
     let (status, order) = again.get(&format!("/api/orders/{}", id(&booked, "order_id"))).await;
     assert_eq!((status, &order["state"]), (StatusCode::OK, &json!("booked")), "{order}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_under_way_at_the_stop_is_answered() {
+    let house = House::new();
+    // The provider takes its time, and says nothing by itself.
+    let (slow, silent) = ("sandbox.slow_answer_ms=1500", "sandbox.webhook_url=http://127.0.0.1:9/nobody");
+    let running = house.start(&[FAST, slow, silent]);
+    let app = App::admitted(&running.door).await;
+    let (status, hold) = app.hold(&["A1"]).await;
+    assert_eq!(status, StatusCode::CREATED, "{hold}");
+    let (status, order) = app.post(&format!("/holds/{}/checkout", id(&hold, "hold_id")), &json!({})).await;
+    assert_eq!(status, StatusCode::CREATED, "{order}");
+    let order = format!("/api/orders/{}", id(&order, "order_id"));
+    let (pay, body) =
+        (format!("{order}/pay"), json!({ "payment_method": "credit_card", "payment_token": "tok_timeout" }));
+    let (paid, stopped) = tokio::join!(app.post(&pay, &body), async {
+        until("the provider is asked", || async { app.get(&order).await.1["state"] == "paying" }).await;
+        tokio::task::spawn_blocking(move || running.stop()).await.expect("stops")
+    });
+    assert_eq!((paid.0, &paid.1["state"]), (StatusCode::OK, &json!("booked")), "{paid:?}");
+    assert!(stopped.1, "exit code 0");
+    assert!(stopped.0 < Duration::from_secs(5), "{stopped:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

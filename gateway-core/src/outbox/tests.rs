@@ -19,6 +19,7 @@ on_every_database!(
     words_of_another_version_are_left_alone,
     what_was_heard_long_ago_is_forgotten,
     a_commit_is_heard_of_at_once,
+    a_stop_lets_a_round_end,
     an_operator_sees_the_dead_and_has_them_tried_again,
 );
 
@@ -262,6 +263,34 @@ async fn a_commit_is_heard_of_at_once(world: &World) {
     }
     stop.cancel();
     running.await.expect("it stops");
+}
+
+/// Hears slowly.
+#[derive(Clone, Default)]
+struct SlowEar {
+    hears: Arc<tokio::sync::Notify>,
+}
+
+impl Consumer for SlowEar {
+    const PART: Part = Part::Payment;
+
+    async fn consume(&self, _tx: &mut Tx, _messages: &[Message]) -> Result<(), DbError> {
+        self.hears.notify_one();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Ok(())
+    }
+}
+
+async fn a_stop_lets_a_round_end(world: &World) {
+    let ear = SlowEar::default();
+    let worker = Worker::new(world.db.clone(), ear.clone());
+    let stop = tokio_util::sync::CancellationToken::new();
+    tell(world, order(1), &Event::OrderClosing).await;
+    tokio::join!(worker.run(Duration::from_secs(3_600), &stop), async {
+        ear.hears.notified().await;
+        stop.cancel();
+    });
+    assert_eq!(world.count("select count(*) from outbox where state = 'done'").await, 1, "taken, so heard");
 }
 
 async fn an_operator_sees_the_dead_and_has_them_tried_again(world: &World) {

@@ -15,6 +15,7 @@ use crate::base::{MessageId, ReservationId};
 use crate::db::{Db, DbError, Tx, in_tx};
 use crate::group::{self, Patience, Work};
 use crate::metrics::{self, Told};
+use crate::upkeep;
 
 /// The most messages of one transaction. They end as many reservations, whose rows stay locked meanwhile.
 const GROUP_MAX: i64 = 64;
@@ -265,10 +266,7 @@ async fn until_stopped<F: Future<Output = Result<usize, DbError>>>(
 ) {
     let mut bell = db.bell().listen();
     while !stop.is_cancelled() {
-        let done = tokio::select! {
-            () = stop.cancelled() => return,
-            done = round() => done,
-        };
+        let Some(done) = upkeep::round(stop, round()).await else { return };
         match done {
             Ok(0) => {}
             Ok(_) => continue,

@@ -10,6 +10,7 @@ use super::store::{self, RefundRow};
 use crate::base::AttemptId;
 use crate::db::{DbError, in_tx};
 use crate::metrics;
+use crate::upkeep;
 use futures_util::StreamExt as _;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -40,10 +41,7 @@ impl Payments {
     /// Reconciles every `interval` and whenever something becomes due at once, until cancelled.
     pub(crate) async fn run(&self, interval: Duration, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let round = tokio::select! {
-                () = stop.cancelled() => return,
-                round = self.reconcile() => round,
-            };
+            let Some(round) = upkeep::round(stop, self.reconcile()).await else { return };
             match round {
                 Ok(done) if done.full => continue,
                 Ok(_) => {}
