@@ -146,6 +146,11 @@ impl Db {
         Unsynced(self)
     }
 
+    /// Itself, where [`Db::unsynced`] transactions are on the disk only some time after their commit.
+    pub(crate) fn unsynced_disk(&self) -> Option<&Self> {
+        self.has_one_writer().then_some(self)
+    }
+
     /// Returns when all that is committed now is on the disk.
     ///
     /// # Errors
@@ -202,6 +207,14 @@ impl Db {
             Pools::Sqlite { writer, .. } => writer.waits(),
             Pools::MySql(_) => 0,
         }
+    }
+
+    /// The same SQLite database, on a disk whose syncs begin and end when a test says so.
+    #[cfg(test)]
+    pub(crate) fn by_hand(&self) -> (Self, log::Hands) {
+        let Pools::Sqlite { path, writer, readers } = self.pools.clone() else { panic!("SQLite") };
+        let (writer, hands) = writer.by_hand();
+        (Self { pools: Pools::Sqlite { path, writer, readers }, ..self.clone() }, hands)
     }
 
     /// What makes this process die at a commit.

@@ -48,6 +48,12 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// order. Must find by their ids what it stored for them in an earlier run: after an unknown commit it is run again.
     fn run(&self, members: &[Self::Member]) -> impl Future<Output = Result<Vec<Self::Outcome>, DbError>> + Send;
 
+    /// Where a member's outcome has to be on the disk before the member is told of it, if `run` did not wait for that itself. The
+    /// others of its group are told at once, and the next group does not wait.
+    fn rests_on(&self, _member: &Self::Member, _outcome: &Self::Outcome) -> Option<&Db> {
+        None
+    }
+
     /// How busy its writers are, each time that changed.
     fn report(&self, _load: Load) {}
 }
@@ -200,12 +206,34 @@ impl<W: Work> Writer<W> {
             let began = Instant::now();
             let outcomes = serve(&self.inner.work, self.inner.patience, &members).await;
             self.inner.meter.done(self.under_way, members.len(), began.elapsed());
-            for (answer, outcome) in self.answers.drain(..).zip(outcomes) {
-                // Who went away meanwhile finds what is stored by its id.
-                let _gone = answer.send(outcome);
-            }
+            self.answer(&members, outcomes);
             self.inner.work.report(self.inner.meter.load());
         }
+    }
+}
+
+impl<W: Work> Writer<W> {
+    /// Tells everybody, those whose outcome rests on a disk when it is there. Who went away meanwhile finds what is stored by
+    /// its id.
+    fn answer(&mut self, members: &[W::Member], outcomes: Vec<Result<W::Outcome, DbError>>) {
+        let mut disk: Option<Db> = None;
+        let mut later = Vec::new();
+        for ((answer, member), outcome) in self.answers.drain(..).zip(members).zip(outcomes) {
+            match outcome.as_ref().ok().and_then(|outcome| self.inner.work.rests_on(member, outcome)) {
+                Some(db) => {
+                    disk.get_or_insert_with(|| db.clone());
+                    later.push((answer, outcome));
+                }
+                None => drop(answer.send(outcome)),
+            }
+        }
+        let Some(disk) = disk else { return };
+        tokio::spawn(async move {
+            let there = disk.on_disk().await;
+            for (answer, outcome) in later {
+                drop(answer.send(there.clone().and(outcome)));
+            }
+        });
     }
 }
 

@@ -140,18 +140,13 @@ impl Replays {
             Begun::KeyReused => Keyed::KeyReused,
             Begun::InProgress { .. } => Keyed::InProgress,
         });
-        if let Begun::Replay(answer) = &begun {
-            self.lasts(answer).await?;
+        if let Begun::Replay(answer) = &begun
+            && !answer.is_refusal()
+        {
+            // As when it was given first.
+            self.ends.work().0.on_disk().await.map_err(Unserved::Failed)?;
         }
         Ok(begun)
-    }
-
-    /// Nobody is told, the first time or again, that something was done before it is on the disk with its answer.
-    async fn lasts(&self, answer: &Answer) -> Result<(), Unserved> {
-        if answer.is_refusal() {
-            return Ok(());
-        }
-        self.ends.work().0.on_disk().await.map_err(Unserved::Failed)
     }
 
     /// Keeps the answer, unless another run has taken over meanwhile: then that one's answer counts.
@@ -161,10 +156,7 @@ impl Replays {
         match (&self.claims, place) {
             (Claims::Here(here), Some(place)) if answer.is_refusal() => here.refuse(ended, place),
             // The place is kept until the answer is.
-            (_, _place) => {
-                self.ends.submit(ALL, ended).await?;
-                self.lasts(answer).await?;
-            }
+            (_, _place) => self.ends.submit(ALL, ended).await?,
         }
         Ok(())
     }
@@ -200,6 +192,12 @@ impl Work for Ends {
             store::delete_all(tx, &given_back).await
         })?;
         Ok(vec![(); ends.len()])
+    }
+
+    /// Nobody is told that something was done before it is on the disk with its answer.
+    fn rests_on(&self, ended: &Ended, (): &()) -> Option<&Db> {
+        let rests = ended.answer.as_ref().is_some_and(|answer| !answer.is_refusal());
+        if rests { self.0.unsynced_disk() } else { None }
     }
 }
 

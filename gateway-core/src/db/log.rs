@@ -95,15 +95,19 @@ fn serve(mut sync: impl FnMut() -> io::Result<()>, mut asked: UnboundedReceiver<
     }
 }
 
+/// Hears of each sync that begins, and says how it ends.
+#[cfg(test)]
+pub(super) type Hands = (std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<io::Result<()>>);
+
 /// A log whose syncs begin and end when a test says so.
 #[cfg(test)]
-pub(super) fn by_hand() -> (Log, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<io::Result<()>>) {
+pub(super) fn by_hand() -> (Log, Hands) {
     let ((began, begins), (end, ends)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let log = Log::by(move || {
         began.send(()).expect("a test that looks");
         ends.recv().expect("a test that ends it")
     });
-    (log.expect("a thread"), begins, end)
+    (log.expect("a thread"), (begins, end))
 }
 
 #[cfg(test)]
@@ -114,7 +118,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn who_comes_during_a_sync_waits_for_the_next_one_and_shares_it() {
-        let (log, begins, end) = by_hand();
+        let (log, (begins, end)) = by_hand();
         let wait = || {
             tokio::spawn({
                 let log = log.clone();
@@ -140,7 +144,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn after_a_sync_that_failed_nothing_is_acknowledged() {
-        let (log, begins, end) = by_hand();
+        let (log, (begins, end)) = by_hand();
         end.send(Err(io::Error::other("a bad disk"))).expect("a thread");
         assert!(matches!(log.on_disk().await, Err(DbError::Unreachable(_))));
         begins.recv_timeout(Duration::from_secs(10)).expect("one sync");

@@ -82,6 +82,13 @@ impl Writer {
         self.log.waits()
     }
 
+    /// The same with a log whose syncs begin and end when a test says so.
+    #[cfg(test)]
+    pub(super) fn by_hand(&self) -> (Self, super::log::Hands) {
+        let (log, hands) = super::log::by_hand();
+        (Self { log, ..self.clone() }, hands)
+    }
+
     /// Whether commits can be acknowledged.
     pub(super) fn check(&self) -> Result<(), DbError> {
         self.log.check()
@@ -140,7 +147,7 @@ mod tests {
     async fn a_commit_lets_go_of_the_writer_and_is_answered_when_it_is_on_the_disk() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("core.db").display().to_string();
-        let (log, begins, end) = log::by_hand();
+        let (log, (begins, end)) = log::by_hand();
         let writer = Writer::over(&path, || Ok(log)).expect("a writer");
         let write = async |sql| {
             let tx = writer.begin().await.expect("the writer");

@@ -13,6 +13,8 @@ struct Echo {
     first: Mutex<Vec<DbError>>,
     running: AtomicUsize,
     takes: Duration,
+    /// Where odd numbers have to be on the disk.
+    disk: Option<Db>,
 }
 
 impl Work for Echo {
@@ -34,6 +36,10 @@ impl Work for Echo {
         }
         self.groups.lock().unwrap().push(members.to_vec());
         Ok(members.to_vec())
+    }
+
+    fn rests_on(&self, member: &usize, _: &usize) -> Option<&Db> {
+        self.disk.as_ref().filter(|_| member % 2 == 1)
     }
 }
 
@@ -57,6 +63,29 @@ async fn whoever_queued_meanwhile_goes_together_and_nobody_lingers() {
     assert_eq!(writers.submit("p", 7).await.expect("served"), 7);
     assert!(writers.0.pools().is_empty(), "no writer without work");
     assert_eq!(writers.0.meter.load().in_flight, 0);
+}
+
+#[tokio::test]
+async fn who_rests_on_the_disk_waits_for_it_and_nobody_else_does() {
+    let world = World::sqlite().await;
+    let (db, (begins, end)) = world.db.by_hand();
+    let writers = Arc::new(Writers::new(Echo { disk: Some(db), ..Echo::default() }));
+    let submit = |n| {
+        let writers = Arc::clone(&writers);
+        tokio::spawn(async move { writers.submit("p", n).await })
+    };
+    let (rests, refused) = (submit(1), submit(2));
+    assert_eq!(refused.await.expect("no panic").expect("served"), 2);
+    let begun = tokio::task::spawn_blocking(move || (begins.recv_timeout(Duration::from_secs(10)), begins));
+    let (Ok(()), begins) = begun.await.expect("no panic") else { panic!("a sync for who rests on it") };
+    assert_eq!(writers.submit("p", 4).await.expect("served"), 4, "the next group does not wait");
+    assert!(!rests.is_finished());
+    end.send(Ok(())).expect("a thread");
+    assert_eq!(rests.await.expect("no panic").expect("served"), 1);
+    let lost = submit(3);
+    end.send(Err(std::io::Error::other("a bad disk"))).expect("a thread");
+    assert!(matches!(lost.await.expect("no panic"), Err(Unserved::Failed(DbError::CommitUnknown(_)))));
+    drop(begins);
 }
 
 #[tokio::test]

@@ -123,9 +123,9 @@ impl StockOrders {
     }
 
     async fn submit(&self, ask: HoldStock) -> Result<StockOutcome, Unserved> {
-        let Orders { db, .. } = self.writers.work();
+        let one_writer = self.writers.work().db.has_one_writer();
         let pool = match ask.lines.first() {
-            Some((product, _)) if !db.has_one_writer() => product.clone(),
+            Some((product, _)) if !one_writer => product.clone(),
             _ => ONE_POOL.to_owned(),
         };
         let looks = self.looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
@@ -134,14 +134,8 @@ impl StockOrders {
             Some(refused) => refused,
             None => self.writers.submit(&pool, ask).await?,
         };
-        match &outcome {
-            // The group does not wait for the disk, or who is refused would wait with it; but nobody is told of an order that
-            // is not there.
-            StockOutcome::Ordered(_) | StockOutcome::Repeated(_) => db.on_disk().await.map_err(Unserved::Failed)?,
-            StockOutcome::Refused(Refused::SoldOut { .. } | Refused::AllHeld { .. }) if db.has_one_writer() => {
-                self.looking.store(LOOKING, Ordering::Relaxed);
-            }
-            StockOutcome::Refused(_) => {}
+        if one_writer && matches!(&outcome, StockOutcome::Refused(Refused::SoldOut { .. } | Refused::AllHeld { .. })) {
+            self.looking.store(LOOKING, Ordering::Relaxed);
         }
         Ok(outcome)
     }
@@ -153,6 +147,12 @@ impl Work for Orders {
 
     async fn run(&self, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
         order_all(&self.db, asks).await
+    }
+
+    /// Nobody is told of an order that is not there. Who is refused in the same group need not wait for it.
+    fn rests_on(&self, _ask: &HoldStock, outcome: &StockOutcome) -> Option<&Db> {
+        let rests = matches!(outcome, StockOutcome::Ordered(_) | StockOutcome::Repeated(_));
+        if rests { self.db.unsynced_disk() } else { None }
     }
 
     fn report(&self, load: Load) {
