@@ -266,7 +266,7 @@ async fn until_stopped<F: Future<Output = Result<usize, DbError>>>(
 ) {
     let mut bell = db.bell().listen();
     while !stop.is_cancelled() {
-        let Some(done) = upkeep::round(stop, round()).await else { return };
+        let Some(done) = upkeep::round(stop, Box::pin(round())).await else { return };
         match done {
             Ok(0) => {}
             Ok(_) => continue,

@@ -41,7 +41,7 @@ impl Payments {
     /// Reconciles every `interval` and whenever something becomes due at once, until cancelled.
     pub(crate) async fn run(&self, interval: Duration, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let Some(round) = upkeep::round(stop, self.reconcile()).await else { return };
+            let Some(round) = upkeep::round(stop, Box::pin(self.reconcile())).await else { return };
             match round {
                 Ok(done) if done.full => continue,
                 Ok(_) => {}
