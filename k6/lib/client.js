@@ -29,8 +29,10 @@ export const purchase = new Trend('purchase_ms', true);
 export const late = new Rate('requests_late');
 const LATE_MS = 2000;
 
-function noted(answer, name) {
-  late.add(answer.timings.duration >= LATE_MS, { name });
+// Every request of a customer. `parameters` have a tag `name`.
+function call(method, url, body, parameters) {
+  const answer = http.request(method, url, body, parameters);
+  late.add(answer.timings.duration >= LATE_MS, { name: parameters.tags.name });
   return answer;
 }
 
@@ -59,7 +61,7 @@ export function post(customer, path, body, name) {
   keys += 1;
   parameters.headers['idempotency-key'] = `${mine}-${keys}`;
   parameters.tags = { name: name || path };
-  const send = () => noted(http.post(`${door}${path}`, JSON.stringify(body || {}), parameters), parameters.tags.name);
+  const send = () => call('POST', `${door}${path}`, JSON.stringify(body || {}), parameters);
   let answer = send();
   // With the same key, so that it is the same request.
   for (let again = 0; again < AGAIN_MAX && answer.status === 503 && answer.headers['Retry-After']; again += 1) {
@@ -71,8 +73,7 @@ export function post(customer, path, body, name) {
 }
 
 export function get(customer, path, name) {
-  const tags = { name: name || path };
-  return noted(http.get(`${door}${path}`, Object.assign(headers(customer), { tags })), tags.name);
+  return call('GET', `${door}${path}`, null, Object.assign(headers(customer), { tags: { name: name || path } }));
 }
 
 // A registered customer who has been let in.
@@ -105,7 +106,7 @@ export const timed = (bounds) => (__ENV.PROFILE === 'seed' ? bounds : []);
 
 export function enter() {
   const started = Date.now();
-  let answer = noted(http.post(`${room}/tickets`, null, { tags: { name: 'join' } }), 'join');
+  let answer = call('POST', `${room}/tickets`, null, { tags: { name: 'join' } });
   if (!check(answer, { 'joined': (joined) => joined.status === 201 })) fail(`join: ${answer.status} ${answer.body}`);
   const bearer = { headers: { authorization: `Bearer ${answer.json('ticket')}` } };
   for (let poll = 0; poll < POLLS_MAX; poll += 1) {
@@ -117,8 +118,8 @@ export function enter() {
     sleep((answer.json('poll_after_ms') || 500) / 1000);
     const called = answer.json('state') === 'called';
     answer = called
-      ? noted(http.post(`${room}/entry`, null, Object.assign({ tags: { name: 'enter' } }, bearer)), 'enter')
-      : noted(http.get(`${room}/ticket`, Object.assign({ tags: { name: 'poll' } }, bearer)), 'poll');
+      ? call('POST', `${room}/entry`, null, Object.assign({ tags: { name: 'enter' } }, bearer))
+      : call('GET', `${room}/ticket`, null, Object.assign({ tags: { name: 'poll' } }, bearer));
   }
   return fail('never let in');
 }

@@ -151,24 +151,27 @@ impl World {
         self.pays_through(&self.payments, pay).await
     }
 
-    /// Pays while messages are delivered, as in a process that runs. A round that began is ended: what is taken and not
-    /// heard would be nobody's for the length of a lease, and who else is paying would wait for it.
     async fn pays_through(&self, payments: &Payments, pay: &Pay) -> PayOutcome {
         let orders = orders(&self.db, payments);
-        let told = AtomicBool::new(false);
-        let pays = async {
-            let outcome = orders.pay(pay).await;
-            told.store(true, Ordering::SeqCst);
+        self.while_delivering(payments, orders.pay(pay)).await.expect("the database answers")
+    }
+
+    /// Does it while messages are delivered, as in a process that runs. A round that began is ended: what is taken and not
+    /// heard would be nobody's for the length of a lease, and who else is paying would wait for it.
+    async fn while_delivering<T>(&self, payments: &Payments, work: impl Future<Output = T>) -> T {
+        let over = AtomicBool::new(false);
+        let works = async {
+            let outcome = work.await;
+            over.store(true, Ordering::SeqCst);
             outcome
         };
         let delivers = async {
-            while !told.load(Ordering::SeqCst) {
+            while !over.load(Ordering::SeqCst) {
                 self.deliver_to(payments).await;
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let (outcome, ()) = tokio::join!(pays, delivers);
-        outcome.expect("the database answers")
+        tokio::join!(works, delivers).0
     }
 
     /// The customer's wish is written down and committed, and then the process dies.

@@ -15,7 +15,6 @@ mod stories {
     use crate::payment::processors::Heard;
     use crate::reservation::State;
     use futures_util::future::join_all;
-    use std::time::Duration;
 
     /// Each alone in a commit would be so many.
     const MANY: u64 = 10;
@@ -52,10 +51,7 @@ mod stories {
         stranger.customer = crate::base::CustomerId::new(2);
         let nobody = world.try_with(ReservationId::new(3), None, None);
         let again = join_all(pays.iter().chain([&stranger, &nobody]).map(|pay| paying.pay(pay)));
-        let outcomes = tokio::select! {
-            outcomes = again => outcomes,
-            () = async { loop { world.deliver().await; tokio::time::sleep(Duration::from_millis(5)).await } } => unreachable!(),
-        };
+        let outcomes = world.while_delivering(&world.payments, again).await;
         let count = |wanted: fn(&PayOutcome) -> bool| {
             outcomes.iter().filter(|one| wanted(one.as_ref().expect("answers"))).count()
         };
