@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, migrate};
@@ -37,6 +38,8 @@ pub(super) fn open(path: &str) -> Result<Connection, rusqlite::Error> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", "on")?;
+    // Otherwise a statement with `limit ?` is prepared anew for each value, which takes longer than to run it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What a statement keeps aside while it runs: otherwise a file each, made and deleted.
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -145,7 +148,21 @@ fn make_folder(path: &str) -> Result<(), DbError> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_its_limit_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let connection = open(&folder.path().join("core.db").display().to_string()).expect("a file");
+        connection.execute("create table t (n integer)", []).expect("a table");
+        let mut statement = connection.prepare("select n from t where n <= ? limit ?").expect("a statement");
+        for n in 1..10 {
+            assert!(!statement.exists([n, n]).expect("rows"));
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 
     #[test]
     fn files_on_network_file_systems_are_known() {

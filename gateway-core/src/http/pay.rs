@@ -137,7 +137,12 @@ async fn start(
         return_url: payment.return_url,
     };
     // A client who goes away only stops waiting: what was committed goes on by itself.
-    Ok(app.orders.pay(&pay).await?)
+    let outcome = app.orders.pay(&pay).await?;
+    if !effect.is_keyed() {
+        // With a key, the answer is on the disk before it is given, and all that it tells of with it.
+        app.db.on_disk().await?;
+    }
+    Ok(outcome)
 }
 
 async fn shown(app: &App, status: StatusCode, order: ReservationId, customer: CustomerId) -> Result<Response, Problem> {

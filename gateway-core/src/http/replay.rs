@@ -36,6 +36,11 @@ const EXEMPT: [&str; 4] = ["/login", "/register", "/logout", "/webhooks/"];
 pub(crate) struct Effect(Option<Arc<Call>>);
 
 impl Effect {
+    /// Whether the request came with a key.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Of a reservation.
     pub(crate) fn reservation(&self, now_ms: i64) -> ReservationId {
         self.seed("reservation").map_or_else(|| ReservationId::new(now_ms), ReservationId::derived)

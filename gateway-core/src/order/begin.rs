@@ -31,7 +31,12 @@ impl Work for Begins {
     type Outcome = Begun;
 
     async fn run(&self, pays: &[Pay]) -> Result<Vec<Begun>, DbError> {
-        in_tx!(self.0, tx, { begin_all(tx, pays).await })
+        in_tx!(self.0.unsynced(), tx, { begin_all(tx, pays).await })
+    }
+
+    /// Who is told at once how the order stands. The others hear of a verdict, which is committed later.
+    fn rests_on(&self, _pay: &Pay, begun: &Begun) -> Option<&Db> {
+        if matches!(begun, Begun::Is(_)) { self.0.unsynced_disk() } else { None }
     }
 }
 

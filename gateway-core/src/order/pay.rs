@@ -64,7 +64,8 @@ impl Orders {
         Self { db, begins, payments, news, patience: provider_takes + MESSAGES_TAKE }
     }
 
-    /// Pays an order, and says how it stands when the provider's time is up.
+    /// Pays an order, and says how it stands when the provider's time is up. What it says may have to wait for
+    /// [`Db::on_disk`] before anybody else is told.
     pub(crate) async fn pay(&self, pay: &Pay) -> Result<PayOutcome, DbError> {
         let mut listener = self.news.listen(pay.order);
         let own = match self.begins.submit(pool_of(&self.db, &pay.order.to_bytes()), pay.clone()).await? {

@@ -169,7 +169,8 @@ impl<C: Consumer> Worker<C> {
         Ok(taken.len())
     }
 
-    /// Takes a group of what waits. It is ours until the lease ends.
+    /// Takes a group of what waits. It is ours until the lease ends, or until a loss of power undoes both the lease and
+    /// what came of it.
     pub(super) async fn take(&self) -> Result<Vec<Taken>, DbError> {
         let now_ms = self.db.now_ms().await?;
         // Most looks find nothing, and need no lock for it.
@@ -180,7 +181,7 @@ impl<C: Consumer> Worker<C> {
         let name = format!("{:032x}", rand::random::<u128>());
         // Whom a relay leases for may not even be running.
         let counts_vanished = matches!(self.bus, Bus::Database);
-        in_tx!(self.db, tx, {
+        in_tx!(self.db.unsynced(), tx, {
             let until = tx.now_ms().saturating_add(state::LEASE_MS);
             store::take(tx, &Owner { name: name.clone(), until, counts_vanished }, &waiting).await
         })
@@ -224,7 +225,8 @@ impl<C: Consumer> Worker<C> {
         })
     }
 
-    /// The effect, the note in the inbox and the end of the message: together or not at all.
+    /// The effect, the note in the inbox and the end of the message: together or not at all. They are on the disk some time
+    /// after it: who tells the world of an effect waits for that.
     async fn hear(&self, tx: &mut Tx, taken: &[Taken]) -> Result<Vec<()>, DbError> {
         let outcomes = vec![(); taken.len()];
         let messages = taken.iter().map(message).collect::<Result<Vec<_>, _>>()?;
@@ -253,7 +255,7 @@ impl<C: Consumer> Work for Worker<C> {
     type Outcome = ();
 
     async fn run(&self, taken: &[Taken]) -> Result<Vec<()>, DbError> {
-        in_tx!(self.db, tx, { self.hear(tx, taken).await })
+        in_tx!(self.db.unsynced(), tx, { self.hear(tx, taken).await })
     }
 }
 

@@ -70,18 +70,24 @@ impl Payments {
         let processor = &self.shared.processor;
         let heard = match next_call(attempt.state, why, wanted) {
             Call::Nothing => return Ok(Some(attempt)),
-            Call::Charge => processor.charge(&order(&attempt)).await,
+            Call::Charge => self.charge(&attempt).await?,
             Call::Find => processor.find(&attempt.reference).await,
             Call::Cancel => processor.cancel(&attempt.reference).await,
             Call::FindOrCharge => {
                 let found = processor.find(&attempt.reference).await;
-                if found == Heard::Absent { processor.charge(&order(&attempt)).await } else { found }
+                if found == Heard::Absent { self.charge(&attempt).await? } else { found }
             }
         };
         if let Heard::NoAnswer(class) = heard {
             tracing::warn!(attempt = %id, class, "the payment provider gave no verdict");
         }
         self.record(id, &heard).await
+    }
+
+    /// Sends a try that is on the disk: for money of one that a loss of power undid, nobody would ever ask.
+    async fn charge(&self, attempt: &AttemptRow) -> Result<Heard, DbError> {
+        self.db().on_disk().await?;
+        Ok(self.shared.processor.charge(&order(attempt)).await)
     }
 
     /// Drives a try in the background, if there is room. If not, the reconciler finds it when it is due, here or in the

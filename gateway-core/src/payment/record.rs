@@ -33,7 +33,7 @@ pub(super) mod cause {
 }
 
 impl Payments {
-    /// Records `heard` about a try, and answers with the try as it stands afterwards.
+    /// Records `heard` about a try, and answers with the try as it stands afterwards. It may not be on the disk yet.
     pub(super) async fn record(&self, id: AttemptId, heard: &Heard) -> Result<Option<AttemptRow>, DbError> {
         let pool = pool_of(self.db(), &id.to_bytes());
         let recorded = self.shared.records.submit(pool, (id, heard.clone())).await?;
@@ -59,7 +59,8 @@ impl Work for Records {
     type Outcome = Option<(AttemptRow, Refund)>;
 
     async fn run(&self, heard: &[(AttemptId, Heard)]) -> Result<Vec<Self::Outcome>, DbError> {
-        in_tx!(self.0, tx, { record_all(tx, heard).await })
+        // Nobody relies on it: whoever is told of it is told after a later commit, and what a loss of power undoes is asked again.
+        in_tx!(self.0.unsynced(), tx, { record_all(tx, heard).await })
     }
 }
 

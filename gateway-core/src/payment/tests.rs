@@ -4,6 +4,7 @@
 mod call_off;
 mod closing;
 mod crash;
+mod disk;
 mod groups;
 mod pay;
 mod transactions;
@@ -152,7 +153,7 @@ impl World {
     }
 
     async fn pays_through(&self, payments: &Payments, pay: &Pay) -> PayOutcome {
-        let orders = orders(&self.db, payments);
+        let orders = orders(payments);
         self.while_delivering(payments, orders.pay(pay)).await.expect("the database answers")
     }
 
@@ -176,7 +177,7 @@ impl World {
 
     /// The customer's wish is written down and committed, and then the process dies.
     async fn ask(&self, pay: &Pay) {
-        let orders = orders(&self.db, &self.payments);
+        let orders = orders(&self.payments);
         tokio::select! {
             outcome = orders.pay(pay) => panic!("nobody answers: {outcome:?}"),
             () = self.many_paying(1) => {}
@@ -196,8 +197,8 @@ impl World {
     }
 
     async fn deliver_to(&self, payments: &Payments) {
-        let to_orders = Worker::new(self.db.clone(), Verdicts(payments.shared.news.clone()));
-        let to_payments = Worker::new(self.db.clone(), payments.clone());
+        let to_orders = Worker::new(payments.db().clone(), Verdicts(payments.shared.news.clone()));
+        let to_payments = Worker::new(payments.db().clone(), payments.clone());
         while to_orders.round().await.expect("answers") + to_payments.round().await.expect("answers") > 0 {}
     }
 
@@ -321,8 +322,8 @@ fn payments(db: &Db, processor_url: &str, processor_timeout_ms: u64) -> Payments
     Payments::new(db.clone(), News::default(), clock(), &settings).expect("builds")
 }
 
-fn orders(db: &Db, payments: &Payments) -> Orders {
-    Orders::new(db.clone(), payments.clone(), payments.shared.news.clone(), Duration::from_millis(1_500))
+fn orders(payments: &Payments) -> Orders {
+    Orders::new(payments.db().clone(), payments.clone(), payments.shared.news.clone(), Duration::from_millis(1_500))
 }
 
 async fn wire(

@@ -274,12 +274,12 @@ impl Ledger {
 
     /// The merchant has this event, or it is given up.
     pub(super) async fn event_done(&self, event_id: &str) -> Result<(), DbError> {
-        in_tx!(self.0, tx, { tx.execute(EVENT_DELIVERED, params![event_id]).await.map(|_| ()) })
+        in_tx!(self.0.unsynced(), tx, { tx.execute(EVENT_DELIVERED, params![event_id]).await.map(|_| ()) })
     }
 
     /// The merchant did not take this event: try again at `due_at_ms`.
     pub(super) async fn event_again(&self, event_id: &str, due_at_ms: i64) -> Result<(), DbError> {
-        in_tx!(self.0, tx, { tx.execute(EVENT_AGAIN, params![due_at_ms, event_id]).await.map(|_| ()) })
+        in_tx!(self.0.unsynced(), tx, { tx.execute(EVENT_AGAIN, params![due_at_ms, event_id]).await.map(|_| ()) })
     }
 
     /// Sums by currency: what a merchant's books must agree with.

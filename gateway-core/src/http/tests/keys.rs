@@ -3,8 +3,10 @@
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use serde_json::json;
+use std::time::Duration;
 
 use super::{Answer, Shop, json_request, page_request};
+use crate::db::{in_tx, params};
 
 async fn keyed(shop: &Shop, token: &str, key: &str, seats: &[&str]) -> Answer {
     let request = json_request("POST", "/screenings/s/holds", token).header("idempotency-key", key);
@@ -90,4 +92,34 @@ async fn a_form_carries_its_key_in_a_field() {
     assert!(first.header(header::LOCATION).starts_with("/orders/order_"));
     assert_eq!(first.header(header::LOCATION), second.header(header::LOCATION));
     assert_eq!(shop.world.count("select held from stock").await, 2);
+}
+
+/// What became of a payment is seen before it is on the disk.
+#[tokio::test]
+async fn who_is_told_that_it_is_paid_is_told_after_the_disk_with_or_without_a_key() {
+    let shop = Shop::open().await;
+    let token = shop.token().await;
+    let body = json!({ "payment_method": "credit_card" }).to_string();
+    for key in [None, Some("k")] {
+        let hold = shop.hold(&token, &[if key.is_some() { "A1" } else { "A3" }]).await;
+        let order = shop.post(&format!("/holds/{hold}/checkout"), &token, &json!({})).await;
+        let path = format!("/api/orders/{}/pay", order.json()["order_id"].as_str().expect("an id"));
+        let mut request = json_request("POST", &path, &token);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let waits = shop.core.shared.db.waits();
+        let pays = shop.send(request.body(Body::from(body.clone())).expect("a request"));
+        let paid = async {
+            while shop.world.count("select count(*) from reservation where state = 'paying'").await < 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            in_tx!(shop.world.db, tx, {
+                tx.execute("update reservation set state = 'booked' where state = 'paying'", params![]).await
+            })
+        };
+        let (told, paid) = tokio::join!(pays, paid);
+        assert_eq!((told.status, paid.expect("the database answers")), (StatusCode::OK, 1), "{}", told.text());
+        assert_eq!(shop.core.shared.db.waits() - waits, 1, "with a key: {key:?}");
+    }
 }

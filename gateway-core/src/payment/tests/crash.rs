@@ -63,7 +63,7 @@ mod stories {
                 }
             });
             let (stock, coupons) = (StockOrders::on(db.clone()), Coupons::on(db.clone()));
-            Self { orders: orders(&db, &payments), stock, coupons, db, payments, running }
+            Self { orders: orders(&payments), stock, coupons, db, payments, running }
         }
 
         async fn ends(self) {

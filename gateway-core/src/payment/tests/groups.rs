@@ -37,7 +37,7 @@ mod stories {
 
     pub(super) async fn who_pays_at_once_shares_commits(world: &World) {
         let all = many_orders(world).await;
-        let paying = orders(&world.db, &world.payments);
+        let paying = orders(&world.payments);
         let pays: Vec<_> = all.iter().map(|order| world.try_with(*order, None, None)).collect();
         let before = world.db.fuse().committed();
         // Nobody hears of it yet, so nobody is answered.
