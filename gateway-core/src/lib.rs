@@ -193,11 +193,6 @@ impl Core {
         stop.cancelled().await;
     }
 
-    /// Orders in flight with this process's writers and the rate at which they are served, for whoever lets people in.
-    pub fn load(&self) -> tokio::sync::watch::Receiver<Load> {
-        self.shared.stock.load()
-    }
-
     /// Whether it can serve.
     ///
     /// # Errors

@@ -95,21 +95,14 @@ pub(crate) struct StockOrders {
 }
 
 /// What the writers do.
-struct Orders {
-    db: Db,
-    load: tokio::sync::watch::Sender<Load>,
-}
+struct Orders(Db);
 
 /// Tells those who get nothing, by what was committed last, and has nobody else wait for it.
 struct Looks(Db);
 
 impl StockOrders {
     pub(crate) fn on(db: Db) -> Self {
-        Self {
-            looks: Writers::new(Looks(db.clone())),
-            writers: Writers::new(Orders { db, load: tokio::sync::watch::Sender::default() }),
-            looking: AtomicU32::new(0),
-        }
+        Self { looks: Writers::new(Looks(db.clone())), writers: Writers::new(Orders(db)), looking: AtomicU32::new(0) }
     }
 
     /// How busy the writers are now.
@@ -117,13 +110,8 @@ impl StockOrders {
         self.writers.busy()
     }
 
-    /// The same, each time that it changes.
-    pub(crate) fn load(&self) -> tokio::sync::watch::Receiver<Load> {
-        self.writers.work().load.subscribe()
-    }
-
     async fn submit(&self, ask: HoldStock) -> Result<StockOutcome, Unserved> {
-        let one_writer = self.writers.work().db.has_one_writer();
+        let one_writer = self.writers.work().0.has_one_writer();
         let pool = match ask.lines.first() {
             Some((product, _)) if !one_writer => product.clone(),
             _ => ONE_POOL.to_owned(),
@@ -146,18 +134,17 @@ impl Work for Orders {
     type Outcome = StockOutcome;
 
     async fn run(&self, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
-        order_all(&self.db, asks).await
+        order_all(&self.0, asks).await
     }
 
     /// Nobody is told of an order that is not there. Who is refused in the same group need not wait for it.
     fn rests_on(&self, _ask: &HoldStock, outcome: &StockOutcome) -> Option<&Db> {
         let rests = matches!(outcome, StockOutcome::Ordered(_) | StockOutcome::Repeated(_));
-        if rests { self.db.unsynced_disk() } else { None }
+        if rests { self.0.unsynced_disk() } else { None }
     }
 
     fn report(&self, load: Load) {
         metrics::load(load);
-        self.load.send_replace(load);
     }
 }
 
