@@ -120,7 +120,7 @@ impl<W: Work> Writers<W> {
         Self(Arc::new(Inner { work, patience, meter: Meter::default(), pools: Mutex::default() }))
     }
 
-    /// Queues, and gives the outcome once it is durable. Who stops listening while queueing is passed over.
+    /// Queues, and gives the outcome once it is committed, and on the disk if it rests on one. Who stops listening while queueing is passed over.
     pub(crate) async fn submit(&self, pool: &str, member: W::Member) -> Result<W::Outcome, Unserved> {
         let (answer, heard) = oneshot::channel();
         if self.0.enqueue(pool, Queued { member, answer })? {
@@ -219,7 +219,7 @@ impl<W: Work> Writer<W> {
         let mut disk: Option<Db> = None;
         let mut later = Vec::new();
         for ((answer, member), outcome) in self.answers.drain(..).zip(members).zip(outcomes) {
-            match outcome.as_ref().ok().and_then(|outcome| self.inner.work.rests_on(member, outcome)) {
+            match outcome.as_ref().ok().and_then(|outcome| self.inner.work.rests_on(member, outcome)?.unsynced_disk()) {
                 Some(db) => {
                     disk.get_or_insert_with(|| db.clone());
                     later.push((answer, outcome));

@@ -196,8 +196,7 @@ impl Work for Ends {
 
     /// Nobody is told that something was done before it is on the disk with its answer.
     fn rests_on(&self, ended: &Ended, (): &()) -> Option<&Db> {
-        let rests = ended.answer.as_ref().is_some_and(|answer| !answer.is_refusal());
-        if rests { self.0.unsynced_disk() } else { None }
+        ended.answer.as_ref().is_some_and(|answer| !answer.is_refusal()).then_some(&self.0)
     }
 }
 

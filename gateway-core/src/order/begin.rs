@@ -36,7 +36,7 @@ impl Work for Begins {
 
     /// Who is told at once how the order stands. The others hear of a verdict, which is committed later.
     fn rests_on(&self, _pay: &Pay, begun: &Begun) -> Option<&Db> {
-        if matches!(begun, Begun::Is(_)) { self.0.unsynced_disk() } else { None }
+        matches!(begun, Begun::Is(_)).then_some(&self.0)
     }
 }
 

@@ -139,8 +139,7 @@ impl Work for Orders {
 
     /// Nobody is told of an order that is not there. Who is refused in the same group need not wait for it.
     fn rests_on(&self, _ask: &HoldStock, outcome: &StockOutcome) -> Option<&Db> {
-        let rests = matches!(outcome, StockOutcome::Ordered(_) | StockOutcome::Repeated(_));
-        if rests { self.0.unsynced_disk() } else { None }
+        matches!(outcome, StockOutcome::Ordered(_) | StockOutcome::Repeated(_)).then_some(&self.0)
     }
 
     fn report(&self, load: Load) {

@@ -272,7 +272,7 @@ impl Ledger {
         rows.into_iter().map(event).collect()
     }
 
-    /// The merchant has this event, or it is given up.
+    /// The merchant has this event, or it is given up. After a loss of power it may be told again.
     pub(super) async fn event_done(&self, event_id: &str) -> Result<(), DbError> {
         in_tx!(self.0.unsynced(), tx, { tx.execute(EVENT_DELIVERED, params![event_id]).await.map(|_| ()) })
     }

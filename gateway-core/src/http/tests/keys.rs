@@ -100,8 +100,8 @@ async fn who_is_told_that_it_is_paid_is_told_after_the_disk_with_or_without_a_ke
     let shop = Shop::open().await;
     let token = shop.token().await;
     let body = json!({ "payment_method": "credit_card" }).to_string();
-    for key in [None, Some("k")] {
-        let hold = shop.hold(&token, &[if key.is_some() { "A1" } else { "A3" }]).await;
+    for (key, seat) in [(None, "A1"), (Some("k"), "A3")] {
+        let hold = shop.hold(&token, &[seat]).await;
         let order = shop.post(&format!("/holds/{hold}/checkout"), &token, &json!({})).await;
         let path = format!("/api/orders/{}/pay", order.json()["order_id"].as_str().expect("an id"));
         let mut request = json_request("POST", &path, &token);

@@ -15,7 +15,7 @@ async fn nothing_is_charged_before_it_is_on_the_disk_and_nothing_else_waits_for_
     let (db, (begins, end)) = world.db.by_hand();
     let payments = payments(&db, &world.sandbox_url, 1_500);
     let pay = world.try_with(order, None, None);
-    let told = async {
+    let watched = async {
         let begun = tokio::task::spawn_blocking(move || (begins.recv_timeout(LONG), begins));
         let (Ok(()), begins) = begun.await.expect("no panic") else { panic!("the provider's call waits for a sync") };
         assert_eq!(world.state(order).await, State::Paying);
@@ -24,7 +24,7 @@ async fn nothing_is_charged_before_it_is_on_the_disk_and_nothing_else_waits_for_
         end.send(Ok(())).expect("a thread");
         begins
     };
-    let both = async { tokio::join!(world.pays_through(&payments, &pay), told) };
+    let both = async { tokio::join!(world.pays_through(&payments, &pay), watched) };
     let (outcome, begins) = tokio::time::timeout(LONG, both).await.expect("one sync is enough");
     assert!(matches!(outcome, PayOutcome::Booked), "{outcome:?}");
     assert!(begins.try_recv().is_err(), "who tells of it waits for the disk, and nobody else did");
