@@ -2,6 +2,7 @@
 //! tell it what became of the money through [`step`].
 
 pub(crate) mod after;
+mod ahead;
 mod extend;
 mod extras;
 mod hold;

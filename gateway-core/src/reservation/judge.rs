@@ -34,14 +34,23 @@ pub(super) struct Judged<'a> {
 }
 
 /// The stock is locked first, then the coupons: what a transaction of an unknown outcome holds is waited for, so the look
-/// for the ids that are stored already is the last word.
-pub(super) async fn judge<'a>(tx: &mut Tx, asks: &'a [HoldStock]) -> Result<Judged<'a>, DbError> {
+/// for the ids that are stored already is the last word. Of each product so many more count as left as are `freed`.
+pub(super) async fn judge<'a>(
+    tx: &mut Tx,
+    asks: &'a [HoldStock],
+    freed: &BTreeMap<String, i64>,
+) -> Result<Judged<'a>, DbError> {
     let mut names: Vec<&str> = asks.iter().flat_map(|ask| &ask.lines).map(|(product, _)| product.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let products = store::products(tx, &names).await?;
     let quota = limit::quota(tx, asks, &products).await?;
-    let before = store::lock_stocks(tx, &names).await?;
+    let mut before = store::lock_stocks(tx, &names).await?;
+    for (product, stock) in &mut before {
+        let freed = freed.get(product).copied().unwrap_or(0);
+        stock.available += freed;
+        stock.held -= freed;
+    }
     let coupons = coupon::lock(tx, asks.iter().filter_map(|ask| ask.coupon.as_deref()).collect()).await?;
     let stored = store::stored(tx, asks.iter().map(|ask| ask.id)).await?;
 
@@ -72,11 +81,6 @@ impl Judged<'_> {
     /// What keeps something that somebody did not get beyond its deadline. `None` when nothing does.
     pub(super) async fn lapsed(&self, tx: &mut Tx) -> Result<Option<Vec<ReservationId>>, DbError> {
         short::lapsed_for(tx, &self.shares, &self.coupons).await
-    }
-
-    /// Whether somebody gets something.
-    pub(super) fn grants(&self) -> bool {
-        self.shares.contains(&Share::Granted)
     }
 
     /// What each is told.

@@ -2,16 +2,18 @@
 //! statements guard the stock as if everybody came alone; the group only shares their price.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::ahead::{Ahead, Place};
 use super::judge::judge;
 use super::share::Wish;
-use super::{LINES_MAX, Reservation, step};
+use super::{LINES_MAX, Reservation, step, store};
 use crate::base::{CustomerId, ReservationId};
 use crate::catalogue::Opening;
 use crate::coupon;
 use crate::db::{Db, DbError, Tx, in_tx};
-use crate::group::{Load, Unserved, Work, Writers};
+use crate::group::{GROUP_MAX, Load, Unserved, Work, Writers};
 use crate::metrics::{self, Goods, Hold};
 
 /// How often a group that found too little clears lapsed orders away before it looks again. What lapses in the meantime is
@@ -22,7 +24,7 @@ const CLEARINGS_MAX: usize = 2;
 const ONE_POOL: &str = "";
 
 /// How many orders look first after one that found too little: about a second's worth. While stock comes back bit by bit, most
-/// are refused, and none of these waits for the commit of who got some.
+/// are refused, and none of these waits for the writer, nor for the commit of who got some.
 const LOOKING: u32 = 256;
 
 /// Some of some products, wanted for an order.
@@ -97,12 +99,24 @@ pub(crate) struct StockOrders {
 /// What the writers do.
 struct Orders(Db);
 
-/// Tells those who get nothing, by what was committed last, and has nobody else wait for it.
-struct Looks(Db);
+/// Tells those who get nothing, by what was committed last and who is on the way, and has nobody wait for the writer in vain.
+struct Looks {
+    db: Db,
+    ahead: Arc<Ahead>,
+}
+
+/// What a look came to.
+enum Looked {
+    /// There is too little for it.
+    Told(Refused),
+    /// It may get something, or it is for the writer to say what is wrong with it.
+    Goes(Place),
+}
 
 impl StockOrders {
     pub(crate) fn on(db: Db) -> Self {
-        Self { looks: Writers::new(Looks(db.clone())), writers: Writers::new(Orders(db)), looking: AtomicU32::new(0) }
+        let looks = Looks { db: db.clone(), ahead: Arc::default() };
+        Self { writers: Writers::new(Orders(db)), looks: Writers::new(looks), looking: AtomicU32::new(0) }
     }
 
     /// How busy the writers are now.
@@ -117,15 +131,25 @@ impl StockOrders {
             _ => ONE_POOL.to_owned(),
         };
         let looks = self.looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-        let refused = if looks { self.looks.submit(ONE_POOL, ask.clone()).await? } else { None };
-        let outcome = match refused {
-            Some(refused) => refused,
-            None => self.writers.submit(&pool, ask).await?,
+        let looked = match looks {
+            true => self.looks.submit(ONE_POOL, ask.clone()).await?,
+            false => Looked::Goes(self.looks.work().ahead.join(&ask)),
         };
-        if one_writer && matches!(&outcome, StockOutcome::Refused(Refused::SoldOut { .. } | Refused::AllHeld { .. })) {
+        let outcome = match looked {
+            Looked::Told(refused) => StockOutcome::Refused(refused),
+            Looked::Goes(_place) => self.writers.submit(&pool, ask).await?,
+        };
+        if one_writer && matches!(&outcome, StockOutcome::Refused(refused) if refused.is_short()) {
             self.looking.store(LOOKING, Ordering::Relaxed);
         }
         Ok(outcome)
+    }
+}
+
+impl Refused {
+    /// Whether too little was left for it.
+    fn is_short(&self) -> bool {
+        matches!(self, Self::SoldOut { .. } | Self::AllHeld { .. })
     }
 }
 
@@ -149,14 +173,15 @@ impl Work for Orders {
 
 impl Work for Looks {
     type Member = HoldStock;
-    /// `None` for who may get something.
-    type Outcome = Option<StockOutcome>;
+    type Outcome = Looked;
 
-    async fn run(&self, asks: &[HoldStock]) -> Result<Vec<Option<StockOutcome>>, DbError> {
-        Ok(match refuse_all(&self.0, asks).await? {
-            Some(outcomes) => outcomes.into_iter().map(Some).collect(),
-            None => asks.iter().map(|_| None).collect(),
-        })
+    async fn run(&self, asks: &[HoldStock]) -> Result<Vec<Looked>, DbError> {
+        let refused = look(&self.db, self.ahead.first(GROUP_MAX), asks).await?;
+        let looked = asks.iter().zip(refused).map(|(ask, refused)| match refused {
+            Some(refused) => Looked::Told(refused),
+            None => Looked::Goes(self.ahead.join(ask)),
+        });
+        Ok(looked.collect())
     }
 }
 
@@ -225,7 +250,7 @@ async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbE
 }
 
 async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, DbError> {
-    let judged = judge(tx, asks).await?;
+    let judged = judge(tx, asks, &BTreeMap::new()).await?;
     if clear && let Some(lapsed) = judged.lapsed(tx).await? {
         return Ok(tx.undo(Done::Lapsed(lapsed)));
     }
@@ -233,16 +258,20 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
     judged.outcomes(tx).await.map(Done::Outcomes)
 }
 
-/// The outcomes, if by what was committed last nobody gets anything. Then nothing is to be written, and nobody waits for who
-/// writes: "sold out" is told even while the disk stalls. `None` if somebody may get something, and on a server, where
-/// transactions do not wait for each other anyway.
-async fn refuse_all(db: &Db, asks: &[HoldStock]) -> Result<Option<Vec<StockOutcome>>, DbError> {
-    let Some(mut tx) = db.snapshot().await? else { return Ok(None) };
-    let judged = judge(&mut tx, asks).await?;
-    if judged.grants() || judged.lapsed(&mut tx).await?.is_some() {
-        return Ok(None);
-    }
-    judged.outcomes(&mut tx).await.map(Some)
+/// Who gets nothing because too little is left, even if all that has lapsed comes back, and after those who are ahead got theirs:
+/// these need not wait for who writes, "sold out" is told even while the disk stalls. `None` for the others, and for everybody on a
+/// server, where transactions do not wait for each other anyway.
+async fn look(db: &Db, ahead: Vec<HoldStock>, asks: &[HoldStock]) -> Result<Vec<Option<Refused>>, DbError> {
+    let Some(mut tx) = db.snapshot().await? else { return Ok(asks.iter().map(|_| None).collect()) };
+    let lapsed = store::lapsed_stock(&mut tx).await?;
+    let first = ahead.len();
+    let all: Vec<HoldStock> = ahead.into_iter().chain(asks.iter().cloned()).collect();
+    let outcomes = judge(&mut tx, &all, &lapsed).await?.outcomes(&mut tx).await?;
+    let short = outcomes.into_iter().skip(first).map(|outcome| match outcome {
+        StockOutcome::Refused(refused) if refused.is_short() => Some(refused),
+        StockOutcome::Ordered(_) | StockOutcome::Repeated(_) | StockOutcome::Refused(_) => None,
+    });
+    Ok(short.collect())
 }
 
 pub(super) fn products_of(reservation: &Reservation) -> Vec<(String, i64)> {

@@ -11,7 +11,7 @@ use crate::base::{CustomerId, Money, ReservationId};
 use crate::db::{Db, DbError, Row, Sql, Tx, Value, params};
 
 pub(super) use after::{cancel_until, cancel_until_of, decisions, in_review, insert_decision};
-pub(super) use due::{lapsed_on, next_due_of, next_due_on, next_free_of};
+pub(super) use due::{lapsed_on, lapsed_stock, next_due_of, next_due_on, next_free_of};
 pub(super) use goods::{
     ProductRow, SeatRow, Stock, StockMove, Windows, claim_seats, free_seats, lock_seats, lock_stock, mark_seats,
     move_stock, record_movement, seats_had, windows,

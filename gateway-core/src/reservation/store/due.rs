@@ -1,6 +1,8 @@
 //! Whose time is over, and whose is over next. What keeps a product is found by its deadline, and not by the index of lines by
 //! product: that one leads to all that were ever sold.
 
+use std::collections::BTreeMap;
+
 use crate::base::ReservationId;
 use crate::db::{Db, DbError, Row, Tx, Value, params};
 
@@ -14,6 +16,15 @@ const LAPSED_ON_PRODUCT: &str = "\
                             where l.reservation_id = r.id) then 1 else 0 end = 1
      order by r.due_at
      limit ?";
+
+/// Orders first, by their deadline: there are few whose time is over and who still keep something.
+const LAPSED_STOCK: &str = "\
+    select l.product_id, l.quantity
+      from reservation r
+     cross join reservation_line l on l.reservation_id = r.id
+     where r.state in ('held', 'checkout')
+       and r.due_at <= ?
+       and l.product_id is not null";
 
 /// Of each of the two states the first by the index, so that a crowd of holds is not gone through.
 const NEXT_DUE_ON_PRODUCT: &str = "\
@@ -82,6 +93,16 @@ pub(in crate::reservation) async fn lapsed_on(
     rows.into_iter().map(|mut row| row.reservation_id()).collect()
 }
 
+/// How many of each product are kept beyond their deadline.
+pub(in crate::reservation) async fn lapsed_stock(tx: &mut Tx) -> Result<BTreeMap<String, i64>, DbError> {
+    let mut lapsed: BTreeMap<String, i64> = BTreeMap::new();
+    for mut row in tx.rows(LAPSED_STOCK, params![tx.now_ms()]).await? {
+        let (product, quantity) = (row.text()?, row.int()?);
+        *lapsed.entry(product).or_default() += quantity;
+    }
+    Ok(lapsed)
+}
+
 #[cfg(test)]
 mod tests {
     use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
@@ -93,7 +114,7 @@ mod tests {
     async fn nothing_goes_through_all_that_were_ever_sold() {
         let world = World::sqlite().await;
         let mut connection = SqliteConnection::connect(&world.url).await.expect("the database");
-        for statement in [LAPSED_ON_PRODUCT, NEXT_DUE_ON_PRODUCT] {
+        for statement in [LAPSED_ON_PRODUCT, LAPSED_STOCK, NEXT_DUE_ON_PRODUCT] {
             let explain = sqlx::query(AssertSqlSafe(format!("explain query plan {statement}")));
             let plan = explain.fetch_all(&mut connection).await.expect("a plan");
             let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();

@@ -1,11 +1,14 @@
 //! Stories about orders of stock: crowds, repeats, the poisoned, several nodes, and commits whose answer is lost.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use super::*;
 use crate::catalogue::{self, ProductEntry};
@@ -91,12 +94,93 @@ async fn who_finds_it_sold_out_does_not_wait_for_who_writes() {
     };
     assert!(may_return_in_ms.is_some_and(|ms| ms > 0));
     drop(writing);
+    let Ok(StockOutcome::Ordered(first)) = &outcomes[0] else { panic!("{outcomes:?}") };
+    let again = HoldStock { id: first.id, ..one(customer) };
+    assert!(matches!(hold_stock(&world.stock, &again).await, Ok(StockOutcome::Repeated(_))), "who has an order");
+    assert_eq!(world.db.waits() - waits, 2, "is told of it when it is on the disk, also the second time");
     let mug = HoldStock { lines: vec![(String::from("q"), 1)], ..one(customer) };
     let both = [hold_stock(&world.stock, &mug).await, hold_stock(&world.stock, &ask).await];
     assert!(matches!(both, [Ok(StockOutcome::Ordered(_)), Ok(StockOutcome::Refused(_))]), "there is a mug: {both:?}");
-    let Ok(StockOutcome::Ordered(first)) = &outcomes[0] else { panic!("{outcomes:?}") };
     step::cancel(&world.db, first.id, customer).await.expect("cancelled");
     assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Ordered(_))), "one came back");
+    world.the_books_agree().await;
+}
+
+/// So many ask for one each while somebody else writes. What they are told meanwhile, and what the others are told after it.
+async fn while_somebody_writes(world: &World, asks: &[HoldStock], told: usize) -> [Vec<StockOutcome>; 2] {
+    let writing = world.db.begin().await.expect("the writer");
+    let asking = asks.iter().map(|ask| async { hold_stock(&world.stock, ask).await.expect("an outcome") });
+    let mut asking: FuturesUnordered<_> = asking.collect();
+    let meanwhile = asking.by_ref().take(told).collect();
+    let meanwhile = timeout(Duration::from_secs(4), meanwhile).await.expect("nobody waits for the writer in vain");
+    assert!(asking.next().now_or_never().is_none(), "the others wait for it");
+    drop(writing);
+    [meanwhile, asking.collect().await]
+}
+
+/// It is as good as taken by the first who wants it.
+#[tokio::test]
+async fn one_that_came_back_is_waited_for_by_one() {
+    let world = World::sqlite().await;
+    stocked(&world, 1, 0).await;
+    let customer = world.customer().await;
+    let first = one(customer);
+    assert!(matches!(hold_stock(&world.stock, &first).await, Ok(StockOutcome::Ordered(_))));
+    assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
+    step::cancel(&world.db, first.id, customer).await.expect("cancelled");
+    let asks: Vec<HoldStock> = (0..40).map(|_| one(customer)).collect();
+    let [told, waited] = while_somebody_writes(&world, &asks, 39).await;
+    for outcome in &told {
+        assert!(matches!(outcome, StockOutcome::Refused(Refused::AllHeld { available: 0, .. })), "{outcome:?}");
+    }
+    assert!(matches!(waited[..], [StockOutcome::Ordered(_)]), "{waited:?}");
+    world.the_books_agree().await;
+}
+
+/// As many as there is for them: what has lapsed counts by pieces, and is cleared away by who gets it.
+#[tokio::test]
+async fn three_that_lapsed_are_waited_for_by_three() {
+    let world = World::sqlite().await;
+    let mut catalogue = small(LONG_MS, 300);
+    catalogue.sales[0].products[0].stock = 3;
+    catalogue::seed(&world.db, &catalogue).await.expect("a catalogue");
+    let customer = world.customer().await;
+    let all = HoldStock { lines: vec![(String::from("p"), 3)], ..one(customer) };
+    assert!(matches!(hold_stock(&world.stock, &all).await, Ok(StockOutcome::Ordered(_))));
+    assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    let asks: Vec<HoldStock> = (0..20).map(|_| one(customer)).collect();
+    let [told, waited] = while_somebody_writes(&world, &asks, 17).await;
+    for outcome in &told {
+        assert!(matches!(outcome, StockOutcome::Refused(Refused::AllHeld { available: 0, .. })), "{outcome:?}");
+    }
+    assert!(waited.iter().all(|outcome| matches!(outcome, StockOutcome::Ordered(_))), "{waited:?}");
+    assert_eq!(waited.len(), 3);
+    world.the_books_agree().await;
+}
+
+/// Who gave up before it was served keeps nobody from it.
+#[tokio::test]
+async fn who_went_away_is_not_ahead_any_more() {
+    const MOMENT: Duration = Duration::from_millis(100);
+    let world = World::sqlite().await;
+    stocked(&world, 1, 1).await;
+    let customer = world.customer().await;
+    let first = one(customer);
+    assert!(matches!(hold_stock(&world.stock, &first).await, Ok(StockOutcome::Ordered(_))));
+    assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
+    step::cancel(&world.db, first.id, customer).await.expect("cancelled");
+    let writing = world.db.begin().await.expect("the writer");
+    let mug = HoldStock { lines: vec![(String::from("q"), 1)], ..one(customer) };
+    let mut served = pin!(hold_stock(&world.stock, &mug));
+    assert!(timeout(MOMENT, served.as_mut()).await.is_err(), "the writer is at this one");
+    let (impatient, patient) = (one(customer), one(customer));
+    assert!(timeout(MOMENT, hold_stock(&world.stock, &impatient)).await.is_err(), "this one queues, and goes");
+    let mut asking = pin!(hold_stock(&world.stock, &patient));
+    assert!(timeout(MOMENT, asking.as_mut()).await.is_err(), "there is one for this one");
+    drop(writing);
+    assert!(matches!(served.await, Ok(StockOutcome::Ordered(_))));
+    assert!(matches!(asking.await, Ok(StockOutcome::Ordered(_))));
     world.the_books_agree().await;
 }
 
@@ -113,7 +197,7 @@ async fn who_finds_it_sold_out_finds_what_has_lapsed_since() {
     for _ in 0..2 {
         assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Refused(Refused::AllHeld { .. }))));
     }
-    tokio::time::sleep(std::time::Duration::from_millis(350)).await;
+    tokio::time::sleep(Duration::from_millis(350)).await;
     assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Ordered(_))));
     world.the_books_agree().await;
 }
