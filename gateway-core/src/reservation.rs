@@ -23,7 +23,7 @@ pub(crate) use extend::{Extended, extend, extendable_ms};
 #[cfg(test)]
 pub(crate) use hold::{HoldSeats, hold_seats};
 pub(crate) use hold::{Pick, SeatsOutcome, Wanted, hold};
-pub(crate) use order::{HoldStock, Refused, StockOrders, StockOutcome, hold_stock};
+pub(crate) use order::{HoldStock, Lost, Refused, StockOrders, StockOutcome, hold_stock};
 pub(crate) use seating::{Best, NoBlock};
 pub(crate) use short::{product_returns_in_ms, seats_return_in_ms};
 pub(crate) use state::State;

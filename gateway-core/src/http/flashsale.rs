@@ -19,7 +19,7 @@ use super::{App, coupons, fill, orders, people, view};
 use crate::base::rfc3339;
 use crate::catalogue::{self, Opening, SaleState};
 use crate::coupon;
-use crate::reservation::{self, HoldStock, Refused, StockOutcome};
+use crate::reservation::{self, HoldStock, Lost, Refused, StockOutcome};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -180,16 +180,14 @@ async fn take(app: &App, form: Form, customer: Customer, effect: &Effect, order:
 /// Why nothing is ordered.
 pub(super) fn problem(refused: Refused) -> Problem {
     match refused {
-        Refused::SoldOut { product, available } => Problem::new(Code::SoldOut)
-            .detail(match available {
-                0 => String::from("There is none left."),
-                left => format!("Only {left} are left."),
-            })
-            .with("product_id", product)
-            .with("available", available),
-        Refused::AllHeld { product, available, may_return_in_ms } => {
-            all_held(may_return_in_ms).with("product_id", product).with("available", available)
+        Refused::SoldOut { lost } => {
+            let detail = match lost.first() {
+                Some(Lost { available: left @ 1.., .. }) => format!("Only {left} are left."),
+                _ => String::from("There is none left."),
+            };
+            of_lost(Problem::new(Code::SoldOut).detail(detail), lost)
         }
+        Refused::AllHeld { lost, may_return_in_ms } => of_lost(all_held(may_return_in_ms), lost),
         Refused::NoSuchProduct(product) => Problem::new(Code::NoSuchProduct).with("product_id", product),
         Refused::NoLines => Problem::new(Code::NoLines).detail("Choose at least one of something."),
         Refused::TooMany { product, per_order_max } => Problem::new(Code::TooMany)
@@ -208,6 +206,19 @@ pub(super) fn problem(refused: Refused) -> Problem {
         Refused::Coupon(refused) => coupons::problem(&refused),
         Refused::KeyReused => key_reused(),
     }
+}
+
+/// Names the first product of which too little is left, and then all of them.
+fn of_lost(problem: Problem, lost: Vec<Lost>) -> Problem {
+    let problem = match lost.first() {
+        Some(first) => problem.with("product_id", first.product.clone()).with("available", first.available),
+        None => problem,
+    };
+    let all: Vec<_> = lost
+        .into_iter()
+        .map(|Lost { product, available }| json!({ "product_id": product, "available": available }))
+        .collect();
+    problem.with("lost", all)
 }
 
 /// The problem of a sale that does not sell now.

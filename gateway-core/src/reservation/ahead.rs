@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::order::HoldStock;
 
-/// In the order of coming, from before they queue for the writer until they have their answer.
+/// In the order of coming, from before they queue for the writer until it has served them.
 #[derive(Default)]
 pub(super) struct Ahead(Mutex<OnTheWay>);
 
@@ -15,19 +15,20 @@ struct OnTheWay {
     asks: BTreeMap<u64, HoldStock>,
 }
 
-/// A place among them, left when it is dropped.
-pub(super) struct Place {
+/// An order on its way. Its place is left when it is dropped: served, or passed over because nobody listens any more.
+pub(super) struct Going {
+    pub(super) ask: HoldStock,
     ahead: Arc<Ahead>,
     number: u64,
 }
 
 impl Ahead {
-    pub(super) fn join(self: &Arc<Self>, ask: &HoldStock) -> Place {
+    pub(super) fn join(self: &Arc<Self>, ask: HoldStock) -> Going {
         let mut on_the_way = self.lock();
         let number = on_the_way.next;
         on_the_way.next += 1;
         on_the_way.asks.insert(number, ask.clone());
-        Place { ahead: Arc::clone(self), number }
+        Going { ask, ahead: Arc::clone(self), number }
     }
 
     /// The first so many.
@@ -41,7 +42,7 @@ impl Ahead {
     }
 }
 
-impl Drop for Place {
+impl Drop for Going {
     fn drop(&mut self) {
         self.ahead.lock().asks.remove(&self.number);
     }

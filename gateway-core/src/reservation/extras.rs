@@ -2,7 +2,6 @@
 //! an order of stock, for a group of one.
 
 use std::collections::{HashMap, HashSet};
-use std::slice;
 
 use super::judge;
 use super::order::{HoldStock, Refused, StockOutcome};
@@ -25,7 +24,7 @@ pub(super) enum Extras {
 pub(super) async fn take(tx: &mut Tx, ask: &HoldStock, sale_id: &str, clear: bool) -> Result<Extras, DbError> {
     let names: Vec<&str> = ask.lines.iter().map(|(product, _)| product.as_str()).collect();
     let products = store::products(tx, &names).await?;
-    let quota = limit::quota(tx, slice::from_ref(ask), &products).await?;
+    let quota = limit::quota(tx, &[ask], &products).await?;
     let stock = store::lock_stocks(tx, &names).await?;
     // Coupons go with orders of stock alone.
     let coupons = HashMap::new();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::hold::total_of;
-use super::order::{HoldStock, Refused, StockOutcome, products_of};
+use super::order::{HoldStock, Lost, Refused, StockOutcome, products_of};
 use super::share::{Pot, Share, Wish, share};
 use super::store::{self, ProductRow, Stock, StockMove};
 use super::{Line, Reservation, State, limit, short};
@@ -37,7 +37,7 @@ pub(super) struct Judged<'a> {
 /// for the ids that are stored already is the last word. Of each product so many more count as left as are `freed`.
 pub(super) async fn judge<'a>(
     tx: &mut Tx,
-    asks: &'a [HoldStock],
+    asks: &[&'a HoldStock],
     freed: &BTreeMap<String, i64>,
 ) -> Result<Judged<'a>, DbError> {
     let mut names: Vec<&str> = asks.iter().flat_map(|ask| &ask.lines).map(|(product, _)| product.as_str()).collect();
@@ -85,7 +85,15 @@ impl Judged<'_> {
 
     /// What each is told.
     pub(super) async fn outcomes(self, tx: &mut Tx) -> Result<Vec<StockOutcome>, DbError> {
-        let returns = short::returns(tx, &self.shares).await?;
+        let mut returns = short::returns(tx, &self.shares).await?;
+        // Who gets some now may leave it unpaid, too.
+        for ((order, _), _) in self.new.iter().zip(&self.shares).filter(|(_, share)| **share == Share::Granted) {
+            let Some(due_at) = order.due_at else { continue };
+            for (product, _) in products_of(order) {
+                let in_ms = due_at.saturating_sub(tx.now_ms());
+                returns.entry(product).and_modify(|first| *first = in_ms.min(*first)).or_insert(in_ms);
+            }
+        }
         let outcomes = self.fates.into_iter().map(|fate| match fate {
             Fate::Decided(outcome) => Ok(outcome),
             Fate::Fits(place) => outcome(&self.new, &self.shares, &returns, place),
@@ -196,13 +204,20 @@ pub(super) fn outcome(
             Refused::OverLimit { product: product.clone(), had: *had, per_customer_max: *most }
         }
         Some(Share::CouponUsed { .. }) => Refused::Coupon(coupon::Refused::Used),
-        Some(Share::Short { product, left: Stock { available, held: 0, .. } }) => {
-            Refused::SoldOut { product: product.clone(), available: *available }
-        }
-        Some(Share::Short { product, left }) => {
-            let may_return_in_ms = returns.get(product).copied();
-            Refused::AllHeld { product: product.clone(), available: left.available, may_return_in_ms }
-        }
+        Some(Share::Short { lost }) => refused(lost, returns),
         None => return Err(lost),
     }))
+}
+
+/// Too little of these. What will not come back is named first, and decides.
+fn refused(short: &[(String, Stock)], returns: &BTreeMap<String, i64>) -> Refused {
+    let (gone, held): (Vec<_>, Vec<_>) = short.iter().partition(|(_, left)| left.held == 0);
+    let named = gone.iter().chain(&held);
+    let lost = named.map(|(product, left)| Lost { product: product.clone(), available: left.available }).collect();
+    if !gone.is_empty() {
+        return Refused::SoldOut { lost };
+    }
+    // All of them are wanted: the last one's time counts, and without one nobody knows.
+    let times: Option<Vec<i64>> = held.iter().map(|(product, _)| returns.get(product).copied()).collect();
+    Refused::AllHeld { lost, may_return_in_ms: times.and_then(|times| times.into_iter().max()) }
 }

@@ -12,12 +12,12 @@ use crate::db::{DbError, Tx};
 /// whoever holds seats does.
 pub(super) async fn quota(
     tx: &mut Tx,
-    asks: &[HoldStock],
+    asks: &[&HoldStock],
     products: &BTreeMap<String, ProductRow>,
 ) -> Result<Quota, DbError> {
     let limited = products.iter().filter_map(|(id, product)| Some((id.clone(), product.per_customer_max?)));
     let most: BTreeMap<String, i64> = limited.collect();
-    let wants = |ask: &&HoldStock| ask.lines.iter().any(|(product, _)| most.contains_key(product));
+    let wants = |ask: &&&HoldStock| ask.lines.iter().any(|(product, _)| most.contains_key(product));
     let mut customers: Vec<CustomerId> = asks.iter().filter(wants).map(|ask| ask.customer).collect();
     if customers.is_empty() {
         return Ok(Quota::default());

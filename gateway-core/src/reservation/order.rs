@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::ahead::{Ahead, Place};
+use super::ahead::{Ahead, Going};
 use super::judge::judge;
 use super::share::Wish;
 use super::{LINES_MAX, Reservation, step, store};
@@ -50,19 +50,26 @@ pub(crate) enum StockOutcome {
     Refused(Refused),
 }
 
+/// A product of which less is left than was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) product: String,
+    /// So many could be had.
+    pub(crate) available: i64,
+}
+
 /// Why there is no order.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// Fewer are left than were asked for, and none will come back.
+    /// Fewer are left than were asked for, and of the first of these none will come back.
     SoldOut {
-        product: String,
-        available: i64,
+        lost: Vec<Lost>,
     },
-    /// Fewer are left than were asked for, but some are only held.
+    /// Fewer are left than were asked for, but some of each are only held.
     AllHeld {
-        product: String,
-        available: i64,
-        /// When the time of the first who holds some is over. What is being paid for has no such time.
+        lost: Vec<Lost>,
+        /// When the time of the first who holds some is over, of the product for which that is latest. What is being paid for
+        /// has no such time.
         may_return_in_ms: Option<i64>,
     },
     NoSuchProduct(String),
@@ -110,7 +117,7 @@ enum Looked {
     /// There is too little for it.
     Told(Refused),
     /// It may get something, or it is for the writer to say what is wrong with it.
-    Goes(Place),
+    Goes(Going),
 }
 
 impl StockOrders {
@@ -132,12 +139,12 @@ impl StockOrders {
         };
         let looks = self.looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
         let looked = match looks {
-            true => self.looks.submit(ONE_POOL, ask.clone()).await?,
-            false => Looked::Goes(self.looks.work().ahead.join(&ask)),
+            true => self.looks.submit(ONE_POOL, ask).await?,
+            false => Looked::Goes(self.looks.work().ahead.join(ask)),
         };
         let outcome = match looked {
             Looked::Told(refused) => StockOutcome::Refused(refused),
-            Looked::Goes(_place) => self.writers.submit(&pool, ask).await?,
+            Looked::Goes(going) => self.writers.submit(&pool, going).await?,
         };
         if one_writer && matches!(&outcome, StockOutcome::Refused(refused) if refused.is_short()) {
             self.looking.store(LOOKING, Ordering::Relaxed);
@@ -154,15 +161,16 @@ impl Refused {
 }
 
 impl Work for Orders {
-    type Member = HoldStock;
+    type Member = Going;
     type Outcome = StockOutcome;
 
-    async fn run(&self, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
-        order_all(&self.0, asks).await
+    async fn run(&self, going: &[Going]) -> Result<Vec<StockOutcome>, DbError> {
+        let asks: Vec<&HoldStock> = going.iter().map(|one| &one.ask).collect();
+        order_all(&self.0, &asks).await
     }
 
     /// Nobody is told of an order that is not there. Who is refused in the same group need not wait for it.
-    fn rests_on(&self, _ask: &HoldStock, outcome: &StockOutcome) -> Option<&Db> {
+    fn rests_on(&self, _going: &Going, outcome: &StockOutcome) -> Option<&Db> {
         matches!(outcome, StockOutcome::Ordered(_) | StockOutcome::Repeated(_)).then_some(&self.0)
     }
 
@@ -176,10 +184,10 @@ impl Work for Looks {
     type Outcome = Looked;
 
     async fn run(&self, asks: &[HoldStock]) -> Result<Vec<Looked>, DbError> {
-        let refused = look(&self.db, self.ahead.first(GROUP_MAX), asks).await?;
+        let refused = look(&self.db, &self.ahead.first(GROUP_MAX), asks).await?;
         let looked = asks.iter().zip(refused).map(|(ask, refused)| match refused {
             Some(refused) => Looked::Told(refused),
-            None => Looked::Goes(self.ahead.join(ask)),
+            None => Looked::Goes(self.ahead.join(ask.clone())),
         });
         Ok(looked.collect())
     }
@@ -235,7 +243,7 @@ enum Done {
     Lapsed(Vec<ReservationId>),
 }
 
-async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
+async fn order_all(db: &Db, asks: &[&HoldStock]) -> Result<Vec<StockOutcome>, DbError> {
     for clearings_left in (0..=CLEARINGS_MAX).rev() {
         let mut lapsed = match in_tx!(db.unsynced(), tx, { order_in(tx, asks, clearings_left > 0).await })? {
             Done::Outcomes(outcomes) => return Ok(outcomes),
@@ -249,7 +257,7 @@ async fn order_all(db: &Db, asks: &[HoldStock]) -> Result<Vec<StockOutcome>, DbE
     Err(DbError::Shape("a last look that clears nothing"))
 }
 
-async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, DbError> {
+async fn order_in(tx: &mut Tx, asks: &[&HoldStock], clear: bool) -> Result<Done, DbError> {
     let judged = judge(tx, asks, &BTreeMap::new()).await?;
     if clear && let Some(lapsed) = judged.lapsed(tx).await? {
         return Ok(tx.undo(Done::Lapsed(lapsed)));
@@ -261,13 +269,12 @@ async fn order_in(tx: &mut Tx, asks: &[HoldStock], clear: bool) -> Result<Done, 
 /// Who gets nothing because too little is left, even if all that has lapsed comes back, and after those who are ahead got theirs:
 /// these need not wait for who writes, "sold out" is told even while the disk stalls. `None` for the others, and for everybody on a
 /// server, where transactions do not wait for each other anyway.
-async fn look(db: &Db, ahead: Vec<HoldStock>, asks: &[HoldStock]) -> Result<Vec<Option<Refused>>, DbError> {
+async fn look(db: &Db, ahead: &[HoldStock], asks: &[HoldStock]) -> Result<Vec<Option<Refused>>, DbError> {
     let Some(mut tx) = db.snapshot().await? else { return Ok(asks.iter().map(|_| None).collect()) };
     let lapsed = store::lapsed_stock(&mut tx).await?;
-    let first = ahead.len();
-    let all: Vec<HoldStock> = ahead.into_iter().chain(asks.iter().cloned()).collect();
+    let all: Vec<&HoldStock> = ahead.iter().chain(asks).collect();
     let outcomes = judge(&mut tx, &all, &lapsed).await?.outcomes(&mut tx).await?;
-    let short = outcomes.into_iter().skip(first).map(|outcome| match outcome {
+    let short = outcomes.into_iter().skip(ahead.len()).map(|outcome| match outcome {
         StockOutcome::Refused(refused) if refused.is_short() => Some(refused),
         StockOutcome::Ordered(_) | StockOutcome::Repeated(_) | StockOutcome::Refused(_) => None,
     });

@@ -57,8 +57,8 @@ pub(super) enum Share {
     KeyReused,
     /// Nothing: another order has its coupon.
     CouponUsed { code: String },
-    /// Nothing: of this product there is not enough at its turn.
-    Short { product: String, left: Stock },
+    /// Nothing: of these products there is not enough at its turn.
+    Short { lost: Vec<(String, Stock)> },
     /// Nothing: the customer would have more of this product than one may.
     OverLimit { product: String, had: i64, most: i64 },
 }
@@ -99,11 +99,12 @@ fn grant(pot: &mut Pot<'_>, wish: &Wish<'_>) -> Share {
             return Share::OverLimit { product: product.clone(), had, most };
         }
     }
-    for (product, quantity) in wish.lines {
-        let stock = pot.stock.get(product).copied().unwrap_or_default();
-        if stock.available < *quantity {
-            return Share::Short { product: product.clone(), left: stock };
-        }
+    let left = |product: &String| pot.stock.get(product).copied().unwrap_or_default();
+    let lost = wish.lines.iter().map(|(product, quantity)| (product, *quantity, left(product)));
+    let lost = lost.filter(|(_, quantity, left)| left.available < *quantity);
+    let lost: Vec<_> = lost.map(|(product, _, left)| (product.clone(), left)).collect();
+    if !lost.is_empty() {
+        return Share::Short { lost };
     }
     if let Some(code) = wish.coupon {
         pot.unused.remove(code);
@@ -146,7 +147,7 @@ mod tests {
         OtherOrder,
         Used(String),
         TooMany,
-        Short(String),
+        Short(Vec<String>),
     }
 
     impl OneByOne {
@@ -164,9 +165,10 @@ mod tests {
             if a_of(ask) > 0 && had + a_of(ask) > self.most_of_a {
                 return Err(No::TooMany);
             }
-            let short = lines.iter().find(|(product, quantity)| self.available.get(product).unwrap_or(&0) < quantity);
-            if let Some((product, _)) = short {
-                return Err(No::Short(product.clone()));
+            let short = lines.iter().filter(|(product, quantity)| self.available.get(product).unwrap_or(&0) < quantity);
+            let short: Vec<String> = short.map(|(product, _)| product.clone()).collect();
+            if !short.is_empty() {
+                return Err(No::Short(short));
             }
             for (product, quantity) in lines {
                 *self.available.get_mut(product).expect("it was enough") -= quantity;
@@ -227,7 +229,9 @@ mod tests {
                     (Share::Repeat { of }, Ok(false)) => prop_assert!(*of < n && shares[*of] == Share::Granted),
                     (Share::OverLimit { most, .. }, Err(No::TooMany)) => prop_assert_eq!(*most, most_of_a),
                     (Share::CouponUsed { code }, Err(No::Used(used))) => prop_assert_eq!(code, &used),
-                    (Share::Short { product, .. }, Err(No::Short(short))) => prop_assert_eq!(product, &short),
+                    (Share::Short { lost }, Err(No::Short(short))) => {
+                        prop_assert_eq!(lost.iter().map(|(product, _)| product.clone()).collect::<Vec<_>>(), short);
+                    }
                     (share, alone) => prop_assert!(false, "{n}: {share:?} and {alone:?}"),
                 }
             }

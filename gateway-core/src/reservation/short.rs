@@ -15,11 +15,11 @@ const LAPSED_CLEARED_MAX: i64 = 64;
 fn short(shares: &[Share]) -> Vec<&str> {
     let mut short: Vec<&str> = Vec::new();
     for share in shares {
-        if let Share::Short { product, left } = share
-            && left.held > 0
-            && !short.contains(&product.as_str())
-        {
-            short.push(product);
+        let Share::Short { lost } = share else { continue };
+        for (product, left) in lost {
+            if left.held > 0 && !short.contains(&product.as_str()) {
+                short.push(product);
+            }
         }
     }
     short

@@ -9,7 +9,7 @@ use crate::coupon;
 use crate::db::DbError;
 use crate::group::Unserved;
 use crate::grpc::Unreserved;
-use crate::reservation::{HoldStock, Line, Refused, Reservation, State, StockOutcome};
+use crate::reservation::{HoldStock, Line, Lost, Refused, Reservation, State, StockOutcome};
 
 pub(super) fn request(ask: &HoldStock) -> ReserveRequest {
     let lines =
@@ -63,9 +63,9 @@ fn decided(outcome: StockOutcome) -> Option<Outcome> {
 fn refusal(refused: Refused) -> Option<Outcome> {
     let nothing = Nothing {};
     Some(match refused {
-        Refused::SoldOut { product, available } => Outcome::SoldOut(contract::Left { product, available }),
-        Refused::AllHeld { product, available, may_return_in_ms } => {
-            Outcome::AllHeld(contract::AllHeld { product, available, may_return_in_ms })
+        Refused::SoldOut { lost } => Outcome::SoldOut(contract::SoldOut { lost: lefts(lost) }),
+        Refused::AllHeld { lost, may_return_in_ms } => {
+            Outcome::AllHeld(contract::AllHeld { lost: lefts(lost), may_return_in_ms })
         }
         Refused::NoSuchProduct(product) => Outcome::NoSuchProduct(contract::Product { product }),
         Refused::NoLines => Outcome::NoLines(nothing),
@@ -84,6 +84,14 @@ fn refusal(refused: Refused) -> Option<Outcome> {
         Refused::Coupon(refused) => Outcome::Coupon(contract::CouponRefused { why: Some(why(&refused)) }),
         Refused::KeyReused => Outcome::KeyReused(nothing),
     })
+}
+
+fn lefts(lost: Vec<Lost>) -> Vec<contract::Left> {
+    lost.into_iter().map(|Lost { product, available }| contract::Left { product, available }).collect()
+}
+
+fn of_lefts(lost: Vec<contract::Left>) -> Vec<Lost> {
+    lost.into_iter().map(|contract::Left { product, available }| Lost { product, available }).collect()
 }
 
 fn why(refused: &coupon::Refused) -> Why {
@@ -112,9 +120,9 @@ pub(super) fn outcome(response: ReserveResponse) -> Result<StockOutcome, Unreser
             return Err(Unreserved::Unserved(Unserved::Full { retry_after_ms }));
         }
         Outcome::Failed(failure) => return Err(failed(failure)),
-        Outcome::SoldOut(contract::Left { product, available }) => Refused::SoldOut { product, available },
-        Outcome::AllHeld(contract::AllHeld { product, available, may_return_in_ms }) => {
-            Refused::AllHeld { product, available, may_return_in_ms }
+        Outcome::SoldOut(contract::SoldOut { lost }) => Refused::SoldOut { lost: of_lefts(lost) },
+        Outcome::AllHeld(contract::AllHeld { lost, may_return_in_ms }) => {
+            Refused::AllHeld { lost: of_lefts(lost), may_return_in_ms }
         }
         Outcome::NoSuchProduct(contract::Product { product }) => Refused::NoSuchProduct(product),
         Outcome::NoLines(Nothing {}) => Refused::NoLines,
@@ -256,6 +264,7 @@ mod tests {
 
     fn refusals() -> Vec<Refused> {
         let product = || String::from("p");
+        let lost = |available| Lost { product: product(), available };
         let coupons = [
             coupon::Refused::Unknown,
             coupon::Refused::Used,
@@ -265,10 +274,10 @@ mod tests {
             coupon::Refused::BelowMinimum { minimum_amount: 2_000 },
         ];
         let mut all = vec![
-            Refused::SoldOut { product: product(), available: 0 },
-            Refused::SoldOut { product: product(), available: 3 },
-            Refused::AllHeld { product: product(), available: 2, may_return_in_ms: None },
-            Refused::AllHeld { product: product(), available: 2, may_return_in_ms: Some(1_500) },
+            Refused::SoldOut { lost: vec![lost(0)] },
+            Refused::SoldOut { lost: vec![lost(3), lost(0)] },
+            Refused::AllHeld { lost: vec![lost(2)], may_return_in_ms: None },
+            Refused::AllHeld { lost: vec![lost(2), lost(1)], may_return_in_ms: Some(1_500) },
             Refused::NoSuchProduct(product()),
             Refused::NoSuchProduct(String::new()),
             Refused::NoLines,

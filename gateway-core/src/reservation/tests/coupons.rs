@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::*;
 use crate::catalogue::{self, Campaign, ProductEntry};
 use crate::coupon::{self, Coupons, Issued, issue};
-use crate::db::Db;
+use crate::db::{Db, DbError};
 use crate::testing::{clock, small};
 
 on_every_database!(
@@ -14,6 +14,7 @@ on_every_database!(
     a_crowd_uses_each_coupon_once,
     a_lapsed_order_keeps_no_coupon,
     late_money_needs_the_coupon_again,
+    a_booked_order_that_ends_gives_its_coupon_back,
 );
 
 /// The small sale with so many of product `p` and coupons of `c`, and with campaigns that fit nobody.
@@ -192,4 +193,33 @@ async fn late_money_needs_the_coupon_again(world: &World) {
     assert_eq!((booked.discount, booked.coupon.as_ref()), (62, Some(&code)));
     assert!(is_used(&order(world, &with(customer, &code)).await));
     assert_eq!(world.count("select sold from stock where product_id = 'p'").await, 1);
+}
+
+async fn a_booked_order_that_ends_gives_its_coupon_back(world: &World) {
+    use super::super::after::{self, By, CalledOff};
+    stocked(world, LONG_MS, 10, 5).await;
+    let customer = world.customer().await;
+    let code = coupon(&world.coupons, "c", customer).await;
+    let booked = async || {
+        let order = ordered(world, &with(customer, &code)).await;
+        pay(world, order.id, customer).await;
+        assert!(matches!(paid(world, order.id).await, Paid::Booked(_)));
+        order.id
+    };
+    let cancelled = booked().await;
+    for _ in 0..2 {
+        let done: Result<CalledOff, DbError> =
+            in_tx!(world.db, tx, { after::call_off(tx, cancelled, By::Operator).await });
+        assert!(matches!(done, Ok(CalledOff::Now(_) | CalledOff::Before(_))), "{done:?}");
+        assert_eq!(world.count("select count(*) from coupon_use").await, 0);
+    }
+    assert_eq!(state(world, cancelled).await, State::Cancelled);
+    let reversed = booked().await;
+    assert!(is_used(&order(world, &with(customer, &code)).await), "the second one has it now");
+    let done: Result<Stepped, DbError> = in_tx!(world.db, tx, { after::reverse(tx, reversed).await });
+    assert!(matches!(done, Ok(Stepped::Done(_))), "{done:?}");
+    assert_eq!(world.count("select count(*) from coupon_use").await, 0);
+    assert_eq!(state(world, reversed).await, State::Reversed);
+    ordered(world, &with(customer, &code)).await;
+    assert_eq!(world.count("select available from stock where product_id = 'p'").await, 9);
 }

@@ -21,6 +21,7 @@ on_every_database!(
     one_order_sent_many_times_is_one_order,
     the_poisoned_fall_out_and_the_rest_buys,
     all_products_of_an_order_or_none,
+    a_refusal_names_all_that_was_lost,
     two_nodes_sell_the_same_stock_once,
 );
 
@@ -55,9 +56,7 @@ async fn a_crowd_gets_exactly_what_there_is(world: &World) {
     let asks: Vec<HoldStock> = (0..600).map(|_| one(customer)).collect();
     let outcomes = join_all(asks.iter().map(|ask| hold_stock(&world.stock, ask))).await;
     assert_eq!(ordered(&outcomes), 100);
-    let refused = |one: &&Result<StockOutcome, Unserved>| {
-        matches!(one, Ok(StockOutcome::Refused(Refused::AllHeld { available: 0, .. })))
-    };
+    let refused = |one: &&Result<StockOutcome, Unserved>| matches!(one, Ok(StockOutcome::Refused(refused)) if is_all_held(refused, 0));
     assert_eq!(outcomes.iter().filter(refused).count(), 500, "the rest are told so");
     assert_eq!(world.count("select held from stock where product_id = 'p'").await, 100);
     assert_eq!(world.count("select count(*) from reservation where state = 'checkout'").await, 100);
@@ -89,10 +88,7 @@ async fn who_finds_it_sold_out_does_not_wait_for_who_writes() {
     assert_eq!(world.db.waits() - waits, 1, "a refusal need not be");
     let writing = world.db.begin().await.expect("the writer");
     let told = hold_stock(&world.stock, &ask).await;
-    let Ok(StockOutcome::Refused(Refused::AllHeld { available: 0, may_return_in_ms, .. })) = told else {
-        panic!("{told:?}");
-    };
-    assert!(may_return_in_ms.is_some_and(|ms| ms > 0));
+    assert!(told.as_ref().is_ok_and(may_return), "{told:?}");
     drop(writing);
     let Ok(StockOutcome::Ordered(first)) = &outcomes[0] else { panic!("{outcomes:?}") };
     let again = HoldStock { id: first.id, ..one(customer) };
@@ -118,6 +114,12 @@ async fn while_somebody_writes(world: &World, asks: &[HoldStock], told: usize) -
     [meanwhile, asking.collect().await]
 }
 
+/// All of it is held, and may come back when somebody's time to pay is over.
+fn may_return(outcome: &StockOutcome) -> bool {
+    let StockOutcome::Refused(refused) = outcome else { return false };
+    is_all_held(refused, 0) && matches!(refused, Refused::AllHeld { may_return_in_ms: Some(1..), .. })
+}
+
 /// It is as good as taken by the first who wants it.
 #[tokio::test]
 async fn one_that_came_back_is_waited_for_by_one() {
@@ -130,9 +132,7 @@ async fn one_that_came_back_is_waited_for_by_one() {
     step::cancel(&world.db, first.id, customer).await.expect("cancelled");
     let asks: Vec<HoldStock> = (0..40).map(|_| one(customer)).collect();
     let [told, waited] = while_somebody_writes(&world, &asks, 39).await;
-    for outcome in &told {
-        assert!(matches!(outcome, StockOutcome::Refused(Refused::AllHeld { available: 0, .. })), "{outcome:?}");
-    }
+    assert!(told.iter().all(may_return), "{told:?}");
     assert!(matches!(waited[..], [StockOutcome::Ordered(_)]), "{waited:?}");
     world.the_books_agree().await;
 }
@@ -151,15 +151,34 @@ async fn three_that_lapsed_are_waited_for_by_three() {
     tokio::time::sleep(Duration::from_millis(350)).await;
     let asks: Vec<HoldStock> = (0..20).map(|_| one(customer)).collect();
     let [told, waited] = while_somebody_writes(&world, &asks, 17).await;
-    for outcome in &told {
-        assert!(matches!(outcome, StockOutcome::Refused(Refused::AllHeld { available: 0, .. })), "{outcome:?}");
-    }
+    assert!(told.iter().all(may_return), "{told:?}");
     assert!(waited.iter().all(|outcome| matches!(outcome, StockOutcome::Ordered(_))), "{waited:?}");
     assert_eq!(waited.len(), 3);
     world.the_books_agree().await;
 }
 
-/// Who gave up before it was served keeps nobody from it.
+/// Who is being served keeps its place, whether or not somebody still listens.
+#[tokio::test]
+async fn who_is_being_served_is_ahead_until_the_end() {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let world = World::sqlite().await;
+    stocked(&world, 1, 0).await;
+    let customer = world.customer().await;
+    let first = one(customer);
+    assert!(matches!(hold_stock(&world.stock, &first).await, Ok(StockOutcome::Ordered(_))));
+    assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
+    step::cancel(&world.db, first.id, customer).await.expect("cancelled");
+    let writing = world.db.begin().await.expect("the writer");
+    let impatient = one(customer);
+    assert!(timeout(MOMENT, hold_stock(&world.stock, &impatient)).await.is_err(), "the writer is at this one");
+    let told = timeout(Duration::from_secs(4), hold_stock(&world.stock, &one(customer))).await.expect("no wait");
+    assert!(told.as_ref().is_ok_and(may_return), "{told:?}");
+    drop(writing);
+    assert!(matches!(hold_stock(&world.stock, &impatient).await, Ok(StockOutcome::Repeated(_))));
+    world.the_books_agree().await;
+}
+
+/// Who gave up before it was served is passed over at its turn, and keeps nobody from it after that.
 #[tokio::test]
 async fn who_went_away_is_not_ahead_any_more() {
     const MOMENT: Duration = Duration::from_millis(100);
@@ -176,11 +195,14 @@ async fn who_went_away_is_not_ahead_any_more() {
     assert!(timeout(MOMENT, served.as_mut()).await.is_err(), "the writer is at this one");
     let (impatient, patient) = (one(customer), one(customer));
     assert!(timeout(MOMENT, hold_stock(&world.stock, &impatient)).await.is_err(), "this one queues, and goes");
-    let mut asking = pin!(hold_stock(&world.stock, &patient));
-    assert!(timeout(MOMENT, asking.as_mut()).await.is_err(), "there is one for this one");
     drop(writing);
     assert!(matches!(served.await, Ok(StockOutcome::Ordered(_))));
-    assert!(matches!(asking.await, Ok(StockOutcome::Ordered(_))));
+    let insisting = async {
+        while !matches!(hold_stock(&world.stock, &patient).await, Ok(StockOutcome::Ordered(_))) {
+            tokio::time::sleep(MOMENT).await;
+        }
+    };
+    timeout(Duration::from_secs(4), insisting).await.expect("there is one for this one");
     world.the_books_agree().await;
 }
 
@@ -240,6 +262,29 @@ async fn all_products_of_an_order_or_none(world: &World) {
     assert_eq!(ordered(&outcomes), 2);
     assert_eq!(world.count("select available from stock where product_id = 'p'").await, 92);
     assert_eq!(world.count("select available from stock where product_id = 'q'").await, 1);
+}
+
+/// What will not come back is named first, and makes it "sold out". Of what may come back all is waited for.
+async fn a_refusal_names_all_that_was_lost(world: &World) {
+    stocked(world, 5, 2).await;
+    let customer = world.customer().await;
+    let of =
+        |p: i64, q: i64| HoldStock { lines: vec![(String::from("p"), p), (String::from("q"), q)], ..one(customer) };
+    let first = of(3, 2);
+    assert!(matches!(hold_stock(&world.stock, &first).await, Ok(StockOutcome::Ordered(_))));
+    let lost = |product: &str, available| Lost { product: product.to_owned(), available };
+    let both = hold_stock(&world.stock, &of(3, 1)).await;
+    let Ok(StockOutcome::Refused(Refused::AllHeld { lost: named, may_return_in_ms: Some(1..) })) = both else {
+        panic!("{both:?}")
+    };
+    assert_eq!(named, [lost("p", 2), lost("q", 0)]);
+    pay(world, first.id, customer).await;
+    assert!(matches!(paid(world, first.id).await, Paid::Booked(_)));
+    let other = HoldStock { lines: vec![(String::from("p"), 1)], ..one(customer) };
+    assert!(matches!(hold_stock(&world.stock, &other).await, Ok(StockOutcome::Ordered(_))));
+    let gone = hold_stock(&world.stock, &of(3, 1)).await;
+    let Ok(StockOutcome::Refused(Refused::SoldOut { lost: named })) = gone else { panic!("{gone:?}") };
+    assert_eq!(named, [lost("q", 0), lost("p", 1)], "a mug is sold, a poster is only held");
 }
 
 async fn two_nodes_sell_the_same_stock_once(world: &World) {
