@@ -22,7 +22,7 @@ const ROW_CHARS_MAX: usize = 64;
 /// The longest window: a week. Longer is a slip of the pen.
 const WINDOW_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
-/// The highest price and the largest stock: sums over an order stay far from the edge.
+/// The highest price, the largest stock, and the most that one line of an order comes to: the sum over an order stays far from the edge.
 const NUMBER_MAX: i64 = 1_000_000_000_000;
 
 /// Something that cannot be.
@@ -174,6 +174,13 @@ impl<'a> Look<'a> {
         self.text(at, "title", &product.title, TITLE_CHARS_MAX);
         self.number(at, "price", product.price, 1, NUMBER_MAX);
         self.number(at, "per_order_max", product.per_order_max, 1, NUMBER_MAX);
+        let payable = product.price.checked_mul(product.per_order_max).is_some_and(|sum| sum <= NUMBER_MAX);
+        self.need(
+            payable,
+            at,
+            "per_order_max",
+            format!("so many come to more than {NUMBER_MAX}, the most for one line"),
+        );
         if let Some(most) = product.per_customer_max {
             self.number(at, "per_customer_max", most, 1, NUMBER_MAX);
         }
@@ -209,6 +216,10 @@ mod tests {
             c.sales[0].products[0].stock = -1;
         });
         assert_eq!(two, ["films[0].title", "sales[0].products[0].stock"]);
+        let dear = at(|c| (c.sales[0].products[0].price, c.sales[0].products[0].per_order_max) = (NUMBER_MAX, 2));
+        assert_eq!(dear, ["sales[0].products[0].per_order_max"]);
+        let most = at(|c| c.sales[0].products[0].price = i64::MAX);
+        assert_eq!(most, ["sales[0].products[0].price", "sales[0].products[0].per_order_max"]);
         let order = at(|c| (c.sales[0].starts_at, c.sales[0].ends_at) = (Some(2), Some(2)));
         assert_eq!(order, ["sales[0].ends_at"]);
     }

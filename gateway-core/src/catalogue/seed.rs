@@ -64,6 +64,20 @@ pub struct HallRow {
     pub seats: String,
 }
 
+/// How long seats are held where a sale does not say: two minutes to check out.
+pub(super) const HOLD_MS: i64 = 120_000;
+
+/// How long there is to pay where a sale does not say: seven minutes.
+pub(super) const PAY_MS: i64 = 420_000;
+
+fn hold_ms() -> i64 {
+    HOLD_MS
+}
+
+fn pay_ms() -> i64 {
+    PAY_MS
+}
+
 /// A sale: its windows, its limits, and what is sold in it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,9 +88,11 @@ pub struct Sale {
     pub title: String,
     /// ISO 4217, three capital letters.
     pub currency: String,
-    /// How long seats are held before checkout.
+    /// How long seats are held before checkout; unset is two minutes.
+    #[serde(default = "hold_ms")]
     pub hold_ms: i64,
-    /// How long there is to pay after checkout.
+    /// How long there is to pay after checkout; unset is seven minutes.
+    #[serde(default = "pay_ms")]
     pub pay_ms: i64,
     /// Seats in one order, at most 16.
     pub seats_max: i64,
@@ -152,11 +168,11 @@ pub struct Campaign {
     pub id: String,
     /// How many there are.
     pub coupons: i64,
-    /// When coupons can be had and used, epoch milliseconds; without it, at once.
-    #[serde(default)]
+    /// From when coupons can be had and used; unset is at once.
+    #[serde(default, deserialize_with = "instant::or_none")]
     pub starts_at: Option<i64>,
-    /// When that is over, epoch milliseconds; without it, never.
-    #[serde(default)]
+    /// When that is over; unset is never.
+    #[serde(default, deserialize_with = "instant::or_none")]
     pub ends_at: Option<i64>,
     /// What a coupon takes off, in minor units of the sale's currency.
     #[serde(default)]

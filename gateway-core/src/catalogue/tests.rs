@@ -60,3 +60,14 @@ fn the_first_moment_is_in_the_sale_and_the_last_is_not() {
     assert_eq!(at(20), Opening::Ended { ends_at: 20 });
     assert_eq!(Opening::at(None, None, i64::MIN), Opening::Open);
 }
+
+#[test]
+fn what_a_file_leaves_out_is_the_usual() {
+    let text = r#"{"films": [], "halls": [], "sales": [{"id": "s", "title": "S", "currency": "EUR", "seats_max": 8,
+        "campaigns": [{"id": "c", "coupons": 1, "starts_at": "2026-12-01T20:00:00Z", "ends_at": 1796155200001}]}]}"#;
+    let catalogue: Catalogue = serde_json::from_str(text).expect("a catalogue");
+    let sale = &catalogue.sales[0];
+    assert_eq!((sale.hold_ms, sale.pay_ms), (2 * 60_000, 7 * 60_000), "2 minutes to check out, 7 to pay");
+    let campaign = &sale.campaigns[0];
+    assert_eq!((campaign.starts_at, campaign.ends_at), (Some(1_796_155_200_000), Some(1_796_155_200_001)));
+}
