@@ -67,12 +67,29 @@ CORE = {
         select r.id from reservation r
          where r.amount + r.discount <> (select sum(l.quantity * l.price) from reservation_line l
                                           where l.reservation_id = r.id)""",
-    "C1 stock: what was held was sold or given back, once": """
-        select r.id from reservation r join reservation_line l on l.reservation_id = r.id
-         where l.product_id is not null and r.state in ('booked', 'released')
-           and (r.state = 'booked') <> (
-                select coalesce(sum(case m.kind when 'sell' then 1 when 'retake' then 1 else 0 end), 0)
-                  from stock_movement m where m.reservation_id = r.id and m.line_no = l.line_no)""",
+    "C1 stock: each line was held, sold and given back as often as its order's state says": """
+        select r.id, l.line_no from reservation r join reservation_line l on l.reservation_id = r.id
+         where l.product_id is not null
+           and ((r.state in ('held', 'checkout', 'paying', 'closing', 'review')) <> (
+                select coalesce(sum(case m.kind when 'hold' then 1 when 'sell' then -1 when 'release' then -1 else 0 end), 0)
+                  from stock_movement m where m.reservation_id = r.id and m.line_no = l.line_no)
+                or (r.state = 'booked') <> (
+                select coalesce(sum(case m.kind when 'sell' then 1 when 'retake' then 1 when 'return' then -1 else 0 end), 0)
+                  from stock_movement m where m.reservation_id = r.id and m.line_no = l.line_no))""",
+    "C1 stock: what is held and what is sold is what all movements come to": """
+        select s.product_id from stock s
+         where s.held <> (select coalesce(sum(case m.kind when 'hold' then m.quantity when 'sell' then -m.quantity
+                                                          when 'release' then -m.quantity else 0 end), 0)
+                            from stock_movement m where m.product_id = s.product_id)
+            or s.sold <> (select coalesce(sum(case m.kind when 'sell' then m.quantity when 'retake' then m.quantity
+                                                          when 'return' then -m.quantity else 0 end), 0)
+                            from stock_movement m where m.product_id = s.product_id)""",
+    "C1 seats: a seat that is kept has one live order": """
+        select s.screening_id, s.seat_no from seat s
+         where s.state in ('held', 'pending')
+           and 1 <> (select count(*) from reservation r join reservation_line l on l.reservation_id = r.id
+                      where r.id = s.reservation_id and r.screening_id = s.screening_id and l.seat_no = s.seat_no
+                        and r.state in ('held', 'checkout', 'paying', 'closing', 'review'))""",
     "C2 money: what came for an order that is not booked went back": """
         select a.id from attempt a join transactions t on t.id = a.transaction_id
           join reservation r on r.id = t.reservation_id

@@ -19,6 +19,11 @@ COUNTS = {
           join transactions t on t.reservation_id = r.id and t.state = 'completed'
          where l.product_id = 'poster'""",
     "payments that failed": "select count(*) from attempt where state in ('failed', 'cancelled')",
+    "orders that ran out": "select count(*) from reservation where reason = 'not_paid_in_time'",
+    "latest release after a deadline in ms": """
+        select coalesce(max(m.at_ms - r.created_at - r.pay_ms), 0)
+          from stock_movement m join reservation r on r.id = m.reservation_id
+         where m.kind = 'release' and r.reason = 'not_paid_in_time'""",
     "unfinished orders": "select count(*) from reservation where state in ('checkout', 'paying', 'closing')",
 }
 
