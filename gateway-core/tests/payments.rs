@@ -5,10 +5,42 @@ use gateway_core::sandbox::{self, Sandbox};
 use gateway_core::{Clock, Core, Secrets, Settings};
 use reqwest::{Client, RequestBuilder, Response, header, redirect};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// Tells each story on each database.
+macro_rules! on_every_database {
+    ($($story:ident),* $(,)?) => {
+        mod on_sqlite { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(&super::world(None).await).await;
+            }
+        )* }
+        mod on_mariadb { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                let Some(server) = super::server() else { return };
+                let (url, drop) = super::database(&server).await;
+                super::$story(&super::world(Some(&url)).await).await;
+                super::tell(&server, drop).await;
+            }
+        )* }
+    };
+}
+
+on_every_database!(
+    an_app_pays_at_once,
+    an_app_pays_on_the_providers_page,
+    an_order_given_up_while_paying_is_never_charged,
+    a_browser_is_sent_to_the_provider_and_back,
+    the_three_transaction_calls,
+    card_numbers_are_refused_everywhere_and_not_repeated,
+    an_event_without_a_signature_is_refused,
+);
 
 const SCREENING: &str = "lighthouse-1900";
 
@@ -40,7 +72,28 @@ async fn listener() -> (TcpListener, String) {
     (listener, url)
 }
 
-async fn world() -> World {
+/// The server to test on, if there is one. In CI there must be.
+fn server() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "tests have no settings file")]
+    let (url, ci) = (std::env::var("VESTIBULE_TEST_MYSQL_URL"), std::env::var("CI"));
+    assert!(url.is_ok() || ci.as_deref() != Ok("true"), "CI needs VESTIBULE_TEST_MYSQL_URL");
+    url.ok()
+}
+
+/// A fresh database on the server, and what takes it away again.
+async fn database(server: &str) -> (String, String) {
+    let name = format!("payments_{:016x}", rand::random::<u64>());
+    tell(server, format!("create database {name}")).await;
+    (format!("{}/{name}", server.trim_end_matches('/')), format!("drop database {name}"))
+}
+
+async fn tell(server: &str, sql: String) {
+    let mut connection = MySqlConnection::connect(server).await.expect("the test server");
+    connection.execute(AssertSqlSafe(sql)).await.expect("done");
+}
+
+/// A core on this database, or on SQLite.
+async fn world(database: Option<&str>) -> World {
     let folder = tempfile::tempdir().expect("a folder");
     let ((core_listener, core_url), (provider_listener, provider)) = (listener().await, listener().await);
     let sandbox = Sandbox::open(
@@ -56,7 +109,8 @@ async fn world() -> World {
     .await
     .expect("the provider opens");
     let settings = Settings {
-        database_url: format!("sqlite://{}", folder.path().join("core.db").display()),
+        database_url: database
+            .map_or_else(|| format!("sqlite://{}", folder.path().join("core.db").display()), str::to_owned),
         public_url: core_url.clone(),
         processor_url: provider.clone(),
         ..Settings::default()
@@ -154,9 +208,7 @@ async fn both(answer: Response) -> (u16, Value) {
     (status, answer.json().await.unwrap_or(Value::Null))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_app_pays_at_once() {
-    let world = world().await;
+async fn an_app_pays_at_once(world: &World) {
     let ada = world.customer("ada").await;
     let (order, amount) = ada.order("A1").await;
     let pay = format!("/api/orders/{order}/pay");
@@ -179,9 +231,7 @@ async fn an_app_pays_at_once() {
     assert_eq!(eve.call(&pay, &json!({"payment_method": "e_wallet"})).await.0, 404);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_app_pays_on_the_providers_page() {
-    let world = world().await;
+async fn an_app_pays_on_the_providers_page(world: &World) {
     let ada = world.customer("ada").await;
     let (order, amount) = ada.order("A1").await;
     let pay = json!({"payment_method": "bank_transfer", "return_url": "https://app.example/done"});
@@ -193,9 +243,7 @@ async fn an_app_pays_on_the_providers_page() {
     assert_eq!(world.captured().await, amount);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_given_up_while_paying_is_never_charged() {
-    let world = world().await;
+async fn an_order_given_up_while_paying_is_never_charged(world: &World) {
     let ada = world.customer("ada").await;
     let (order, _) = ada.order("A1").await;
     let pay = json!({"payment_method": "bank_transfer", "return_url": "https://app.example/done"});
@@ -211,9 +259,7 @@ async fn an_order_given_up_while_paying_is_never_charged() {
     ada.order("A1").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_browser_is_sent_to_the_provider_and_back() {
-    let world = world().await;
+async fn a_browser_is_sent_to_the_provider_and_back(world: &World) {
     let ada = world.customer("ada").await;
     let (order, _) = ada.order("A1").await;
     let form = [("payment_method", "credit_card"), ("idempotency_key", "once")];
@@ -241,9 +287,7 @@ async fn a_browser_is_sent_to_the_provider_and_back() {
     assert!(place.starts_with("/login?next=") && place.contains(&order), "{place}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_three_transaction_calls() {
-    let world = world().await;
+async fn the_three_transaction_calls(world: &World) {
     let (ada, eve) = (world.customer("ada").await, world.customer("eve").await);
     let new = json!({"amount": 1000, "currency": "USD", "payment_method": "credit_card",
                      "description": "Payment for order #1234", "customer_id": "cust_001"});
@@ -281,9 +325,7 @@ async fn the_three_transaction_calls() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn card_numbers_are_refused_everywhere_and_not_repeated() {
-    let world = world().await;
+async fn card_numbers_are_refused_everywhere_and_not_repeated(world: &World) {
     let ada = world.customer("ada").await;
     let (order, _) = ada.order("A1").await;
     let card = "4242 4242 4242 4242";
@@ -303,9 +345,7 @@ async fn card_numbers_are_refused_everywhere_and_not_repeated() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_without_a_signature_is_refused() {
-    let world = world().await;
+async fn an_event_without_a_signature_is_refused(world: &World) {
     let body = json!({"event_id": "evt_1", "type": "charge.captured", "reference": "att_1"});
     let request = world.http.post(format!("{}/webhooks/sandbox", world.core)).json(&body);
     let (status, answer) = both(request.send().await.expect("answers")).await;

@@ -4,11 +4,18 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{Shop, json_request};
+use super::{On, Shop, json_request};
 
-#[tokio::test]
-async fn films_screenings_and_seats() {
-    let shop = Shop::open().await;
+in_every_shop!(
+    films_screenings_and_seats,
+    from_a_hold_to_an_order_and_back,
+    a_hold_is_given_back,
+    the_flash_sale,
+    accounts_and_coupons,
+);
+
+async fn films_screenings_and_seats(on: On) {
+    let shop = Shop::open(on).await;
     let films = shop.get("/films", "").await.json();
     assert_eq!(films["films"][0]["id"], "f");
     assert_eq!(films["films"][0]["minutes"], 90);
@@ -28,9 +35,8 @@ async fn films_screenings_and_seats() {
     assert_eq!(map["seats"][0]["kind"], "standard");
 }
 
-#[tokio::test]
-async fn from_a_hold_to_an_order_and_back() {
-    let shop = Shop::open().await;
+async fn from_a_hold_to_an_order_and_back(on: On) {
+    let shop = Shop::open(on).await;
     let (token, other) = (shop.token().await, shop.token().await);
     let id = shop.hold(&token, &["A2", "A1"]).await;
     assert!(id.starts_with("hold_"), "{id}");
@@ -56,9 +62,8 @@ async fn from_a_hold_to_an_order_and_back() {
     assert_eq!(shop.get("/screenings/s", "").await.json()["seats_free"], 20);
 }
 
-#[tokio::test]
-async fn a_hold_is_given_back() {
-    let shop = Shop::open().await;
+async fn a_hold_is_given_back(on: On) {
+    let shop = Shop::open(on).await;
     let token = shop.token().await;
     let id = shop.hold(&token, &["B1"]).await;
     let request = || json_request("DELETE", &format!("/holds/{id}"), &token).body(Body::empty()).expect("a request");
@@ -67,9 +72,8 @@ async fn a_hold_is_given_back() {
     shop.hold(&token, &["B1"]).await;
 }
 
-#[tokio::test]
-async fn the_flash_sale() {
-    let shop = Shop::open().await;
+async fn the_flash_sale(on: On) {
+    let shop = Shop::open(on).await;
     let token = shop.token().await;
     let product = shop.get("/flashsale", "").await.json()["products"][0].clone();
     assert_eq!(product["price"], json!({ "amount": 500, "currency": "EUR" }));
@@ -83,6 +87,8 @@ async fn the_flash_sale() {
     assert_eq!(shop.post("/api/orders", &token, &lines).await.status, StatusCode::CREATED);
     let refused = shop.post("/api/orders", &token, &lines).await;
     let problem = refused.is_problem("all_held", 409);
+    assert_eq!((&problem["product_id"], &problem["available"]), (&json!("p"), &json!(3)));
+    assert_eq!(problem["lost"], json!([{ "product_id": "p", "available": 3 }]));
     let in_ms = problem["may_return_in_ms"].as_i64().expect("when some may come back");
     assert!((1..=60_000).contains(&in_ms), "{problem}");
     let seconds = ((in_ms + 999) / 1_000).to_string();
@@ -90,9 +96,8 @@ async fn the_flash_sale() {
     assert_eq!(shop.get("/products/p", "").await.json()["held"], 7);
 }
 
-#[tokio::test]
-async fn accounts_and_coupons() {
-    let shop = Shop::open().await;
+async fn accounts_and_coupons(on: On) {
+    let shop = Shop::open(on).await;
     let ann = json!({ "email": "ann@example.org", "password": "correct horse" });
     let registered = shop.post("/register", "", &ann).await;
     assert_eq!(registered.status, StatusCode::CREATED, "{}", registered.text());

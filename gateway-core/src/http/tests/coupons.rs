@@ -4,13 +4,21 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Shop, page_request};
+use super::{On, Shop, page_request};
 use crate::catalogue::{Campaign, Catalogue};
 use crate::testing::small;
 
+in_every_shop!(
+    an_order_says_what_its_coupon_took_off,
+    what_a_coupon_pays_wholly_is_booked_without_a_payment,
+    a_refused_coupon_says_why_and_keeps_nothing,
+    the_product_page_takes_a_coupon,
+    the_product_page_gives_out_a_coupon,
+);
+
 /// The small sale, with a campaign that gives everything, one that has not begun, and one that is over.
-async fn shop() -> Shop {
-    let shop = Shop::open().await;
+async fn shop(on: On) -> Shop {
+    let shop = Shop::open(on).await;
     let now_ms = shop.world.db.now_ms().await.expect("the time");
     let campaign = |id: &str| Campaign { id: id.to_owned(), coupons: 9, amount_off: 700, ..Campaign::default() };
     let campaigns = vec![
@@ -36,9 +44,8 @@ fn order(quantity: i64, coupon: &str) -> Value {
     json!({ "lines": [{ "product_id": "p", "quantity": quantity }], "coupon": coupon })
 }
 
-#[tokio::test]
-async fn an_order_says_what_its_coupon_took_off() {
-    let shop = shop().await;
+async fn an_order_says_what_its_coupon_took_off(on: On) {
+    let shop = shop(on).await;
     let token = shop.token().await;
     let code = coupon(&shop, &token, "c").await;
     let made = shop.post("/api/orders", &token, &order(3, &code)).await;
@@ -60,9 +67,8 @@ async fn an_order_says_what_its_coupon_took_off() {
     assert_eq!(again.status, StatusCode::CREATED, "it came back: {}", again.text());
 }
 
-#[tokio::test]
-async fn what_a_coupon_pays_wholly_is_booked_without_a_payment() {
-    let shop = shop().await;
+async fn what_a_coupon_pays_wholly_is_booked_without_a_payment(on: On) {
+    let shop = shop(on).await;
     let token = shop.token().await;
     let code = coupon(&shop, &token, "all").await;
     let made = shop.post("/api/orders", &token, &order(2, &code)).await.json();
@@ -78,9 +84,8 @@ async fn what_a_coupon_pays_wholly_is_booked_without_a_payment() {
     assert_eq!(shop.world.count("select sold from stock").await, 2);
 }
 
-#[tokio::test]
-async fn a_refused_coupon_says_why_and_keeps_nothing() {
-    let shop = shop().await;
+async fn a_refused_coupon_says_why_and_keeps_nothing(on: On) {
+    let shop = shop(on).await;
     let (token, other) = (shop.token().await, shop.token().await);
     let theirs = coupon(&shop, &other, "c").await;
     let large = coupon(&shop, &token, "large").await;
@@ -105,9 +110,8 @@ async fn a_refused_coupon_says_why_and_keeps_nothing() {
     none.is_problem("no_such_campaign", 422);
 }
 
-#[tokio::test]
-async fn the_product_page_takes_a_coupon() {
-    let shop = shop().await;
+async fn the_product_page_takes_a_coupon(on: On) {
+    let shop = shop(on).await;
     let token = shop.token().await;
     let code = coupon(&shop, &token, "large").await;
     let page = shop.send(page_request("GET", "/products/p", &token).body(Body::empty()).expect("a request")).await;
@@ -130,9 +134,8 @@ async fn the_product_page_takes_a_coupon() {
     assert_eq!(empty.status, StatusCode::SEE_OTHER, "a field that was left empty is no coupon");
 }
 
-#[tokio::test]
-async fn the_product_page_gives_out_a_coupon() {
-    let shop = shop().await;
+async fn the_product_page_gives_out_a_coupon(on: On) {
+    let shop = shop(on).await;
     let token = shop.token().await;
     let page = async |token: &str| {
         let request = page_request("GET", "/products/p", token).body(Body::empty()).expect("a request");

@@ -6,16 +6,17 @@ use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{Answer, Shop, json_request};
+use super::{Answer, On, Shop, json_request};
+
+in_every_shop!(the_map_is_sent_again_only_if_it_changed, the_map_as_a_stream_ends_with_the_process,);
 
 async fn seats(shop: &Shop, token: &str, etag: &str) -> Answer {
     let request = json_request("GET", "/screenings/s/seats", token).header(header::IF_NONE_MATCH, etag);
     shop.send(request.body(Body::empty()).expect("a request")).await
 }
 
-#[tokio::test]
-async fn the_map_is_sent_again_only_if_it_changed() {
-    let shop = Shop::open().await;
+async fn the_map_is_sent_again_only_if_it_changed(on: On) {
+    let shop = Shop::open(on).await;
     let (a, b) = (shop.token().await, shop.token().await);
     let first = seats(&shop, &a, "W/\"none\"").await;
     assert_eq!((first.status, first.header(header::CACHE_CONTROL)), (StatusCode::OK, "private, no-cache"));
@@ -32,9 +33,8 @@ async fn the_map_is_sent_again_only_if_it_changed() {
     assert_eq!(mine.json()["version"], theirs.json()["version"], "and no part of the version");
 }
 
-#[tokio::test]
-async fn the_map_as_a_stream_ends_with_the_process() {
-    let shop = Shop::open().await;
+async fn the_map_as_a_stream_ends_with_the_process(on: On) {
+    let shop = Shop::open(on).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn({
         let (core, stop) = (shop.core.clone(), stop.clone());

@@ -4,14 +4,22 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{Shop, page_request};
+use super::{On, Shop, page_request};
 use crate::base::rfc3339;
 use crate::catalogue::OrphanRule;
 use crate::testing::small;
 
-#[tokio::test]
-async fn the_best_seats_and_products_with_them() {
-    let shop = Shop::open().await;
+in_every_shop!(
+    the_best_seats_and_products_with_them,
+    a_refusal_offers_what_is_near,
+    what_is_in_baskets_says_when_it_may_come_back,
+    before_and_after_a_sale,
+    limits_rules_and_the_extension,
+    a_booked_order_is_cancelled_until_its_time,
+);
+
+async fn the_best_seats_and_products_with_them(on: On) {
+    let shop = Shop::open(on).await;
     let token = shop.token().await;
     let wish =
         json!({ "best": { "quantity": 2, "section": "Stalls" }, "products": [{ "product_id": "p", "quantity": 1 }] });
@@ -36,9 +44,8 @@ async fn the_best_seats_and_products_with_them() {
     assert_eq!(held.status, StatusCode::SEE_OTHER, "{}", held.text());
 }
 
-#[tokio::test]
-async fn a_refusal_offers_what_is_near() {
-    let shop = Shop::open().await;
+async fn a_refusal_offers_what_is_near(on: On) {
+    let shop = Shop::open(on).await;
     let (a, b) = (shop.token().await, shop.token().await);
     shop.hold(&a, &["A1", "A2"]).await;
     let taken = shop.post("/screenings/s/holds", &b, &json!({ "seats": ["A2", "A3"] })).await;
@@ -53,9 +60,8 @@ async fn a_refusal_offers_what_is_near() {
     assert!(page.text().contains("data-testid=\"offer\""), "{}", page.text());
 }
 
-#[tokio::test]
-async fn what_is_in_baskets_says_when_it_may_come_back() {
-    let shop = Shop::open().await;
+async fn what_is_in_baskets_says_when_it_may_come_back(on: On) {
+    let shop = Shop::open(on).await;
     let (a, b) = (shop.token().await, shop.token().await);
     for quantity in [4, 4, 2] {
         let order = json!({ "product_id": "p", "quantity": quantity });
@@ -77,9 +83,8 @@ async fn what_is_in_baskets_says_when_it_may_come_back() {
     }
 }
 
-#[tokio::test]
-async fn before_and_after_a_sale() {
-    let shop = Shop::open().await;
+async fn before_and_after_a_sale(on: On) {
+    let shop = Shop::open(on).await;
     let now_ms = shop.world.db.now_ms().await.expect("the time");
     let mut catalogue = small(60_000, 60_000);
     let sale = &mut catalogue.sales[0];
@@ -119,9 +124,8 @@ async fn before_and_after_a_sale() {
     }
 }
 
-#[tokio::test]
-async fn limits_rules_and_the_extension() {
-    let shop = Shop::open().await;
+async fn limits_rules_and_the_extension(on: On) {
+    let shop = Shop::open(on).await;
     let mut catalogue = small(60_000, 60_000);
     let sale = &mut catalogue.sales[0];
     (sale.id, sale.extend_ms, sale.seats_per_customer_max) = (String::from("strict"), 30_000, Some(2));
@@ -154,9 +158,8 @@ async fn limits_rules_and_the_extension() {
     post("/holds/hold_00000000000000000000000000000000/extend", json!({})).await.is_problem("not_found", 404);
 }
 
-#[tokio::test]
-async fn a_booked_order_is_cancelled_until_its_time() {
-    let shop = Shop::open().await;
+async fn a_booked_order_is_cancelled_until_its_time(on: On) {
+    let shop = Shop::open(on).await;
     let now_ms = shop.world.db.now_ms().await.expect("the time");
     let mut catalogue = small(60_000, 60_000);
     let sale = &mut catalogue.sales[0];

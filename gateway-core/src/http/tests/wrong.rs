@@ -4,11 +4,21 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use serde_json::json;
 
-use super::{Shop, json_request};
+use super::{On, Shop, json_request};
 
-#[tokio::test]
-async fn seats_that_cannot_be_held() {
-    let shop = Shop::open().await;
+in_every_shop!(
+    seats_that_cannot_be_held,
+    bodies_that_cannot_be_read,
+    routes_and_methods_that_are_not_there,
+    customers_that_are_not_known,
+    what_belongs_to_others_is_not_there,
+    what_comes_too_late,
+    another_site_cannot_speak_for_a_browser,
+    quantities_that_are_not_possible,
+);
+
+async fn seats_that_cannot_be_held(on: On) {
+    let shop = Shop::open(on).await;
     let (a, b) = (shop.token().await, shop.token().await);
     shop.hold(&a, &["A1", "A2"]).await;
     let taken = shop.post("/screenings/s/holds", &b, &json!({ "seats": ["A2", "A3", "A1"] })).await;
@@ -22,9 +32,8 @@ async fn seats_that_cannot_be_held() {
     shop.post("/screenings/nowhere/holds", &b, &json!({ "seats": ["A1"] })).await.is_problem("not_found", 404);
 }
 
-#[tokio::test]
-async fn bodies_that_cannot_be_read() {
-    let shop = Shop::open().await;
+async fn bodies_that_cannot_be_read(on: On) {
+    let shop = Shop::open(on).await;
     let token = shop.token().await;
     let send = |kind: &'static str, body: Vec<u8>| {
         let request = json_request("POST", "/screenings/s/holds", &token);
@@ -44,9 +53,8 @@ async fn bodies_that_cannot_be_read() {
     assert_eq!(huge.is_problem("body_too_large", 413)["bytes_max"], 64 * 1024);
 }
 
-#[tokio::test]
-async fn routes_and_methods_that_are_not_there() {
-    let shop = Shop::open().await;
+async fn routes_and_methods_that_are_not_there(on: On) {
+    let shop = Shop::open(on).await;
     shop.get("/nothing/here", "").await.is_problem("not_found", 404);
     shop.get("/static/nothing.js", "").await.is_problem("not_found", 404);
     let wrong = shop.post("/films", "", &json!({})).await;
@@ -57,9 +65,8 @@ async fn routes_and_methods_that_are_not_there() {
     assert_eq!(shop.send(request.expect("a request")).await.json()["request_id"], "abc-1");
 }
 
-#[tokio::test]
-async fn customers_that_are_not_known() {
-    let shop = Shop::open().await;
+async fn customers_that_are_not_known(on: On) {
+    let shop = Shop::open(on).await;
     let seats = json!({ "seats": ["A1"] });
     let nobody = shop.post("/screenings/s/holds", "", &seats).await;
     nobody.is_problem("login_required", 401);
@@ -75,9 +82,8 @@ async fn customers_that_are_not_known() {
         .is_problem("invalid_registration", 422);
 }
 
-#[tokio::test]
-async fn what_belongs_to_others_is_not_there() {
-    let shop = Shop::open().await;
+async fn what_belongs_to_others_is_not_there(on: On) {
+    let shop = Shop::open(on).await;
     let (a, b) = (shop.token().await, shop.token().await);
     let hold = shop.hold(&a, &["A1"]).await;
     let order = hold.replace("hold_", "order_");
@@ -91,9 +97,8 @@ async fn what_belongs_to_others_is_not_there() {
     shop.get("/holds/hold_7", &a).await.is_problem("not_found", 404);
 }
 
-#[tokio::test]
-async fn what_comes_too_late() {
-    let shop = Shop::open_with(50, 50).await;
+async fn what_comes_too_late(on: On) {
+    let shop = Shop::open_with(on, 50, 50).await;
     let token = shop.token().await;
     let hold = shop.hold(&token, &["A1"]).await;
     tokio::time::sleep(std::time::Duration::from_millis(80)).await;
@@ -102,9 +107,8 @@ async fn what_comes_too_late() {
     late.is_problem("hold_expired", 409);
 }
 
-#[tokio::test]
-async fn another_site_cannot_speak_for_a_browser() {
-    let shop = Shop::open().await;
+async fn another_site_cannot_speak_for_a_browser(on: On) {
+    let shop = Shop::open(on).await;
     let token = shop.token().await;
     let request = Request::post("/screenings/s/holds")
         .header(header::COOKIE, format!("vestibule_customer={token}"))
@@ -114,9 +118,8 @@ async fn another_site_cannot_speak_for_a_browser() {
     shop.send(request.expect("a request")).await.is_problem("cross_site", 403);
 }
 
-#[tokio::test]
-async fn quantities_that_are_not_possible() {
-    let shop = Shop::open().await;
+async fn quantities_that_are_not_possible(on: On) {
+    let shop = Shop::open(on).await;
     let token = shop.token().await;
     let order = |product: &str, quantity: i64| json!({ "product_id": product, "quantity": quantity });
     let many = shop.post("/checkout", &token, &order("p", 5)).await;
