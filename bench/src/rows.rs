@@ -11,6 +11,7 @@ mod limited;
 mod machines;
 mod orders;
 mod polls;
+mod sagas;
 mod seats;
 mod simulation;
 mod sizes;
@@ -66,6 +67,7 @@ pub(crate) enum Row {
     OrdersSqlite,
     Seats,
     Limited,
+    Saga,
     Kill,
     Machines,
 }
@@ -96,7 +98,7 @@ impl Part {
 }
 
 impl Row {
-    const CORE: [Row; 10] = [
+    const CORE: [Row; 11] = [
         Row::Orders,
         Row::Coupons,
         Row::Rush,
@@ -105,6 +107,7 @@ impl Row {
         Row::OrdersSqlite,
         Row::Seats,
         Row::Limited,
+        Row::Saga,
         Row::Kill,
         Row::Machines,
     ];
@@ -147,6 +150,7 @@ impl Row {
             Row::OrdersSqlite => "orders-sqlite",
             Row::Seats => "seats",
             Row::Limited => "limited",
+            Row::Saga => "saga",
             Row::Kill => "kill",
             Row::Machines => "machines",
         }
@@ -176,6 +180,7 @@ impl Row {
             Row::OrdersSqlite => "one hot item over HTTP on SQLite (synchronous=FULL), 256 in flight",
             Row::Seats => "seat holds of 4 under contention, 64 clients on 24 moving seats, over HTTP",
             Row::Limited => "the rows orders, coupons and rush with 1 processor and 1 GiB of memory",
+            Row::Saga => "saga: crash before, crash after, deliver twice, at every step, on both databases",
             Row::Kill => "kill -9 of the core and of MariaDB 50 times under load",
             Row::Machines => "1,000,000 random events over the machines of reservations and payments, against a model",
         }
@@ -207,6 +212,7 @@ impl Row {
             Row::OrdersSqlite => "≥ 1.5 times one transaction an order straight (sync < 0.2 ms) to ≥ 10 times (≥ 1 ms)",
             Row::Seats => "0 deadlocks surfaced, 0 partial holds",
             Row::Limited => "all three hold",
+            Row::Saga => "C1-C6 hold; the checker, which does not link our code, finds nothing",
             Row::Kill => "acknowledged work lost 0, effects doubled 0",
             Row::Machines => "no difference",
         }
@@ -231,6 +237,7 @@ impl Row {
             Row::OrdersSqlite => orders::sqlite(bench).await,
             Row::Seats => seats::measure(bench).await,
             Row::Limited => limited::measure(bench),
+            Row::Saga => sagas::measure(bench).await,
             Row::Kill => kills::measure(bench),
             Row::Machines => machines::measure(bench),
         }

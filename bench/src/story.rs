@@ -16,9 +16,8 @@ pub(crate) enum Book {
     Libraries,
 }
 
-/// Tells one story; what it measured, and whether it ended well. What it says besides goes on to the terminal if it did
-/// not.
-pub(crate) fn tell(bench: &Bench, book: Book, story: &str) -> Result<(Value, bool)> {
+/// Tells one story, on the server at `mysql` where it is told on one; what it measured, and whether it ended well.
+pub(crate) fn tell(bench: &Bench, book: Book, story: &str, mysql: Option<&str>) -> Result<(Value, bool)> {
     let mut command = Command::new("cargo");
     command.args(["test", "--release", "--workspace", "--locked", "--quiet"]);
     match book {
@@ -26,6 +25,7 @@ pub(crate) fn tell(bench: &Bench, book: Book, story: &str) -> Result<(Value, boo
         Book::Libraries => command.arg("--lib"),
     };
     command.args(["--", "--nocapture", "--exact", story]).env("CI", "true").stdin(Stdio::null());
+    command.envs(mysql.map(|url| ("VESTIBULE_TEST_MYSQL_URL", url)));
     command.env("VESTIBULE_TEST_FAULTS_LONG", bench.runs("1", "0"));
     command.env("VESTIBULE_TEST_EVENTS", bench.runs("1000000", "100000"));
     let output = command.output().context("cargo")?;

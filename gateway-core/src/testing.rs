@@ -77,8 +77,9 @@ pub(crate) fn events() -> u64 {
 
 /// Says what a story came to, as a line that `deploy/bench` reads.
 #[expect(clippy::print_stderr, reason = "it is read from there")]
-pub(crate) fn tell(story: &str, events: u64) {
-    eprintln!("\n{}", serde_json::json!({ "story": story, "events": events, "differences": 0 }));
+pub(crate) fn tell(story: &str, mut figures: serde_json::Value) {
+    figures["story"] = story.into();
+    eprintln!("\n{figures}");
 }
 
 impl World {

@@ -24,7 +24,10 @@ const BROKEN: [&str; 9] = [
 
 async fn abandoned(bench: &Bench) -> Result<&Value> {
     // Two rows of one run.
-    bench.abandoned.get_or_try_init(|| async { tell(bench, Book::Faults, ABANDONED).map(|(figures, _)| figures) }).await
+    bench
+        .abandoned
+        .get_or_try_init(|| async { tell(bench, Book::Faults, ABANDONED, None).map(|(figures, _)| figures) })
+        .await
 }
 
 pub(super) async fn window(bench: &Bench) -> Result<Finding> {
@@ -54,7 +57,7 @@ pub(super) fn all(bench: &Bench) -> Result<Finding> {
     let mut sums = [0; 5];
     let (mut least, mut held, mut notes) = (f64::INFINITY, true, Vec::new());
     for story in BROKEN {
-        let (figures, ended_well) = match tell(bench, Book::Faults, &format!("fault::{story}")) {
+        let (figures, ended_well) = match tell(bench, Book::Faults, &format!("fault::{story}"), None) {
             Ok(told) => told,
             Err(error) => {
                 held = false;

@@ -18,7 +18,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Finding> {
     let (mut events, mut held, mut differences) = (Vec::new(), true, 0);
     let began = Instant::now();
     for story in STORIES {
-        let (figures, well) = tell(bench, Book::Libraries, story)?;
+        let (figures, well) = tell(bench, Book::Libraries, story, None)?;
         differences += count(&figures, "differences");
         held &= well && count(&figures, "events") >= wanted;
         events.push(format!("{} in {}", count(&figures, "events"), figures["story"].as_str().unwrap_or_default()));

@@ -27,7 +27,8 @@ mod stories {
     use crate::payment::drive::Why;
     use crate::payment::processors::Heard;
     use crate::reservation::{self, HoldStock, State, Stepped, StockOrders};
-    use crate::testing::clock;
+    use crate::testing::{clock, tell};
+    use serde_json::json;
     use std::process::Command;
     use std::time::Duration;
     use tokio_util::sync::CancellationToken;
@@ -231,6 +232,8 @@ mod stories {
             nobody_waits_any_more(world).await;
         }
         the_checker_finds_nothing(world).await;
+        let story = format!("{journey:?}, {}", if comes_back { "and again after a death" } else { "and never again" });
+        tell(&story, json!({ "commits": commits, "deaths": deaths, "orders": customers.len() }));
     }
 
     /// All deadlines pass. Whoever had not paid gets nothing, and pays nothing.
@@ -326,5 +329,6 @@ mod stories {
             assert_eq!(world.state(customer.order).await, customer.end(), "{customer:?}");
         }
         the_checker_finds_nothing(world).await;
+        tell("every message twice", json!({ "commits": 0, "deaths": 0, "orders": customers.len() }));
     }
 }
