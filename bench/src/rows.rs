@@ -180,7 +180,9 @@ impl Row {
             Row::OrdersSqlite => "one hot item over HTTP on SQLite (synchronous=FULL), 256 in flight",
             Row::Seats => "seat holds of 4 under contention, 64 clients on 24 moving seats, over HTTP",
             Row::Limited => "the rows orders, coupons and rush with 1 processor and 1 GiB of memory",
-            Row::Saga => "saga: crash before, crash after, deliver twice, at every step, on both databases",
+            Row::Saga => {
+                "a crash before and after every step of an order's way, and every message twice, on both databases"
+            }
             Row::Kill => "kill -9 of the core and of MariaDB 50 times under load",
             Row::Machines => "1,000,000 random events over the machines of reservations and payments, against a model",
         }

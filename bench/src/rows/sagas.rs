@@ -20,11 +20,11 @@ pub(super) async fn measure(bench: &Bench) -> Result<Finding> {
     let server = bench.mariadb().await?;
     let mysql = format!("mysql://vestibule:vestibule@{}", server.address);
     let (mut parts, mut notes, mut held) = (Vec::new(), Vec::new(), true);
-    for (module, name) in [("on_sqlite", "SQLite"), ("on_mariadb", "MariaDB")] {
+    for (database, name) in [("sqlite", "SQLite"), ("mariadb", "MariaDB")] {
         let (mut deaths, mut orders, mut broken) = (0, 0, 0);
         for story in STORIES {
-            let told = format!("payment::tests::crash::on::{module}::{story}");
-            let (figures, well) = tell(bench, Book::Libraries, &told, Some(&mysql))?;
+            let story = format!("payment::tests::crash::on::{story}::{database}");
+            let (figures, well) = tell(bench, Book::Libraries, &story, Some(&mysql))?;
             broken += u64::from(!well);
             deaths += count(&figures, "deaths");
             orders += count(&figures, "orders");
