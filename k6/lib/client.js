@@ -38,6 +38,8 @@ function call(method, url, body, parameters) {
 
 // Answers of 503 with a time to come again, which the client obeys.
 export const comeAgain = new Counter('told_to_come_again');
+// Who was not let in before the instant at which all act.
+export const cameLate = new Counter('came_too_late');
 const AGAIN_MAX = 5;
 
 // Taken seats, sold-out stock and a declined card are answers, not failures; where far too many come, so is "come again".
@@ -96,7 +98,10 @@ export function arrived() {
 
 // What `setup` tells everybody: the instant at which all act. `together` waits for it.
 export const gathering = (seconds) => ({ at: Date.now() + seconds * 1000 });
-export const together = (gathered) => sleep(Math.max(0, gathered.at - Date.now()) / 1000);
+export const together = (gathered) => {
+  if (Date.now() > gathered.at) cameLate.add(1);
+  sleep(Math.max(0, gathered.at - Date.now()) / 1000);
+};
 
 // Thresholds of a scenario in which every request is answered as it should be.
 export const exact = (more) => Object.assign({ checks: ['rate==1'], http_req_failed: ['rate==0'] }, more);

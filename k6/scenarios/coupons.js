@@ -19,6 +19,7 @@ export const options = {
     coupons_issued: [`count==${there}`],
     people_told_so: [`count==${profile.users - there}`],
     dropped_iterations: ['count==0'],
+    came_too_late: timed(['count==0']),
   }),
 };
 

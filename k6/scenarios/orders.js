@@ -14,6 +14,7 @@ export const options = {
     http_req_failed: ['rate<0.01'],
     checks: ['rate>0.99'],
     dropped_iterations: ['count==0'],
+    came_too_late: timed(['count==0']),
   },
 };
 

@@ -210,6 +210,10 @@ pub(super) fn problem(refused: Refused) -> Problem {
 
 /// Names the first product of which too little is left, and then all of them.
 fn of_lost(problem: Problem, lost: Vec<Lost>) -> Problem {
+    let problem = match lost.len() {
+        0 | 1 => problem,
+        several => problem.detail(format!("Of {several} products less is left than you want.")),
+    };
     let problem = match lost.first() {
         Some(first) => problem.with("product_id", first.product.clone()).with("available", first.available),
         None => problem,

@@ -267,15 +267,16 @@ async fn order_in(tx: &mut Tx, asks: &[&HoldStock], clear: bool) -> Result<Done,
 }
 
 /// Who gets nothing because too little is left, even if all that has lapsed comes back, and after those who are ahead got theirs:
-/// these need not wait for who writes, "sold out" is told even while the disk stalls. `None` for the others, and for everybody on a
-/// server, where transactions do not wait for each other anyway.
+/// these need not wait for who writes, "sold out" is told even while the disk stalls. `None` for the others, for who asks again while
+/// the first ask is on its way, and for everybody on a server, where transactions do not wait for each other anyway.
 async fn look(db: &Db, ahead: &[HoldStock], asks: &[HoldStock]) -> Result<Vec<Option<Refused>>, DbError> {
     let Some(mut tx) = db.snapshot().await? else { return Ok(asks.iter().map(|_| None).collect()) };
     let lapsed = store::lapsed_stock(&mut tx).await?;
     let all: Vec<&HoldStock> = ahead.iter().chain(asks).collect();
     let outcomes = judge(&mut tx, &all, &lapsed).await?.outcomes(&mut tx).await?;
-    let short = outcomes.into_iter().skip(ahead.len()).map(|outcome| match outcome {
-        StockOutcome::Refused(refused) if refused.is_short() => Some(refused),
+    let is_ahead = |ask: &HoldStock| ahead.iter().any(|one| one.id == ask.id);
+    let short = asks.iter().zip(outcomes.into_iter().skip(ahead.len())).map(|(ask, outcome)| match outcome {
+        StockOutcome::Refused(refused) if refused.is_short() && !is_ahead(ask) => Some(refused),
         StockOutcome::Ordered(_) | StockOutcome::Repeated(_) | StockOutcome::Refused(_) => None,
     });
     Ok(short.collect())

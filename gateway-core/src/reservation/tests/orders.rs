@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::catalogue::{self, ProductEntry};
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, in_tx, params};
 use crate::group::Unserved;
 use crate::testing::{clock, small};
 
@@ -137,18 +137,22 @@ async fn one_that_came_back_is_waited_for_by_one() {
     world.the_books_agree().await;
 }
 
+async fn everybodys_time_is_over(world: &World) {
+    let passed = "update reservation set due_at = 1, pay_until = 1 where state = 'checkout'";
+    let done: Result<u64, DbError> = in_tx!(world.db, tx, { tx.execute(passed, params![]).await });
+    assert_eq!(done.expect("an order"), 1);
+}
+
 /// As many as there is for them: what has lapsed counts by pieces, and is cleared away by who gets it.
 #[tokio::test]
 async fn three_that_lapsed_are_waited_for_by_three() {
     let world = World::sqlite().await;
-    let mut catalogue = small(LONG_MS, 300);
-    catalogue.sales[0].products[0].stock = 3;
-    catalogue::seed(&world.db, &catalogue).await.expect("a catalogue");
+    stocked(&world, 3, 0).await;
     let customer = world.customer().await;
     let all = HoldStock { lines: vec![(String::from("p"), 3)], ..one(customer) };
     assert!(matches!(hold_stock(&world.stock, &all).await, Ok(StockOutcome::Ordered(_))));
     assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
-    tokio::time::sleep(Duration::from_millis(350)).await;
+    everybodys_time_is_over(&world).await;
     let asks: Vec<HoldStock> = (0..20).map(|_| one(customer)).collect();
     let [told, waited] = while_somebody_writes(&world, &asks, 17).await;
     assert!(told.iter().all(may_return), "{told:?}");
@@ -160,7 +164,7 @@ async fn three_that_lapsed_are_waited_for_by_three() {
 /// Who is being served keeps its place, whether or not somebody still listens.
 #[tokio::test]
 async fn who_is_being_served_is_ahead_until_the_end() {
-    const MOMENT: Duration = Duration::from_secs(1);
+    const MOMENT: Duration = Duration::from_millis(100);
     let world = World::sqlite().await;
     stocked(&world, 1, 0).await;
     let customer = world.customer().await;
@@ -170,9 +174,16 @@ async fn who_is_being_served_is_ahead_until_the_end() {
     step::cancel(&world.db, first.id, customer).await.expect("cancelled");
     let writing = world.db.begin().await.expect("the writer");
     let impatient = one(customer);
-    assert!(timeout(MOMENT, hold_stock(&world.stock, &impatient)).await.is_err(), "the writer is at this one");
+    let mut asking = Box::pin(hold_stock(&world.stock, &impatient));
+    while world.stock.busy().in_flight == 0 {
+        assert!(timeout(MOMENT, asking.as_mut()).await.is_err(), "it goes to the writer");
+    }
+    assert!(timeout(MOMENT, asking.as_mut()).await.is_err(), "the writer is at this one");
+    drop(asking);
     let told = timeout(Duration::from_secs(4), hold_stock(&world.stock, &one(customer))).await.expect("no wait");
     assert!(told.as_ref().is_ok_and(may_return), "{told:?}");
+    let again = timeout(MOMENT, hold_stock(&world.stock, &impatient)).await;
+    assert!(again.is_err(), "whose ask is on its way is not told that it is gone: {again:?}");
     drop(writing);
     assert!(matches!(hold_stock(&world.stock, &impatient).await, Ok(StockOutcome::Repeated(_))));
     world.the_books_agree().await;
@@ -210,16 +221,14 @@ async fn who_went_away_is_not_ahead_any_more() {
 #[tokio::test]
 async fn who_finds_it_sold_out_finds_what_has_lapsed_since() {
     let world = World::sqlite().await;
-    let mut catalogue = small(LONG_MS, 300);
-    catalogue.sales[0].products[0].stock = 1;
-    catalogue::seed(&world.db, &catalogue).await.expect("a catalogue");
+    stocked(&world, 1, 0).await;
     let customer = world.customer().await;
     assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Ordered(_))));
     let ask = one(customer);
     for _ in 0..2 {
         assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Refused(Refused::AllHeld { .. }))));
     }
-    tokio::time::sleep(Duration::from_millis(350)).await;
+    everybodys_time_is_over(&world).await;
     assert!(matches!(hold_stock(&world.stock, &ask).await, Ok(StockOutcome::Ordered(_))));
     world.the_books_agree().await;
 }
