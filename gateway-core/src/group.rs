@@ -120,7 +120,8 @@ impl<W: Work> Writers<W> {
         Self(Arc::new(Inner { work, patience, meter: Meter::default(), pools: Mutex::default() }))
     }
 
-    /// Queues, and gives the outcome once it is committed, and on the disk if it rests on one. Who stops listening while queueing is passed over.
+    /// Queues, and gives the outcome once it is committed, and on the disk if it rests on one. Who stops listening while
+    /// queueing is passed over.
     pub(crate) async fn submit(&self, pool: &str, member: W::Member) -> Result<W::Outcome, Unserved> {
         let (answer, heard) = oneshot::channel();
         if self.0.enqueue(pool, Queued { member, answer })? {

@@ -22,7 +22,8 @@ const ROW_CHARS_MAX: usize = 64;
 /// The longest window: a week. Longer is a slip of the pen.
 const WINDOW_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
-/// The highest price, the largest stock, and the most that one line of an order comes to: the sum over an order stays far from the edge.
+/// The highest price, the largest stock, and the most that one line of an order comes to: the sum over an order stays far
+/// from the edge.
 const NUMBER_MAX: i64 = 1_000_000_000_000;
 
 /// Something that cannot be.

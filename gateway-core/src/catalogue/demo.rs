@@ -1,6 +1,6 @@
 //! The demo sale: three films, six screenings, one poster, a thousand coupons.
 
-use super::seed::{Campaign, Catalogue, Film, HOLD_MS, Hall, HallRow, PAY_MS, Product, Sale, Screening};
+use super::seed::{Campaign, Catalogue, Film, Hall, HallRow, Product, Sale, Screening, hold_ms, pay_ms};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -71,8 +71,8 @@ impl Catalogue {
             id: String::from("demo"),
             title: String::from("Opening night"),
             currency: String::from("EUR"),
-            hold_ms: HOLD_MS,
-            pay_ms: PAY_MS,
+            hold_ms: hold_ms(),
+            pay_ms: pay_ms(),
             seats_max: 8,
             screenings: screenings.collect(),
             products: vec![Product {

@@ -65,17 +65,13 @@ pub struct HallRow {
 }
 
 /// How long seats are held where a sale does not say: two minutes to check out.
-pub(super) const HOLD_MS: i64 = 120_000;
-
-/// How long there is to pay where a sale does not say: seven minutes.
-pub(super) const PAY_MS: i64 = 420_000;
-
-fn hold_ms() -> i64 {
-    HOLD_MS
+pub(super) fn hold_ms() -> i64 {
+    120_000
 }
 
-fn pay_ms() -> i64 {
-    PAY_MS
+/// How long there is to pay where a sale does not say: seven minutes.
+pub(super) fn pay_ms() -> i64 {
+    420_000
 }
 
 /// A sale: its windows, its limits, and what is sold in it.

@@ -1,27 +1,5 @@
 //! The router from outside: what it answers to the right requests and to every wrong one.
 
-/// Runs each story in a shop on each database.
-macro_rules! in_every_shop {
-    ($($story:ident),* $(,)?) => {
-        mod on_sqlite { $(
-            #[tokio::test]
-            async fn $story() {
-                super::$story(std::sync::Arc::new($crate::testing::World::sqlite().await)).await;
-            }
-        )* }
-        mod on_mariadb { $(
-            #[tokio::test]
-            async fn $story() {
-                let Some(world) = $crate::testing::World::mariadb().await.map(std::sync::Arc::new) else { return };
-                super::$story(std::sync::Arc::clone(&world)).await;
-                if let Some(world) = std::sync::Arc::into_inner(world) {
-                    world.close().await;
-                }
-            }
-        )* }
-    };
-}
-
 mod browsers;
 mod contract;
 mod coupons;
@@ -29,8 +7,6 @@ mod keys;
 mod live;
 mod sales;
 mod wrong;
-
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -41,14 +17,11 @@ use tower::ServiceExt;
 use crate::testing::{World, clock, small};
 use crate::{Core, Secrets, Settings};
 
-/// The fresh database that a story is told on.
-pub(super) type On = Arc<World>;
-
-/// A core on such a database, with a small sale.
-pub(super) struct Shop {
+/// A core on a story's database, with a small sale.
+pub(super) struct Shop<'w> {
     pub(super) core: Core,
     pub(super) router: Router,
-    pub(super) world: On,
+    pub(super) world: &'w World,
 }
 
 /// An answer, read.
@@ -87,12 +60,12 @@ impl Answer {
 
 pub(super) const KEY: &[u8] = b"a key of thirty-two bytes, or so";
 
-impl Shop {
-    pub(super) async fn open(world: On) -> Self {
+impl<'w> Shop<'w> {
+    pub(super) async fn open(world: &'w World) -> Self {
         Self::open_with(world, 60_000, 60_000).await
     }
 
-    pub(super) async fn open_with(world: On, hold_ms: i64, pay_ms: i64) -> Self {
+    pub(super) async fn open_with(world: &'w World, hold_ms: i64, pay_ms: i64) -> Self {
         let settings = Settings { database_url: world.url.clone(), ..Settings::default() };
         let secret = |text: &str| text.as_bytes().to_vec();
         let secrets = Secrets {

@@ -138,9 +138,10 @@ impl StockOrders {
             _ => ONE_POOL.to_owned(),
         };
         let looks = self.looking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-        let looked = match looks {
-            true => self.looks.submit(ONE_POOL, ask).await?,
-            false => Looked::Goes(self.looks.work().ahead.join(ask)),
+        let looked = if looks {
+            self.looks.submit(ONE_POOL, ask).await?
+        } else {
+            Looked::Goes(self.looks.work().ahead.join(ask))
         };
         let outcome = match looked {
             Looked::Told(refused) => StockOutcome::Refused(refused),

@@ -3,9 +3,10 @@
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 
-use super::{Answer, On, Shop, page_request};
+use super::{Answer, Shop, page_request};
+use crate::testing::{World, on_every_database};
 
-in_every_shop!(
+on_every_database!(
     every_page_renders_with_its_policy,
     picks_survive_the_way_through_the_login,
     nobody_is_sent_to_another_site,
@@ -13,16 +14,16 @@ in_every_shop!(
     assets_are_kept_by_browsers,
 );
 
-async fn page(shop: &Shop, path: &str, token: &str) -> Answer {
+async fn page(shop: &Shop<'_>, path: &str, token: &str) -> Answer {
     shop.send(page_request("GET", path, token).body(Body::empty()).expect("a request")).await
 }
 
-async fn form(shop: &Shop, path: &str, token: &str, fields: &'static str) -> Answer {
+async fn form(shop: &Shop<'_>, path: &str, token: &str, fields: &'static str) -> Answer {
     shop.send(page_request("POST", path, token).body(Body::from(fields)).expect("a request")).await
 }
 
-async fn every_page_renders_with_its_policy(on: On) {
-    let shop = Shop::open(on).await;
+async fn every_page_renders_with_its_policy(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let hold = shop.hold(&token, &["A1"]).await;
     let paths = ["/films", "/films/f", "/screenings/s", "/screenings/s/seats?pick=A2,A3", "/flashsale", "/products/p"];
@@ -44,8 +45,8 @@ async fn every_page_renders_with_its_policy(on: On) {
     assert_eq!(page(&shop, "/", "").await.header(header::LOCATION), "/films");
 }
 
-async fn picks_survive_the_way_through_the_login(on: On) {
-    let shop = Shop::open(on).await;
+async fn picks_survive_the_way_through_the_login(world: &World) {
+    let shop = Shop::open(world).await;
     let fields = "seats=A1&seats=A2&idempotency_key=1";
     let refused = form(&shop, "/screenings/s/holds", "", fields).await;
     assert_eq!(refused.status, StatusCode::SEE_OTHER);
@@ -64,8 +65,8 @@ async fn picks_survive_the_way_through_the_login(on: On) {
     assert!(held.header(header::LOCATION).starts_with("/holds/hold_"), "{}", held.text());
 }
 
-async fn nobody_is_sent_to_another_site(on: On) {
-    let shop = Shop::open(on).await;
+async fn nobody_is_sent_to_another_site(world: &World) {
+    let shop = Shop::open(world).await;
     for next in ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%2F%5Cevil.example"] {
         let fields = format!("email=a{}%40b.c&password=correct+horse&next={next}", next.len());
         let request = page_request("POST", "/register", "").body(Body::from(fields)).expect("a request");
@@ -73,8 +74,8 @@ async fn nobody_is_sent_to_another_site(on: On) {
     }
 }
 
-async fn problems_are_pages(on: On) {
-    let shop = Shop::open(on).await;
+async fn problems_are_pages(world: &World) {
+    let shop = Shop::open(world).await;
     let (a, b) = (shop.token().await, shop.token().await);
     shop.hold(&a, &["A1"]).await;
     let lost = form(&shop, "/screenings/s/holds", &b, "seats=A1&seats=A2").await;
@@ -93,8 +94,8 @@ async fn problems_are_pages(on: On) {
     assert!(out.header(header::SET_COOKIE).contains("Max-Age=0"));
 }
 
-async fn assets_are_kept_by_browsers(on: On) {
-    let shop = Shop::open(on).await;
+async fn assets_are_kept_by_browsers(world: &World) {
+    let shop = Shop::open(world).await;
     let asset = page(&shop, "/static/shop.css", "").await;
     assert_eq!((asset.status, asset.header(header::CONTENT_TYPE)), (StatusCode::OK, "text/css; charset=utf-8"));
     assert!(asset.header(header::CACHE_CONTROL).contains("immutable"));

@@ -4,9 +4,10 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{On, Shop, json_request};
+use super::{Shop, json_request};
+use crate::testing::{World, on_every_database};
 
-in_every_shop!(
+on_every_database!(
     films_screenings_and_seats,
     from_a_hold_to_an_order_and_back,
     a_hold_is_given_back,
@@ -14,8 +15,8 @@ in_every_shop!(
     accounts_and_coupons,
 );
 
-async fn films_screenings_and_seats(on: On) {
-    let shop = Shop::open(on).await;
+async fn films_screenings_and_seats(world: &World) {
+    let shop = Shop::open(world).await;
     let films = shop.get("/films", "").await.json();
     assert_eq!(films["films"][0]["id"], "f");
     assert_eq!(films["films"][0]["minutes"], 90);
@@ -35,8 +36,8 @@ async fn films_screenings_and_seats(on: On) {
     assert_eq!(map["seats"][0]["kind"], "standard");
 }
 
-async fn from_a_hold_to_an_order_and_back(on: On) {
-    let shop = Shop::open(on).await;
+async fn from_a_hold_to_an_order_and_back(world: &World) {
+    let shop = Shop::open(world).await;
     let (token, other) = (shop.token().await, shop.token().await);
     let id = shop.hold(&token, &["A2", "A1"]).await;
     assert!(id.starts_with("hold_"), "{id}");
@@ -62,8 +63,8 @@ async fn from_a_hold_to_an_order_and_back(on: On) {
     assert_eq!(shop.get("/screenings/s", "").await.json()["seats_free"], 20);
 }
 
-async fn a_hold_is_given_back(on: On) {
-    let shop = Shop::open(on).await;
+async fn a_hold_is_given_back(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let id = shop.hold(&token, &["B1"]).await;
     let request = || json_request("DELETE", &format!("/holds/{id}"), &token).body(Body::empty()).expect("a request");
@@ -72,8 +73,8 @@ async fn a_hold_is_given_back(on: On) {
     shop.hold(&token, &["B1"]).await;
 }
 
-async fn the_flash_sale(on: On) {
-    let shop = Shop::open(on).await;
+async fn the_flash_sale(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let product = shop.get("/flashsale", "").await.json()["products"][0].clone();
     assert_eq!(product["price"], json!({ "amount": 500, "currency": "EUR" }));
@@ -96,8 +97,8 @@ async fn the_flash_sale(on: On) {
     assert_eq!(shop.get("/products/p", "").await.json()["held"], 7);
 }
 
-async fn accounts_and_coupons(on: On) {
-    let shop = Shop::open(on).await;
+async fn accounts_and_coupons(world: &World) {
+    let shop = Shop::open(world).await;
     let ann = json!({ "email": "ann@example.org", "password": "correct horse" });
     let registered = shop.post("/register", "", &ann).await;
     assert_eq!(registered.status, StatusCode::CREATED, "{}", registered.text());

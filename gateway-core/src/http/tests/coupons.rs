@@ -4,11 +4,11 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{On, Shop, page_request};
+use super::{Shop, page_request};
 use crate::catalogue::{Campaign, Catalogue};
-use crate::testing::small;
+use crate::testing::{World, on_every_database, small};
 
-in_every_shop!(
+on_every_database!(
     an_order_says_what_its_coupon_took_off,
     what_a_coupon_pays_wholly_is_booked_without_a_payment,
     a_refused_coupon_says_why_and_keeps_nothing,
@@ -17,8 +17,8 @@ in_every_shop!(
 );
 
 /// The small sale, with a campaign that gives everything, one that has not begun, and one that is over.
-async fn shop(on: On) -> Shop {
-    let shop = Shop::open(on).await;
+async fn shop(world: &World) -> Shop<'_> {
+    let shop = Shop::open(world).await;
     let now_ms = shop.world.db.now_ms().await.expect("the time");
     let campaign = |id: &str| Campaign { id: id.to_owned(), coupons: 9, amount_off: 700, ..Campaign::default() };
     let campaigns = vec![
@@ -34,7 +34,7 @@ async fn shop(on: On) -> Shop {
     shop
 }
 
-async fn coupon(shop: &Shop, token: &str, campaign: &str) -> String {
+async fn coupon(shop: &Shop<'_>, token: &str, campaign: &str) -> String {
     let issued = shop.post("/api/coupons/issue", token, &json!({ "campaign": campaign })).await;
     assert_eq!(issued.status, StatusCode::CREATED, "{}", issued.text());
     issued.json()["code"].as_str().expect("a code").to_owned()
@@ -44,8 +44,8 @@ fn order(quantity: i64, coupon: &str) -> Value {
     json!({ "lines": [{ "product_id": "p", "quantity": quantity }], "coupon": coupon })
 }
 
-async fn an_order_says_what_its_coupon_took_off(on: On) {
-    let shop = shop(on).await;
+async fn an_order_says_what_its_coupon_took_off(world: &World) {
+    let shop = shop(world).await;
     let token = shop.token().await;
     let code = coupon(&shop, &token, "c").await;
     let made = shop.post("/api/orders", &token, &order(3, &code)).await;
@@ -67,8 +67,8 @@ async fn an_order_says_what_its_coupon_took_off(on: On) {
     assert_eq!(again.status, StatusCode::CREATED, "it came back: {}", again.text());
 }
 
-async fn what_a_coupon_pays_wholly_is_booked_without_a_payment(on: On) {
-    let shop = shop(on).await;
+async fn what_a_coupon_pays_wholly_is_booked_without_a_payment(world: &World) {
+    let shop = shop(world).await;
     let token = shop.token().await;
     let code = coupon(&shop, &token, "all").await;
     let made = shop.post("/api/orders", &token, &order(2, &code)).await.json();
@@ -84,8 +84,8 @@ async fn what_a_coupon_pays_wholly_is_booked_without_a_payment(on: On) {
     assert_eq!(shop.world.count("select sold from stock").await, 2);
 }
 
-async fn a_refused_coupon_says_why_and_keeps_nothing(on: On) {
-    let shop = shop(on).await;
+async fn a_refused_coupon_says_why_and_keeps_nothing(world: &World) {
+    let shop = shop(world).await;
     let (token, other) = (shop.token().await, shop.token().await);
     let theirs = coupon(&shop, &other, "c").await;
     let large = coupon(&shop, &token, "large").await;
@@ -110,8 +110,8 @@ async fn a_refused_coupon_says_why_and_keeps_nothing(on: On) {
     none.is_problem("no_such_campaign", 422);
 }
 
-async fn the_product_page_takes_a_coupon(on: On) {
-    let shop = shop(on).await;
+async fn the_product_page_takes_a_coupon(world: &World) {
+    let shop = shop(world).await;
     let token = shop.token().await;
     let code = coupon(&shop, &token, "large").await;
     let page = shop.send(page_request("GET", "/products/p", &token).body(Body::empty()).expect("a request")).await;
@@ -134,8 +134,8 @@ async fn the_product_page_takes_a_coupon(on: On) {
     assert_eq!(empty.status, StatusCode::SEE_OTHER, "a field that was left empty is no coupon");
 }
 
-async fn the_product_page_gives_out_a_coupon(on: On) {
-    let shop = shop(on).await;
+async fn the_product_page_gives_out_a_coupon(world: &World) {
+    let shop = shop(world).await;
     let token = shop.token().await;
     let page = async |token: &str| {
         let request = page_request("GET", "/products/p", token).body(Body::empty()).expect("a request");

@@ -5,10 +5,11 @@ use axum::http::{StatusCode, header};
 use serde_json::json;
 use std::time::Duration;
 
-use super::{Answer, On, Shop, json_request, page_request};
+use super::{Answer, Shop, json_request, page_request};
 use crate::db::{in_tx, params};
+use crate::testing::{World, on_every_database};
 
-in_every_shop!(
+on_every_database!(
     the_same_bytes_again,
     a_refusal_is_repeated_too,
     double_clicks_are_one_request,
@@ -16,13 +17,13 @@ in_every_shop!(
     a_form_carries_its_key_in_a_field,
 );
 
-async fn keyed(shop: &Shop, token: &str, key: &str, seats: &[&str]) -> Answer {
+async fn keyed(shop: &Shop<'_>, token: &str, key: &str, seats: &[&str]) -> Answer {
     let request = json_request("POST", "/screenings/s/holds", token).header("idempotency-key", key);
     shop.send(request.body(Body::from(json!({ "seats": seats }).to_string())).expect("a request")).await
 }
 
-async fn the_same_bytes_again(on: On) {
-    let shop = Shop::open(on).await;
+async fn the_same_bytes_again(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let first = keyed(&shop, &token, "k1", &["A1"]).await;
     let second = keyed(&shop, &token, "k1", &["A1"]).await;
@@ -39,8 +40,8 @@ async fn the_same_bytes_again(on: On) {
     shop.world.the_books_agree().await;
 }
 
-async fn a_refusal_is_repeated_too(on: On) {
-    let shop = Shop::open(on).await;
+async fn a_refusal_is_repeated_too(world: &World) {
+    let shop = Shop::open(world).await;
     let (a, b) = (shop.token().await, shop.token().await);
     let hold = shop.hold(&a, &["A1"]).await;
     let first = keyed(&shop, &b, "k", &["A1"]).await;
@@ -51,8 +52,8 @@ async fn a_refusal_is_repeated_too(on: On) {
     assert_eq!(keyed(&shop, &b, "another", &["A1"]).await.status, StatusCode::CREATED);
 }
 
-async fn double_clicks_are_one_request(on: On) {
-    let shop = Shop::open(on).await;
+async fn double_clicks_are_one_request(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let answers = futures_util::future::join_all((0..6).map(|_| keyed(&shop, &token, "k", &["A1", "A2"]))).await;
     let made = answers.iter().filter(|answer| answer.status == StatusCode::CREATED);
@@ -66,8 +67,8 @@ async fn double_clicks_are_one_request(on: On) {
 }
 
 /// A process died after the effect and before the answer was stored: the next run finds the effect.
-async fn a_crash_in_between_does_not_double_the_effect(on: On) {
-    let shop = Shop::open(on).await;
+async fn a_crash_in_between_does_not_double_the_effect(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let first = keyed(&shop, &token, "k", &["A1"]).await.json();
     let forgotten: Result<u64, crate::DbError> = crate::db::in_tx!(shop.world.db, tx, {
@@ -82,8 +83,8 @@ async fn a_crash_in_between_does_not_double_the_effect(on: On) {
     assert_eq!(shop.world.count("select count(*) from reservation").await, 1);
 }
 
-async fn a_form_carries_its_key_in_a_field(on: On) {
-    let shop = Shop::open(on).await;
+async fn a_form_carries_its_key_in_a_field(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let send = || {
         let request = page_request("POST", "/checkout", &token);
@@ -100,7 +101,8 @@ async fn a_form_carries_its_key_in_a_field(on: On) {
 /// What became of a payment is seen before it is on the disk.
 #[tokio::test]
 async fn who_is_told_that_it_is_paid_is_told_after_the_disk_with_or_without_a_key() {
-    let shop = Shop::open(std::sync::Arc::new(crate::testing::World::sqlite().await)).await;
+    let world = World::sqlite().await;
+    let shop = Shop::open(&world).await;
     let token = shop.token().await;
     let body = json!({ "payment_method": "credit_card" }).to_string();
     for (key, seat) in [(None, "A1"), (Some("k"), "A3")] {

@@ -6,17 +6,18 @@ use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{Answer, On, Shop, json_request};
+use super::{Answer, Shop, json_request};
+use crate::testing::{World, on_every_database};
 
-in_every_shop!(the_map_is_sent_again_only_if_it_changed, the_map_as_a_stream_ends_with_the_process,);
+on_every_database!(the_map_is_sent_again_only_if_it_changed, the_map_as_a_stream_ends_with_the_process,);
 
-async fn seats(shop: &Shop, token: &str, etag: &str) -> Answer {
+async fn seats(shop: &Shop<'_>, token: &str, etag: &str) -> Answer {
     let request = json_request("GET", "/screenings/s/seats", token).header(header::IF_NONE_MATCH, etag);
     shop.send(request.body(Body::empty()).expect("a request")).await
 }
 
-async fn the_map_is_sent_again_only_if_it_changed(on: On) {
-    let shop = Shop::open(on).await;
+async fn the_map_is_sent_again_only_if_it_changed(world: &World) {
+    let shop = Shop::open(world).await;
     let (a, b) = (shop.token().await, shop.token().await);
     let first = seats(&shop, &a, "W/\"none\"").await;
     assert_eq!((first.status, first.header(header::CACHE_CONTROL)), (StatusCode::OK, "private, no-cache"));
@@ -33,8 +34,8 @@ async fn the_map_is_sent_again_only_if_it_changed(on: On) {
     assert_eq!(mine.json()["version"], theirs.json()["version"], "and no part of the version");
 }
 
-async fn the_map_as_a_stream_ends_with_the_process(on: On) {
-    let shop = Shop::open(on).await;
+async fn the_map_as_a_stream_ends_with_the_process(world: &World) {
+    let shop = Shop::open(world).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn({
         let (core, stop) = (shop.core.clone(), stop.clone());

@@ -4,12 +4,12 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{On, Shop, page_request};
+use super::{Shop, page_request};
 use crate::base::rfc3339;
 use crate::catalogue::OrphanRule;
-use crate::testing::small;
+use crate::testing::{World, on_every_database, small};
 
-in_every_shop!(
+on_every_database!(
     the_best_seats_and_products_with_them,
     a_refusal_offers_what_is_near,
     what_is_in_baskets_says_when_it_may_come_back,
@@ -18,8 +18,8 @@ in_every_shop!(
     a_booked_order_is_cancelled_until_its_time,
 );
 
-async fn the_best_seats_and_products_with_them(on: On) {
-    let shop = Shop::open(on).await;
+async fn the_best_seats_and_products_with_them(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let wish =
         json!({ "best": { "quantity": 2, "section": "Stalls" }, "products": [{ "product_id": "p", "quantity": 1 }] });
@@ -44,8 +44,8 @@ async fn the_best_seats_and_products_with_them(on: On) {
     assert_eq!(held.status, StatusCode::SEE_OTHER, "{}", held.text());
 }
 
-async fn a_refusal_offers_what_is_near(on: On) {
-    let shop = Shop::open(on).await;
+async fn a_refusal_offers_what_is_near(world: &World) {
+    let shop = Shop::open(world).await;
     let (a, b) = (shop.token().await, shop.token().await);
     shop.hold(&a, &["A1", "A2"]).await;
     let taken = shop.post("/screenings/s/holds", &b, &json!({ "seats": ["A2", "A3"] })).await;
@@ -60,8 +60,8 @@ async fn a_refusal_offers_what_is_near(on: On) {
     assert!(page.text().contains("data-testid=\"offer\""), "{}", page.text());
 }
 
-async fn what_is_in_baskets_says_when_it_may_come_back(on: On) {
-    let shop = Shop::open(on).await;
+async fn what_is_in_baskets_says_when_it_may_come_back(world: &World) {
+    let shop = Shop::open(world).await;
     let (a, b) = (shop.token().await, shop.token().await);
     for quantity in [4, 4, 2] {
         let order = json!({ "product_id": "p", "quantity": quantity });
@@ -83,8 +83,8 @@ async fn what_is_in_baskets_says_when_it_may_come_back(on: On) {
     }
 }
 
-async fn before_and_after_a_sale(on: On) {
-    let shop = Shop::open(on).await;
+async fn before_and_after_a_sale(world: &World) {
+    let shop = Shop::open(world).await;
     let now_ms = shop.world.db.now_ms().await.expect("the time");
     let mut catalogue = small(60_000, 60_000);
     let sale = &mut catalogue.sales[0];
@@ -124,8 +124,8 @@ async fn before_and_after_a_sale(on: On) {
     }
 }
 
-async fn limits_rules_and_the_extension(on: On) {
-    let shop = Shop::open(on).await;
+async fn limits_rules_and_the_extension(world: &World) {
+    let shop = Shop::open(world).await;
     let mut catalogue = small(60_000, 60_000);
     let sale = &mut catalogue.sales[0];
     (sale.id, sale.extend_ms, sale.seats_per_customer_max) = (String::from("strict"), 30_000, Some(2));
@@ -158,8 +158,8 @@ async fn limits_rules_and_the_extension(on: On) {
     post("/holds/hold_00000000000000000000000000000000/extend", json!({})).await.is_problem("not_found", 404);
 }
 
-async fn a_booked_order_is_cancelled_until_its_time(on: On) {
-    let shop = Shop::open(on).await;
+async fn a_booked_order_is_cancelled_until_its_time(world: &World) {
+    let shop = Shop::open(world).await;
     let now_ms = shop.world.db.now_ms().await.expect("the time");
     let mut catalogue = small(60_000, 60_000);
     let sale = &mut catalogue.sales[0];

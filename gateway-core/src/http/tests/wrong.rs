@@ -4,9 +4,10 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use serde_json::json;
 
-use super::{On, Shop, json_request};
+use super::{Shop, json_request};
+use crate::testing::{World, on_every_database};
 
-in_every_shop!(
+on_every_database!(
     seats_that_cannot_be_held,
     bodies_that_cannot_be_read,
     routes_and_methods_that_are_not_there,
@@ -17,8 +18,8 @@ in_every_shop!(
     quantities_that_are_not_possible,
 );
 
-async fn seats_that_cannot_be_held(on: On) {
-    let shop = Shop::open(on).await;
+async fn seats_that_cannot_be_held(world: &World) {
+    let shop = Shop::open(world).await;
     let (a, b) = (shop.token().await, shop.token().await);
     shop.hold(&a, &["A1", "A2"]).await;
     let taken = shop.post("/screenings/s/holds", &b, &json!({ "seats": ["A2", "A3", "A1"] })).await;
@@ -32,8 +33,8 @@ async fn seats_that_cannot_be_held(on: On) {
     shop.post("/screenings/nowhere/holds", &b, &json!({ "seats": ["A1"] })).await.is_problem("not_found", 404);
 }
 
-async fn bodies_that_cannot_be_read(on: On) {
-    let shop = Shop::open(on).await;
+async fn bodies_that_cannot_be_read(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let send = |kind: &'static str, body: Vec<u8>| {
         let request = json_request("POST", "/screenings/s/holds", &token);
@@ -53,8 +54,8 @@ async fn bodies_that_cannot_be_read(on: On) {
     assert_eq!(huge.is_problem("body_too_large", 413)["bytes_max"], 64 * 1024);
 }
 
-async fn routes_and_methods_that_are_not_there(on: On) {
-    let shop = Shop::open(on).await;
+async fn routes_and_methods_that_are_not_there(world: &World) {
+    let shop = Shop::open(world).await;
     shop.get("/nothing/here", "").await.is_problem("not_found", 404);
     shop.get("/static/nothing.js", "").await.is_problem("not_found", 404);
     let wrong = shop.post("/films", "", &json!({})).await;
@@ -65,8 +66,8 @@ async fn routes_and_methods_that_are_not_there(on: On) {
     assert_eq!(shop.send(request.expect("a request")).await.json()["request_id"], "abc-1");
 }
 
-async fn customers_that_are_not_known(on: On) {
-    let shop = Shop::open(on).await;
+async fn customers_that_are_not_known(world: &World) {
+    let shop = Shop::open(world).await;
     let seats = json!({ "seats": ["A1"] });
     let nobody = shop.post("/screenings/s/holds", "", &seats).await;
     nobody.is_problem("login_required", 401);
@@ -82,8 +83,8 @@ async fn customers_that_are_not_known(on: On) {
         .is_problem("invalid_registration", 422);
 }
 
-async fn what_belongs_to_others_is_not_there(on: On) {
-    let shop = Shop::open(on).await;
+async fn what_belongs_to_others_is_not_there(world: &World) {
+    let shop = Shop::open(world).await;
     let (a, b) = (shop.token().await, shop.token().await);
     let hold = shop.hold(&a, &["A1"]).await;
     let order = hold.replace("hold_", "order_");
@@ -97,8 +98,8 @@ async fn what_belongs_to_others_is_not_there(on: On) {
     shop.get("/holds/hold_7", &a).await.is_problem("not_found", 404);
 }
 
-async fn what_comes_too_late(on: On) {
-    let shop = Shop::open_with(on, 50, 50).await;
+async fn what_comes_too_late(world: &World) {
+    let shop = Shop::open_with(world, 50, 50).await;
     let token = shop.token().await;
     let hold = shop.hold(&token, &["A1"]).await;
     tokio::time::sleep(std::time::Duration::from_millis(80)).await;
@@ -107,8 +108,8 @@ async fn what_comes_too_late(on: On) {
     late.is_problem("hold_expired", 409);
 }
 
-async fn another_site_cannot_speak_for_a_browser(on: On) {
-    let shop = Shop::open(on).await;
+async fn another_site_cannot_speak_for_a_browser(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let request = Request::post("/screenings/s/holds")
         .header(header::COOKIE, format!("vestibule_customer={token}"))
@@ -118,8 +119,8 @@ async fn another_site_cannot_speak_for_a_browser(on: On) {
     shop.send(request.expect("a request")).await.is_problem("cross_site", 403);
 }
 
-async fn quantities_that_are_not_possible(on: On) {
-    let shop = Shop::open(on).await;
+async fn quantities_that_are_not_possible(world: &World) {
+    let shop = Shop::open(world).await;
     let token = shop.token().await;
     let order = |product: &str, quantity: i64| json!({ "product_id": product, "quantity": quantity });
     let many = shop.post("/checkout", &token, &order("p", 5)).await;

@@ -25,6 +25,9 @@ on_every_database!(
     two_nodes_sell_the_same_stock_once,
 );
 
+/// Long enough for whoever does not wait for anybody.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// The small sale with so many of product `p`, and of a product `q`.
 async fn stocked(world: &World, p: i64, q: i64) {
     let mut catalogue = small(LONG_MS, LONG_MS);
@@ -120,16 +123,22 @@ fn may_return(outcome: &StockOutcome) -> bool {
     is_all_held(refused, 0) && matches!(refused, Refused::AllHeld { may_return_in_ms: Some(1..), .. })
 }
 
-/// It is as good as taken by the first who wants it.
-#[tokio::test]
-async fn one_that_came_back_is_waited_for_by_one() {
+/// One of `p` and one of `q`. That of `p` was ordered, missed by somebody, and has come back.
+async fn one_came_back() -> (World, CustomerId) {
     let world = World::sqlite().await;
-    stocked(&world, 1, 0).await;
+    stocked(&world, 1, 1).await;
     let customer = world.customer().await;
     let first = one(customer);
     assert!(matches!(hold_stock(&world.stock, &first).await, Ok(StockOutcome::Ordered(_))));
     assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
     step::cancel(&world.db, first.id, customer).await.expect("cancelled");
+    (world, customer)
+}
+
+/// It is as good as taken by the first who wants it.
+#[tokio::test]
+async fn one_that_came_back_is_waited_for_by_one() {
+    let (world, customer) = one_came_back().await;
     let asks: Vec<HoldStock> = (0..40).map(|_| one(customer)).collect();
     let [told, waited] = while_somebody_writes(&world, &asks, 39).await;
     assert!(told.iter().all(may_return), "{told:?}");
@@ -164,14 +173,7 @@ async fn three_that_lapsed_are_waited_for_by_three() {
 /// Who is being served keeps its place, whether or not somebody still listens.
 #[tokio::test]
 async fn who_is_being_served_is_ahead_until_the_end() {
-    const MOMENT: Duration = Duration::from_millis(100);
-    let world = World::sqlite().await;
-    stocked(&world, 1, 0).await;
-    let customer = world.customer().await;
-    let first = one(customer);
-    assert!(matches!(hold_stock(&world.stock, &first).await, Ok(StockOutcome::Ordered(_))));
-    assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
-    step::cancel(&world.db, first.id, customer).await.expect("cancelled");
+    let (world, customer) = one_came_back().await;
     let writing = world.db.begin().await.expect("the writer");
     let impatient = one(customer);
     let mut asking = Box::pin(hold_stock(&world.stock, &impatient));
@@ -192,14 +194,7 @@ async fn who_is_being_served_is_ahead_until_the_end() {
 /// Who gave up before it was served is passed over at its turn, and keeps nobody from it after that.
 #[tokio::test]
 async fn who_went_away_is_not_ahead_any_more() {
-    const MOMENT: Duration = Duration::from_millis(100);
-    let world = World::sqlite().await;
-    stocked(&world, 1, 1).await;
-    let customer = world.customer().await;
-    let first = one(customer);
-    assert!(matches!(hold_stock(&world.stock, &first).await, Ok(StockOutcome::Ordered(_))));
-    assert!(matches!(hold_stock(&world.stock, &one(customer)).await, Ok(StockOutcome::Refused(_))));
-    step::cancel(&world.db, first.id, customer).await.expect("cancelled");
+    let (world, customer) = one_came_back().await;
     let writing = world.db.begin().await.expect("the writer");
     let mug = HoldStock { lines: vec![(String::from("q"), 1)], ..one(customer) };
     let mut served = pin!(hold_stock(&world.stock, &mug));
