@@ -76,7 +76,13 @@ async fn listener() -> (TcpListener, String) {
 fn server() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "tests have no settings file")]
     let (url, ci) = (std::env::var("VESTIBULE_TEST_MYSQL_URL"), std::env::var("CI"));
-    assert!(url.is_ok() || ci.as_deref() != Ok("true"), "CI needs VESTIBULE_TEST_MYSQL_URL");
+    if url.is_err() {
+        assert!(ci.as_deref() != Ok("true"), "CI needs VESTIBULE_TEST_MYSQL_URL");
+        #[expect(clippy::print_stderr, reason = "a skipped leg is loud")]
+        {
+            eprintln!("SKIPPED on MariaDB: VESTIBULE_TEST_MYSQL_URL is not set");
+        }
+    }
     url.ok()
 }
 
